@@ -1,0 +1,12 @@
+# Run by embed_sql(): writes the C file.
+set(text "/* Made of core/store/schema; do not edit. */\n\nextern const char *const ${NAME}[];\n")
+string(APPEND text "const char *const ${NAME}[] = {\n")
+foreach(script IN LISTS SCRIPTS)
+  file(READ ${script} sql)
+  string(REPLACE "\\" "\\\\" sql "${sql}")
+  string(REPLACE "\"" "\\\"" sql "${sql}")
+  string(REPLACE "\n" "\\n\"\n    \"" sql "${sql}")
+  string(APPEND text "    \"${sql}\",\n")
+endforeach()
+string(APPEND text "    0,\n};\n")
+file(WRITE ${OUTPUT} "${text}")

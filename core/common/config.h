@@ -1,0 +1,89 @@
+/*
+ * config.h: the configuration in force: defaults, then the file, then the files of conf.d beside it in
+ * lexical order, then PBXHOOK_SECTION_KEY from the environment. Read once at start; read-only after,
+ * so any thread may look at it.
+ */
+#ifndef PBXHOOK_CONFIG_H
+#define PBXHOOK_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/log.h"
+
+/* One key of a plugin's section, as written. */
+struct config_plugin_option {
+    char *plugin; /* "call_standby" */
+    char *key;    /* "known_queue"  */
+    char *value;  /* "900"          */
+    char *origin; /* "/etc/pbxhook/pbxhook.conf:12" or the variable's name, for messages */
+};
+
+struct config {
+    /* top level */
+    char *listen;     /* "127.0.0.1:3000", "[::1]:3000"; port 0 is any free one  */
+    char *state_dir;  /* absolute                                                */
+    char *plugin_dir; /* absolute                                                */
+    int workers;      /* 1 on SQLite                                             */
+    int handler_timeout_ms;
+
+    struct {
+        int reject_unknown;     /* unknown_events = "keep" | "reject" */
+        int deduplicate;        /* boolean                            */
+        int64_t max_body_bytes; /* max_body = 1048576                 */
+    } webhook;
+
+    struct {
+        int64_t max_bytes; /* of event bodies and rows waiting: at the cap 503 is answered */
+    } spool;
+
+    struct {
+        char *url; /* "sqlite:PATH"; default sqlite:STATE_DIR/pbxhook.db */
+    } store;
+
+    struct {
+        char *url;           /* "http://localhost:3001/api/client/actions"          */
+        char *action_type;   /* "call.waiting"; Teravoz: "delegate"                 */
+        int deadline_ms;     /* 10000, from the event's arrival                     */
+        int timeout_ms;      /* of one attempt                                      */
+        int connections;     /* at most so many actions at one time                 */
+        char *user;          /* HTTP Basic, "" none                                 */
+        char *password_file; /* "" none; read by the PBX client, never shown      */
+    } pbx;
+
+    struct {
+        char **cors_origins; /* allowed origins, "*" for any; NULL at the end; may be empty */
+    } dashboard;
+
+    struct {
+        enum log_level level;
+    } log;
+
+    struct config_plugin_option *plugin_options; /* later ones win */
+    size_t plugin_option_count;
+};
+
+/*
+ * Reads it all. path NULL: PBXHOOK_CONFIG from the environment, else the compiled-in file if there is
+ * one, else none. environment 0: the environment is not looked at and there is no conf.d (a worker
+ * reading what its receiver wrote). On success *out, freed with config_free(). On failure -1, and each
+ * thing that is wrong has been told to `errors`, one line each, with file and line or the variable's
+ * name, what was found and what is allowed.
+ */
+int config_load(const char *path, int environment, FILE *errors, struct config **out);
+
+void config_free(struct config *config); /* accepts NULL */
+
+/*
+ * Writes what is in force in the syntax of the file, so that config_load() of it gives the same again.
+ * comments 1: each key's origin beside it (default, file:line or variable), for `pbxhook check`.
+ * No secret is in it: secrets are files.
+ */
+int config_print(const struct config *config, FILE *out, int comments);
+
+/* The last value set for a plugin's option, with its origin if origin is not NULL; NULL if not set. */
+const char *config_plugin_option(const struct config *config, const char *plugin, const char *key,
+                                 const char **origin);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * http.h: the receiver's HTTP side: one thread that runs libmicrohttpd with an external epoll loop,
+ * the routes, and the store's reader thread behind the dashboard's. It never blocks on the disk.
+ */
+#ifndef PBXHOOK_HTTP_H
+#define PBXHOOK_HTTP_H
+
+#include <stddef.h>
+
+#include "common/config.h"
+#include "common/metrics.h"
+
+struct http;
+struct spool_thread;
+struct supervisor;
+
+struct http_options {
+    const struct config *config;
+    struct metrics_receiver *metrics;
+    struct supervisor *supervisor;
+};
+
+/*
+ * Binds the address (`listen`), makes the loop and the reader thread's job queue; nothing is accepted
+ * yet. On failure -1 and `error` says what to do ("127.0.0.1:3000: Address already in use; ...").
+ */
+int http_open(const struct http_options *options, struct http **out, char *error,
+              size_t error_size);
+
+/* Where the events go; before http_start(). */
+void http_set_spool(struct http *http, struct spool_thread *spool);
+
+/* Starts the threads: from here on requests are answered. 0, or -1 (logged). */
+int http_start(struct http *http);
+
+/*
+ * Stops accepting, lets what is in flight be answered (up to drain_ms), ends the threads. The spool
+ * thread must still run. http_free() after it; both accept NULL.
+ */
+void http_stop(struct http *http, int drain_ms);
+void http_free(struct http *http);
+
+/* [any thread] Makes the loop look at its queues (decided tickets, answered reads). */
+void http_wake(struct http *http);
+
+/* "127.0.0.1:3000", with the real port when 0 was asked for. Borrowed until http_free(). */
+const char *http_address(const struct http *http);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * supervisor.h: starts the workers (fork+exec of this same binary), watches them, replaces one that
+ * dies, passes their reports to the spool thread. All of it runs on the receiver's main thread but
+ * for what says [any thread].
+ */
+#ifndef PBXHOOK_SUPERVISOR_H
+#define PBXHOOK_SUPERVISOR_H
+
+#include <stddef.h>
+
+#include "common/config.h"
+#include "common/metrics.h"
+
+struct spool_thread;
+struct supervisor;
+
+/* Prepares; starts nothing. NULL when out of memory or descriptors (logged). */
+struct supervisor *supervisor_new(const struct config *config, struct metrics_receiver *metrics);
+void supervisor_free(struct supervisor *supervisor); /* after supervisor_stop(); accepts NULL */
+
+/* Where the workers' reports go. Before supervisor_start(). */
+void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *spool);
+
+/* Starts the workers and waits until each is ready: 0; -1 when one refuses to start (logged). */
+int supervisor_start(struct supervisor *supervisor);
+
+/*
+ * Serves signals and workers until SIGTERM or SIGINT, returning 0, or -1 when it can't go on. The
+ * signals were blocked in all threads by the caller.
+ */
+int supervisor_run(struct supervisor *supervisor);
+
+/* Tells the workers to finish their batch and leave, and waits for them; then kills what is left. */
+void supervisor_stop(struct supervisor *supervisor);
+
+/* [any thread] There is something new in the spool. */
+void supervisor_wake_workers(struct supervisor *supervisor);
+/* [any thread] How many workers are ready. */
+int supervisor_ready(const struct supervisor *supervisor);
+/* [any thread] 1 when a plugin takes events of this type ("call.*" and "*" are understood). */
+int supervisor_takes(struct supervisor *supervisor, const char *type);
+/* [any thread] The workers' metrics pages, for as long as the supervisor lives. */
+struct metrics_worker *const *supervisor_pages(const struct supervisor *supervisor, int *count);
+
+#endif

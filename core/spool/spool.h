@@ -1,0 +1,54 @@
+/*
+ * spool.h: the events that were acknowledged and are not handled yet, in one SQLite file, DIR/spool.db.
+ * The receiver's writer thread has the only connection that writes or checkpoints it (spool_writer);
+ * each worker tails it through a connection that can only read (spool_reader).
+ */
+#ifndef PBXHOOK_SPOOL_H
+#define PBXHOOK_SPOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/event.h"
+
+struct spool_writer;
+struct spool_reader;
+
+/* What is waiting. */
+struct spool_depth {
+    int64_t events;
+    int64_t bytes;
+    int64_t oldest_received_ms; /* 0 when empty */
+};
+
+/* Opens or makes it (0600). On failure -1, and `error` says why and what to do. */
+int spool_writer_open(const char *state_dir, struct spool_writer **out, char *error,
+                      size_t error_size);
+void spool_writer_close(struct spool_writer *spool); /* accepts NULL */
+
+/*
+ * One group commit: appends the events in order, giving each its seq, and removes what the workers
+ * reported: for each worker k of `workers`, the events up to done[k] whose call hash is its own.
+ * 0: all of it is durable. -1: none of it happened (seq is 0), see spool_writer_error().
+ */
+int spool_writer_commit(struct spool_writer *spool, struct event *const *events, size_t count,
+                        const int64_t *done, int workers);
+const char *spool_writer_error(const struct spool_writer *spool);
+
+/* As of the last commit. */
+void spool_writer_depth(const struct spool_writer *spool, struct spool_depth *out);
+
+/* Opens an existing one for reading, for worker `worker` of `workers`. */
+int spool_reader_open(const char *state_dir, int worker, int workers, struct spool_reader **out,
+                      char *error, size_t error_size);
+void spool_reader_close(struct spool_reader *spool);
+
+/*
+ * Up to max of this worker's events behind `after`, in order, into out; the caller frees each with
+ * event_free(). Stops early when max_bytes of bodies are exceeded. Their number, or -1.
+ */
+int spool_reader_next(struct spool_reader *spool, int64_t after, int max, int64_t max_bytes,
+                      struct event **out);
+const char *spool_reader_error(const struct spool_reader *spool);
+
+#endif

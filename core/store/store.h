@@ -1,0 +1,208 @@
+/*
+ * store.h: the database of calls, users, events and actions, behind one door: SQLite today,
+ * PostgreSQL behind the same functions. A store is used by one thread.
+ *
+ * A worker opens it with STORE_WRITE and does everything in batches: store_begin() with the events
+ * of the batch (so that a store on a network can fetch ahead), the functions for each event,
+ * store_commit(). The receiver's reader thread opens it with STORE_READ and uses only the functions
+ * under "Reading". On SQLite exactly one STORE_WRITE exists at any time: it holds PATH.lock.
+ *
+ * Results: 0 or more, or one of the negative STORE_E_..., with the text in store_error().
+ */
+#ifndef PBXHOOK_STORE_H
+#define PBXHOOK_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/event.h"
+#include "common/lifecycle.h"
+
+enum store_mode { STORE_READ, STORE_WRITE };
+
+#define STORE_E_ARGUMENT (-1)
+#define STORE_E_BUSY     (-2) /* locked by another process for longer than the time-out         */
+#define STORE_E_FAILED   (-4) /* the database failed; the transaction is lost, try again        */
+#define STORE_E_SQL      (-5) /* a statement of a plugin was refused; the transaction goes on   */
+#define STORE_E_MEMORY   (-3)
+#define STORE_E_CORRUPT  (-6) /* the file is no database, or damaged, or made by a newer pbxhook */
+#define STORE_E_STOPPED  (-7) /* the row callback asked to stop                                 */
+
+struct store; /* opaque */
+
+/*
+ * Opens "sqlite:PATH". STORE_WRITE makes the database if there is none, migrates it, and waits up to
+ * lock_wait_ms for the former writer to let go. On failure *out is NULL and `error` says why and what
+ * to do. An unknown scheme is STORE_E_ARGUMENT.
+ */
+int store_open(const char *url, enum store_mode mode, int lock_wait_ms, struct store **out,
+               char *error, size_t error_size);
+void store_close(struct store *store); /* rolls back what is open; accepts NULL */
+
+/* The last failure's text; borrowed until the next call. */
+const char *store_error(const struct store *store);
+/* "sqlite" or "postgresql". */
+const char *store_dialect(const struct store *store);
+
+/* ---- Transactions (STORE_WRITE) ---------------------------------------------------------------- */
+
+/* events may be NULL with count 0. The counts are kept by the store: see store_counts(). */
+int store_begin(struct store *store, const struct event *const *events, size_t count);
+int store_commit(struct store *store); /* durable when it returns 0 */
+void store_rollback(struct store *store);
+
+/* One savepoint at a time, inside a transaction: undoes one plugin's work for one event. */
+int store_savepoint(struct store *store);
+int store_release(struct store *store);
+int store_undo(struct store *store); /* rolls back to the savepoint and releases it */
+
+/* ---- Events ------------------------------------------------------------------------------------ */
+
+enum store_event_result {
+    STORE_EVENT_NEW = 0,
+    STORE_EVENT_DUPLICATE =
+        1,                 /* another event of the same identity is stored                     */
+    STORE_EVENT_REPLAY = 2 /* this very event (seq and received_ms) is stored: a crash came between
+                                  the commit and its report */
+};
+/* Stores the event's record. *id is its row, also for a duplicate and a replay. */
+int store_event_add(struct store *store, const struct event *event, int64_t *id);
+
+/* ---- Calls and users: what pbxhook_db_api promises ---------------------------------------------- */
+
+struct store_call {
+    char *call_id, *code, *direction, *our_number, *their_number, *queue, *actor;
+    enum lifecycle state; /* LIFECYCLE_NONE: known only by events outside the seven */
+    int64_t created_ms, status_ms;
+};
+/* All strings are in the store's own memory until the next call of the same function. */
+
+int store_call_save(struct store *store, const struct event *event);
+int store_call_advance(struct store *store, const struct event *event);
+int store_call_find(struct store *store, const char *call_id,
+                    const struct store_call **out); /* 1, 0 */
+
+struct store_user {
+    int64_t id, created_ms;
+    const char *number;
+};
+int store_user_find(struct store *store, const char *number,
+                    const struct store_user **out); /* 1, 0 */
+/* 1 made, 0 was there; *out either way. now_ms is its creation time. */
+int store_user_create(struct store *store, const char *number, int64_t now_ms,
+                      const struct store_user **out);
+
+/* ---- A plugin's own SQL ------------------------------------------------------------------------- */
+
+struct store_value {
+    enum { STORE_NULL, STORE_INT64, STORE_DOUBLE, STORE_TEXT } type;
+    uint32_t size; /* bytes of a text */
+    union {
+        int64_t integer;
+        double number;
+        const char *text;
+    } as;
+};
+typedef int (*store_row_fn)(void *arg, const struct store_value *values, uint32_t count);
+
+/*
+ * One statement with $1... bound; row may be NULL. *changed may be NULL. Transaction control, PRAGMA,
+ * ATTACH and DETACH, and more than one statement are refused: STORE_E_SQL.
+ */
+int store_sql(struct store *store, const char *sql, const struct store_value *params,
+              uint32_t count, store_row_fn row, void *arg, int64_t *changed);
+
+/* ---- Outbox ------------------------------------------------------------------------------------- */
+
+/*
+ * An action's life: PENDING (surely not received by the PBX; due at due_ms) -> SENDING (claimed: from
+ * here to its settling nobody knows what the PBX got) -> one of the ends, or PENDING again.
+ * UNKNOWN becomes CONFIRMED when the call's call.waiting event arrives.
+ */
+enum store_action_state {
+    STORE_ACTION_PENDING,
+    STORE_ACTION_SENDING,
+    STORE_ACTION_DELIVERED,
+    STORE_ACTION_CONFIRMED,
+    STORE_ACTION_REJECTED,
+    STORE_ACTION_EXPIRED,
+    STORE_ACTION_UNKNOWN
+};
+
+struct store_action {
+    int64_t id;
+    char *key; /* the Idempotency-Key: "pbxhook-<random hex>" */
+    char *call_id;
+    char *body;          /* the JSON to post                   */
+    int64_t received_ms; /* of the event that asked for it     */
+    int64_t expires_ms;  /* wall clock                          */
+    int attempts;        /* this one included                   */
+};
+
+/* Adds one, PENDING and due at once. */
+int store_action_add(struct store *store, const char *key, const char *call_id, const char *body,
+                     int64_t event_id, int64_t received_ms, int64_t expires_ms);
+
+/*
+ * Claims up to max actions that are due at now_ms, oldest first, as SENDING, one attempt more. They
+ * are the caller's to send once the transaction is committed. *out is an array of *count, freed with
+ * store_actions_free(). What is PENDING and past its deadline is made EXPIRED on the way; *expired
+ * (not NULL) counts those.
+ */
+int store_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
+                        int *count, int *expired);
+void store_actions_free(struct store_action *actions, int count);
+
+/* When the next PENDING action is due or expires: 1 and *due_ms, or 0 when there is none. */
+int store_action_next_due(struct store *store, int64_t *due_ms);
+
+/*
+ * Writes down how a sent action ended: DELIVERED, REJECTED, EXPIRED, UNKNOWN, or PENDING with due_ms to
+ * try again. http_status 0: no answer. detail: one line for people. 1 when the state was changed; 0
+ * when the action was CONFIRMED in the meantime and its end is UNKNOWN or PENDING, or it is not SENDING.
+ */
+int store_action_settle(struct store *store, int64_t id, enum store_action_state state,
+                        int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
+
+/* call.waiting came: SENDING and UNKNOWN delegate actions of this call become CONFIRMED. Their number. */
+int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
+
+/* At a worker's start: what a former worker left SENDING becomes UNKNOWN. Their number. */
+int store_actions_abandon(struct store *store, int64_t now_ms);
+
+/* ---- Handlings that failed ---------------------------------------------------------------------- */
+
+/*
+ * An event that a plugin did not handle: to be tried again (RETRY, due at due_ms) or dead. The
+ * event's record and the other plugins' work stand.
+ */
+struct store_retry {
+    int64_t event_id;
+    char *plugin;
+    int attempts; /* made so far */
+    struct event *event;
+};
+/* Upserts (event_id, plugin). dead 1: never again, a dead letter. */
+int store_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                    int dead, int64_t due_ms, int64_t now_ms, const char *error);
+int store_retry_done(struct store *store, int64_t event_id, const char *plugin);
+/* Up to max that are due; freed with store_retries_free(). */
+int store_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
+                      int *count);
+void store_retries_free(struct store_retry *retries, int count);
+int store_retry_next_due(struct store *store, int64_t *due_ms); /* as store_action_next_due() */
+
+/* ---- Reading (either mode) ---------------------------------------------------------------------- */
+
+struct store_counts {
+    int64_t users;
+    int64_t calls[LIFECYCLE_COUNT]; /* whose present status is it */
+};
+/* Does not scan: the numbers are kept with each commit. */
+int store_counts(struct store *store, struct store_counts *out);
+
+/* Calls that are not finished, by call_id; the call is borrowed for the callback, nonzero stops. */
+int store_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
+                       void *arg);
+
+#endif
