@@ -43,12 +43,14 @@ struct config {
     } store;
 
     struct {
-        char *url;           /* "http://localhost:3001/api/client/actions"          */
-        char *action_type;   /* "call.waiting"; Teravoz: "delegate"                 */
-        int deadline_ms;     /* 10000, from the event's arrival                     */
-        int timeout_ms;      /* of one attempt                                      */
-        int connections;     /* at most so many actions at one time                 */
-        char *user;          /* HTTP Basic, "" none                                 */
+        char *url;         /* "http://localhost:3001/api/client/actions"          */
+        char *action_type; /* "call.waiting"; Teravoz: "delegate"                 */
+        int deadline_ms;   /* 10000, from the event's arrival                     */
+        int timeout_ms;    /* of one attempt                                      */
+        int connections;   /* at most so many actions at one time                 */
+        int idempotent; /* boolean: the PBX takes one Idempotency-Key once, so that an attempt whose
+                            outcome is unknown may be sent again */
+        char *user;     /* HTTP Basic, "" none                                 */
         char *password_file; /* "" none; read by the PBX client, never shown      */
     } pbx;
 

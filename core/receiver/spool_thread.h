@@ -13,6 +13,8 @@
 #include "common/metrics.h"
 #include "spool/spool.h"
 
+#define SPOOL_MAX_WORKERS 64
+
 enum spool_result {
     SPOOL_SAFE,  /* durable: it may be acknowledged                  */
     SPOOL_FAILED /* not stored (disk full, I/O error): 503, try again */

@@ -1,0 +1,209 @@
+/*
+ * main.c: the command line. Each command is a function; what it does is elsewhere.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "common/config.h"
+#include "common/log.h"
+#include "receiver/receiver.h"
+#include "worker/plugin_host.h"
+#include "worker/worker.h"
+
+#define EXIT_USAGE 2
+
+struct arguments {
+    const char *config_path; /* NULL: where it is looked for by itself */
+    int quiet;
+};
+
+struct command {
+    const char *name;
+    const char *summary;
+    int (*run)(const struct arguments *arguments);
+    const char *help;
+};
+
+static int load_config(const struct arguments *arguments, struct config **out)
+{
+    if (config_load(arguments->config_path, 1, stderr, out) < 0)
+        return -1;
+    log_open("receiver", (*out)->log.level);
+    return 0;
+}
+
+static int serve(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    json_object_seed(0); /* before there is a second thread */
+    int status = receiver_serve(config);
+    config_free(config);
+    return status;
+}
+
+/* Loads the plugins and prints them. The descriptors are looked at; nothing of theirs is called. */
+static int list_plugins(const struct config *config)
+{
+    struct plugin_host *host = NULL;
+    int result = plugin_host_load(config, stderr, &host);
+    if (host != NULL)
+        plugin_host_print(host, stdout);
+    plugin_host_free(host);
+    return result;
+}
+
+static int check(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int result = 0;
+    if (!arguments->quiet) {
+        puts("# In force:");
+        result = config_print(config, stdout, 1);
+        puts("\n# Plugins:");
+    }
+    if (list_plugins(config) < 0)
+        result = -1;
+    config_free(config);
+    if (result == 0 && !arguments->quiet)
+        puts("\n# All of it is valid.");
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int plugins(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int result = list_plugins(config);
+    config_free(config);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static const struct command commands[] = {
+    {"serve",   "receive webhooks, run the plugins, answer the PBX",                  serve,
+     "Runs the server in the foreground until SIGTERM or Ctrl-C. It logs to stderr.\n"
+     "With no configuration at all it listens on 127.0.0.1:3000, keeps its data with SQLite in\n"
+     "its state directory and finds the PBX at localhost:3001.\n"                       },
+    {"check",   "validate the configuration and the plugins, print what is in force", check,
+     "Reads the configuration as `serve` would, loads every plugin and checks its options. Prints\n"
+     "each key in force with where it comes from. Exits with 1 when anything is wrong; each thing\n"
+     "that is wrong is told on stderr with its file and line, or the variable's name.\n"},
+    {"plugins", "list the plugins with their events and options",                     plugins,
+     "Lists what is in the plugin directory: file, name, version, events, options with their\n"
+     "defaults and the values in force; and why one is refused.\n"                      },
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static void print_usage(FILE *out)
+{
+    fputs("pbxhook: a PBX webhook server with pluggable event handlers\n\n"
+          "usage: pbxhook COMMAND [OPTIONS]\n\n"
+          "commands:\n",
+          out);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n"
+          "options:\n"
+          "  -c, --config FILE  the configuration (default: $PBXHOOK_CONFIG, else\n"
+          "                     " PBXHOOK_CONFIG_FILE " if there is one)\n"
+          "  -q, --quiet        check: print only what is wrong\n"
+          "  -h, --help         this text; after a command, that command's\n"
+          "  -V, --version      the version\n\n"
+          "Every key of the configuration can be set in the environment too: webhook.max_body is\n"
+          "PBXHOOK_WEBHOOK_MAX_BODY. `pbxhook check` prints them all.\n",
+          out);
+}
+
+static void print_help(const struct command *command)
+{
+    printf("usage: pbxhook %s [--config FILE]%s\n\n%s", command->name,
+           command->run == check ? " [--quiet]" : "", command->help);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static int usage_error(const char *text, const char *what)
+{
+    fprintf(stderr, "pbxhook: %s%s\nTry `pbxhook --help`.\n", text, what);
+    return EXIT_USAGE;
+}
+
+/* `pbxhook worker N`: what the receiver starts. Not for people, so not among the commands. */
+static int run_worker(int count, char **arguments)
+{
+    char *end = NULL;
+    errno = 0;
+    long index = count == 3 ? strtol(arguments[2], &end, 10) : -1;
+    if (index < 0 || index > 1000 || errno != 0 || *end != '\0')
+        return usage_error("worker is started by `pbxhook serve`", "");
+    return worker_main((int)index);
+}
+
+int main(int count, char **words)
+{
+    static const struct option options[] = {
+        {"config",  required_argument, NULL, 'c'},
+        {"quiet",   no_argument,       NULL, 'q'},
+        {"help",    no_argument,       NULL, 'h'},
+        {"version", no_argument,       NULL, 'V'},
+        {NULL,      0,                 NULL, 0  }
+    };
+    struct arguments arguments = {.config_path = NULL};
+    int help = 0;
+    if (count > 1 && strcmp(words[1], "worker") == 0)
+        return run_worker(count, words);
+
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(count, words, ":c:qhV", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            arguments.config_path = optarg;
+            break;
+        case 'q':
+            arguments.quiet = 1;
+            break;
+        case 'h':
+            help = 1;
+            break;
+        case 'V':
+            puts("pbxhook " PBXHOOK_VERSION);
+            return EXIT_SUCCESS;
+        case ':':
+            return usage_error("this option needs a value: ", words[optind - 1]);
+        default:
+            return usage_error("no such option: ", words[optind - 1]);
+        }
+    }
+    const struct command *command = optind < count ? find_command(words[optind]) : NULL;
+    if (optind < count && command == NULL)
+        return usage_error("no such command: ", words[optind]);
+    if (optind + 1 < count)
+        return usage_error("one argument too many: ", words[optind + 1]);
+    if (help && command != NULL)
+        print_help(command);
+    else if (help)
+        print_usage(stdout);
+    else if (command == NULL)
+        print_usage(stderr);
+    else
+        return command->run(&arguments);
+    return help ? EXIT_SUCCESS : EXIT_USAGE;
+}

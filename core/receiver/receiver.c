@@ -1,0 +1,131 @@
+/*
+ * receiver.c: puts the receiver together and takes it apart in reverse. The main thread is the
+ * supervisor's; the HTTP loop, its reader and the spool have threads of their own.
+ */
+#include "receiver/receiver.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/metrics.h"
+#include "receiver/http.h"
+#include "receiver/spool_thread.h"
+#include "receiver/state_dir.h"
+#include "receiver/supervisor.h"
+
+#define DRAIN_MS 5000
+
+struct receiver {
+    int lock_fd;
+    struct metrics_receiver metrics;
+    struct supervisor *supervisor;
+    struct http *http;
+    struct spool_thread *spool;
+};
+
+static void notify_http(void *arg)
+{
+    http_wake(arg);
+}
+
+static void notify_workers(void *arg)
+{
+    supervisor_wake_workers(arg);
+}
+
+/* All signals that the supervisor reads from its descriptor stay blocked in every thread. */
+static void block_signals(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Binds and opens everything that can refuse; nothing is accepted yet. */
+static int open_parts(struct receiver *receiver, const struct config *config, char *error,
+                      size_t error_size)
+{
+    receiver->lock_fd = state_dir_lock(config->state_dir, error, error_size);
+    if (receiver->lock_fd < 0)
+        return -1;
+    receiver->supervisor = supervisor_new(config, &receiver->metrics);
+    if (receiver->supervisor == NULL) {
+        snprintf(error, error_size, "can't prepare the workers");
+        return -1;
+    }
+    struct http_options http = {
+        .config = config, .metrics = &receiver->metrics, .supervisor = receiver->supervisor};
+    if (http_open(&http, &receiver->http, error, error_size) < 0)
+        return -1;
+    struct spool_thread_options spool = {.state_dir = config->state_dir,
+                                         .max_bytes = config->spool.max_bytes,
+                                         .workers = config->workers,
+                                         .metrics = &receiver->metrics,
+                                         .notify_http = notify_http,
+                                         .notify_workers = notify_workers,
+                                         .http_arg = receiver->http,
+                                         .workers_arg = receiver->supervisor};
+    if (spool_thread_start(&spool, &receiver->spool, error, error_size) < 0)
+        return -1;
+    http_set_spool(receiver->http, receiver->spool);
+    supervisor_set_spool(receiver->supervisor, receiver->spool);
+    return 0;
+}
+
+/*
+ * The workers first: requests are answered only when the plugins are known to load. What an earlier
+ * run left in the spool is being handled by then.
+ */
+static int run(struct receiver *receiver)
+{
+    if (supervisor_start(receiver->supervisor) < 0)
+        return -1;
+    if (http_start(receiver->http) < 0)
+        return -1;
+    log_info("listening", log_text("address", http_address(receiver->http)));
+    int result = supervisor_run(receiver->supervisor);
+    http_stop(receiver->http, DRAIN_MS);
+    return result;
+}
+
+int receiver_serve(const struct config *config)
+{
+    char error[512] = "";
+    int result = -1;
+    struct receiver *receiver = calloc(1, sizeof *receiver);
+    if (receiver == NULL) {
+        log_error("out of memory");
+        return 1;
+    }
+    receiver->lock_fd = -1;
+    umask(077); /* what is kept here is for this user alone */
+    block_signals();
+
+    if (open_parts(receiver, config, error, sizeof error) == 0)
+        result = run(receiver);
+    else
+        log_error("can't start", log_text("error", error));
+
+    /* The workers' last reports still go to the spool thread, so it ends after them. */
+    if (receiver->supervisor != NULL)
+        supervisor_stop(receiver->supervisor);
+    spool_thread_stop(receiver->spool);
+    http_free(receiver->http);
+    supervisor_free(receiver->supervisor);
+    if (receiver->lock_fd >= 0)
+        close(receiver->lock_fd);
+    free(receiver);
+    if (result == 0)
+        log_info("stopped");
+    return result == 0 ? 0 : 1;
+}

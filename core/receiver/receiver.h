@@ -1,0 +1,12 @@
+/*
+ * receiver.h: `pbxhook serve`: the process that owns the sockets, the spool and the workers.
+ */
+#ifndef PBXHOOK_RECEIVER_H
+#define PBXHOOK_RECEIVER_H
+
+#include "common/config.h"
+
+/* Serves until SIGTERM or SIGINT. The exit status: 0, or 1 when it could not start (logged). */
+int receiver_serve(const struct config *config);
+
+#endif

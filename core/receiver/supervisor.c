@@ -1,0 +1,340 @@
+/*
+ * supervisor.c: the receiver's main loop: signals, workers' messages, workers' deaths. What other
+ * threads ask (ready, event types, a wake-up) is behind one lock.
+ */
+#include "receiver/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/control.h"
+#include "common/log.h"
+#include "receiver/spool_thread.h"
+#include "receiver/worker_process.h"
+#include "worker/plugin_host.h"
+
+#define STOP_LIMIT_US (10 * 1000000) /* for a worker to finish its batch */
+
+#define START_DEATHS  3 /* so often a worker may die while the server starts */
+
+enum ending { RUNNING, STOPPED_BY_SIGNAL, WORKER_REFUSED };
+
+struct supervisor {
+    const struct config *config;
+    struct metrics_receiver *metrics;
+    struct spool_thread *spool;
+    int signal_fd;
+    enum ending ending;
+    int starting; /* a worker that refuses now ends the start */
+    int stopping; /* dead workers stay dead                   */
+    int count;
+    struct worker_process worker[SPOOL_MAX_WORKERS];
+    struct metrics_worker *page[SPOOL_MAX_WORKERS];
+    struct control_message message; /* the main thread's, too large for its stack */
+
+    pthread_mutex_t lock; /* worker[].control_fd and .ready when they change, and types */
+    char *types;          /* of the last worker that got ready; "" before */
+};
+
+struct supervisor *supervisor_new(const struct config *config, struct metrics_receiver *metrics)
+{
+    struct supervisor *supervisor = calloc(1, sizeof *supervisor);
+    if (supervisor == NULL)
+        return NULL;
+    supervisor->config = config;
+    supervisor->metrics = metrics;
+    supervisor->signal_fd = -1;
+    pthread_mutex_init(&supervisor->lock, NULL);
+
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGCHLD);
+    supervisor->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    int code = supervisor->signal_fd < 0 ? -errno : 0;
+    for (int i = 0; i < config->workers && code == 0; i++) {
+        code = worker_process_init(&supervisor->worker[i], i);
+        supervisor->page[i] = supervisor->worker[i].page;
+        supervisor->count = i + 1;
+    }
+    if (code < 0) {
+        log_error("can't prepare the workers", log_text("error", strerror(-code)));
+        supervisor_free(supervisor);
+        return NULL;
+    }
+    return supervisor;
+}
+
+void supervisor_free(struct supervisor *supervisor)
+{
+    if (supervisor == NULL)
+        return;
+    for (int i = 0; i < supervisor->count; i++)
+        worker_process_clear(&supervisor->worker[i]);
+    if (supervisor->signal_fd >= 0)
+        close(supervisor->signal_fd);
+    pthread_mutex_destroy(&supervisor->lock);
+    free(supervisor->types);
+    free(supervisor);
+}
+
+void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *spool)
+{
+    supervisor->spool = spool;
+}
+
+/* ---- Asked by other threads -------------------------------------------------------------------- */
+
+void supervisor_wake_workers(struct supervisor *supervisor)
+{
+    pthread_mutex_lock(&supervisor->lock);
+    for (int i = 0; i < supervisor->count; i++) {
+        /* A full socket means that the worker has wake-ups to read; a dead one reads the spool when
+         * it starts. Both need no more. The send never blocks. */
+        if (supervisor->worker[i].ready)
+            (void)control_send(supervisor->worker[i].control_fd, CONTROL_WAKE, 0, NULL);
+    }
+    pthread_mutex_unlock(&supervisor->lock);
+}
+
+int supervisor_ready(const struct supervisor *supervisor)
+{
+    struct supervisor *own = (struct supervisor *)supervisor; /* its lock is no part of its state */
+    int ready = 0;
+    pthread_mutex_lock(&own->lock);
+    for (int i = 0; i < own->count; i++)
+        ready += own->worker[i].ready;
+    pthread_mutex_unlock(&own->lock);
+    return ready;
+}
+
+int supervisor_takes(struct supervisor *supervisor, const char *type)
+{
+    int takes = 0;
+    pthread_mutex_lock(&supervisor->lock);
+    const char *line = supervisor->types != NULL ? supervisor->types : "";
+    while (*line != '\0' && !takes) {
+        size_t length = strcspn(line, "\n");
+        char pattern[128];
+        if (length < sizeof pattern) {
+            memcpy(pattern, line, length);
+            pattern[length] = '\0';
+            takes = plugin_pattern_matches(pattern, type);
+        }
+        line += length + (line[length] == '\n');
+    }
+    pthread_mutex_unlock(&supervisor->lock);
+    return takes;
+}
+
+struct metrics_worker *const *supervisor_pages(const struct supervisor *supervisor, int *count)
+{
+    *count = supervisor->count;
+    return supervisor->page;
+}
+
+/* ---- The main thread ---------------------------------------------------------------------------- */
+
+static void start_worker(struct supervisor *supervisor, struct worker_process *worker)
+{
+    pthread_mutex_lock(&supervisor->lock);
+    int code = worker_process_start(worker, supervisor->config);
+    pthread_mutex_unlock(&supervisor->lock);
+    if (code < 0) {
+        log_error("can't start a worker, trying again in a second",
+                  log_int("worker", worker->index), log_text("error", strerror(-code)));
+        worker->restart_us = clock_mono_us() + 1000000;
+    }
+}
+
+static void note_ready(struct supervisor *supervisor, struct worker_process *worker)
+{
+    char *types = strdup(supervisor->message.text);
+    pthread_mutex_lock(&supervisor->lock);
+    worker->ready = 1;
+    if (types != NULL) {
+        free(supervisor->types);
+        supervisor->types = types;
+    }
+    pthread_mutex_unlock(&supervisor->lock);
+    log_info("worker ready", log_int("worker", worker->index), log_int("worker_pid", worker->pid));
+}
+
+static void take_message(struct supervisor *supervisor, struct worker_process *worker)
+{
+    const struct control_message *message = &supervisor->message;
+    switch (message->kind) {
+    case CONTROL_READY:
+        note_ready(supervisor, worker);
+        break;
+    case CONTROL_DONE:
+        if (supervisor->spool != NULL)
+            spool_thread_done(supervisor->spool, worker->index, message->seq);
+        break;
+    case CONTROL_REFUSED:
+        log_error("worker can't start", log_text("reason", message->text));
+        if (supervisor->starting)
+            supervisor->ending = WORKER_REFUSED;
+        break;
+    default:
+        log_warning("worker sent an unknown message", log_int("kind", message->kind));
+        break;
+    }
+}
+
+/* Reads all that a worker has sent. Its end of file needs nothing: SIGCHLD tells the rest. */
+static void read_worker(struct supervisor *supervisor, struct worker_process *worker)
+{
+    while (control_receive(worker->control_fd, &supervisor->message) == 1)
+        take_message(supervisor, worker);
+}
+
+static void reap_workers(struct supervisor *supervisor)
+{
+    for (int i = 0; i < supervisor->count; i++) {
+        struct worker_process *worker = &supervisor->worker[i];
+        int status = 0;
+        if (worker->pid == 0 || waitpid(worker->pid, &status, WNOHANG) != worker->pid)
+            continue;
+        read_worker(supervisor, worker); /* its last words: DONE, REFUSED */
+        pthread_mutex_lock(&supervisor->lock);
+        worker_process_ended(worker, status);
+        pthread_mutex_unlock(&supervisor->lock);
+        if (supervisor->starting && worker->early_deaths >= START_DEATHS) {
+            log_error("worker dies each time it starts, giving up: is it a plugin?",
+                      log_int("worker", worker->index));
+            supervisor->ending = WORKER_REFUSED;
+        }
+        if (!supervisor->stopping && !supervisor->starting)
+            metrics_add(&supervisor->metrics->worker_restarts, 1);
+    }
+}
+
+static void start_due_workers(struct supervisor *supervisor)
+{
+    int64_t now_us = clock_mono_us();
+    for (int i = 0; i < supervisor->count && !supervisor->stopping; i++) {
+        struct worker_process *worker = &supervisor->worker[i];
+        if (worker->pid == 0 && worker->restart_us <= now_us)
+            start_worker(supervisor, worker);
+    }
+}
+
+static void read_signals(struct supervisor *supervisor)
+{
+    struct signalfd_siginfo info;
+    while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD || supervisor->ending != RUNNING)
+            continue;
+        supervisor->ending = STOPPED_BY_SIGNAL;
+        log_info("stopping", log_text("signal", strsignal((int)info.ssi_signo)));
+    }
+}
+
+/* How long to sleep: until the next dead worker is due, at most limit_us; -1 for ever. */
+static int poll_timeout_ms(const struct supervisor *supervisor, int64_t limit_us)
+{
+    int64_t wait_us = limit_us;
+    for (int i = 0; i < supervisor->count && !supervisor->stopping; i++) {
+        const struct worker_process *worker = &supervisor->worker[i];
+        if (worker->pid != 0)
+            continue;
+        int64_t due_us = worker->restart_us - clock_mono_us();
+        due_us = due_us < 0 ? 0 : due_us;
+        if (wait_us < 0 || due_us < wait_us)
+            wait_us = due_us;
+    }
+    return wait_us < 0 ? -1 : (int)(wait_us / 1000 + 1);
+}
+
+/* One round: waits for a signal or a message, and serves what is there. */
+static void serve_once(struct supervisor *supervisor, int64_t limit_us)
+{
+    struct pollfd ready[SPOOL_MAX_WORKERS + 1];
+    struct worker_process *owner[SPOOL_MAX_WORKERS + 1];
+    nfds_t count = 0;
+    ready[count++] = (struct pollfd){.fd = supervisor->signal_fd, .events = POLLIN};
+    for (int i = 0; i < supervisor->count; i++) {
+        if (supervisor->worker[i].control_fd < 0)
+            continue;
+        owner[count] = &supervisor->worker[i];
+        ready[count++] = (struct pollfd){.fd = supervisor->worker[i].control_fd, .events = POLLIN};
+    }
+    if (poll(ready, count, poll_timeout_ms(supervisor, limit_us)) < 0 && errno != EINTR) {
+        log_error("poll failed", log_text("error", strerror(errno)));
+        return;
+    }
+    for (nfds_t i = 1; i < count; i++) {
+        if (ready[i].revents & POLLIN)
+            read_worker(supervisor, owner[i]);
+    }
+    if (ready[0].revents & POLLIN)
+        read_signals(supervisor);
+    /* Every round, not only on SIGCHLD: a closed socket wakes the poll before the signal is there. */
+    reap_workers(supervisor);
+}
+
+int supervisor_start(struct supervisor *supervisor)
+{
+    supervisor->starting = 1;
+    for (int i = 0; i < supervisor->count; i++)
+        start_worker(supervisor, &supervisor->worker[i]);
+    while (supervisor->ending == RUNNING && supervisor_ready(supervisor) < supervisor->count) {
+        serve_once(supervisor, -1);
+        if (supervisor->ending == RUNNING)
+            start_due_workers(supervisor);
+    }
+    supervisor->starting = 0;
+    return supervisor->ending == WORKER_REFUSED ? -1 : 0;
+}
+
+int supervisor_run(struct supervisor *supervisor)
+{
+    while (supervisor->ending == RUNNING) {
+        serve_once(supervisor, -1);
+        if (supervisor->ending == RUNNING)
+            start_due_workers(supervisor);
+    }
+    return supervisor->ending == STOPPED_BY_SIGNAL ? 0 : -1;
+}
+
+static int running_workers(const struct supervisor *supervisor)
+{
+    int running = 0;
+    for (int i = 0; i < supervisor->count; i++)
+        running += supervisor->worker[i].pid != 0;
+    return running;
+}
+
+void supervisor_stop(struct supervisor *supervisor)
+{
+    supervisor->stopping = 1;
+    for (int i = 0; i < supervisor->count; i++) {
+        struct worker_process *worker = &supervisor->worker[i];
+        if (worker->pid != 0 && control_send(worker->control_fd, CONTROL_STOP, 0, NULL) == -EAGAIN)
+            kill(worker->pid, SIGTERM); /* its socket is full of wake-ups; it means the same */
+    }
+    int64_t until_us = clock_mono_us() + STOP_LIMIT_US;
+    while (running_workers(supervisor) > 0 && clock_mono_us() < until_us)
+        serve_once(supervisor, until_us - clock_mono_us());
+    for (int i = 0; i < supervisor->count; i++) {
+        struct worker_process *worker = &supervisor->worker[i];
+        if (worker->pid == 0)
+            continue;
+        log_error("worker does not stop, killing it; its events stay in the spool",
+                  log_int("worker", worker->index), log_int("worker_pid", worker->pid));
+        kill(worker->pid, SIGKILL);
+    }
+    while (running_workers(supervisor) > 0)
+        serve_once(supervisor, 100000);
+}

@@ -1,0 +1,40 @@
+/*
+ * worker_process.h: one worker as its receiver sees it: the process, its control socket, its metrics
+ * page. Main thread only; the supervisor guards what others look at.
+ */
+#ifndef PBXHOOK_WORKER_PROCESS_H
+#define PBXHOOK_WORKER_PROCESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/config.h"
+#include "common/metrics.h"
+
+struct worker_process {
+    int index;      /* 0 ... workers - 1                          */
+    pid_t pid;      /* 0: not running                             */
+    int control_fd; /* -1: not running                            */
+    int metrics_fd; /* lives as long as the supervisor            */
+    struct metrics_worker *page;
+    int ready;
+    int64_t started_us; /* monotonic                             */
+    int64_t restart_us; /* when to start it again; 0: now        */
+    int early_deaths;   /* in a row                              */
+};
+
+/* Makes the metrics page. 0, or a negative errno. */
+int worker_process_init(struct worker_process *worker, int index);
+void worker_process_clear(struct worker_process *worker);
+
+/*
+ * Starts this same binary as `pbxhook worker`, with the configuration as text on a descriptor of its
+ * own, so that a worker started later gets what is in force and not what the file says by then.
+ * 0, or a negative errno.
+ */
+int worker_process_start(struct worker_process *worker, const struct config *config);
+
+/* After it was reaped: closes the socket, decides when it is started again. status as of waitpid(). */
+void worker_process_ended(struct worker_process *worker, int status);
+
+#endif

@@ -1,0 +1,205 @@
+/*
+ * batch.c: see batch.h. Numbers and log lines wait for the commit, so that a transaction that is run
+ * twice is counted once.
+ */
+#include "worker/batch.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+
+/* What one run has found out, to be counted when it is committed. */
+struct tally {
+    uint64_t handled, duplicate, unknown;
+    uint64_t outcome[METRICS_ACTION_COUNT];
+    uint64_t action_retries;
+    struct store_action *claimed;
+    int claimed_count;
+};
+
+static void settled_as(struct tally *tally, enum store_action_state state)
+{
+    switch (state) {
+    case STORE_ACTION_DELIVERED:
+        tally->outcome[METRICS_ACTION_DELIVERED]++;
+        break;
+    case STORE_ACTION_REJECTED:
+        tally->outcome[METRICS_ACTION_REJECTED]++;
+        break;
+    case STORE_ACTION_EXPIRED:
+        tally->outcome[METRICS_ACTION_EXPIRED]++;
+        break;
+    case STORE_ACTION_UNKNOWN:
+        tally->outcome[METRICS_ACTION_UNKNOWN]++;
+        break;
+    case STORE_ACTION_PENDING:
+        tally->action_retries++;
+        break;
+    default:
+        break;
+    }
+}
+
+static int settle_results(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
+{
+    for (struct outbox_result *result = batch->results; result != NULL; result = result->next) {
+        int changed =
+            store_action_settle(parts->store, result->action.id, result->state, result->due_ms,
+                                result->finished_ms, result->http_status, result->detail);
+        if (changed < 0)
+            return changed;
+        if (changed > 0)
+            settled_as(tally, result->state);
+    }
+    return 0;
+}
+
+static int run_retries(const struct batch_parts *parts)
+{
+    struct store_retry *due = NULL;
+    int count = 0;
+    int code = store_retries_due(parts->store, clock_wall_ms(), BATCH_MAX_RETRIES, &due, &count);
+    for (int i = 0; i < count && code >= 0; i++)
+        code = dispatch_retry(parts->dispatch, &due[i]);
+    store_retries_free(due, count);
+    return code;
+}
+
+static int run_event(const struct batch_parts *parts, const struct event *event,
+                     struct tally *tally)
+{
+    int64_t id = 0;
+    int stored = store_event_add(parts->store, event, &id);
+    if (stored < 0)
+        return stored;
+    if (stored == STORE_EVENT_DUPLICATE) {
+        tally->duplicate++;
+        log_info("event repeated, handled before", log_text("call_id", event->field[EVENT_CALL_ID]),
+                 log_text("event", event->field[EVENT_TYPE]));
+        return 0;
+    }
+    if (stored == STORE_EVENT_REPLAY) /* committed, and the report was lost with a worker */
+        return 0;
+    int plugins = dispatch_event(parts->dispatch, event, id);
+    if (plugins < 0)
+        return plugins;
+    tally->handled++;
+    if (plugins == 0)
+        tally->unknown++;
+    return 0;
+}
+
+static int claim_actions(const struct batch_parts *parts, struct tally *tally)
+{
+    int expired = 0;
+    int code = store_actions_claim(parts->store, clock_wall_ms(), outbox_free_slots(parts->outbox),
+                                   &tally->claimed, &tally->claimed_count, &expired);
+    tally->outcome[METRICS_ACTION_EXPIRED] += (uint64_t)expired;
+    if (expired > 0)
+        log_warning("actions expired before they could be sent", log_int("count", expired));
+    return code;
+}
+
+static int run_all(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
+{
+    int code = store_begin(parts->store, (const struct event *const *)batch->event,
+                           (size_t)batch->event_count);
+    if (code >= 0)
+        code = settle_results(batch, parts, tally);
+    if (code >= 0)
+        code = run_retries(parts);
+    for (int i = 0; i < batch->event_count && code >= 0; i++)
+        code = run_event(parts, batch->event[i], tally);
+    if (code >= 0)
+        code = claim_actions(parts, tally);
+    return code >= 0 ? store_commit(parts->store) : code;
+}
+
+static const char *state_word(enum store_action_state state)
+{
+    switch (state) {
+    case STORE_ACTION_DELIVERED:
+        return "delivered";
+    case STORE_ACTION_REJECTED:
+        return "rejected";
+    case STORE_ACTION_EXPIRED:
+        return "expired";
+    case STORE_ACTION_UNKNOWN:
+        return "unknown";
+    case STORE_ACTION_PENDING:
+        return "retry";
+    default:
+        return "";
+    }
+}
+
+static void log_result(const struct outbox_result *result)
+{
+    int good = result->state == STORE_ACTION_DELIVERED;
+    enum log_level level = good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
+    int64_t since_event_ms = result->finished_ms - result->action.received_ms;
+    log_at(level, "action", log_text("call_id", result->action.call_id),
+           log_int("action", result->action.id), log_text("outcome", state_word(result->state)),
+           log_int("attempt", result->action.attempts), log_int("http_status", result->http_status),
+           log_ms("took_ms", (double)result->took_us / 1000.0),
+           log_int("since_event_ms", since_event_ms),
+           log_text(good ? "key" : "detail", good ? result->action.key : result->detail));
+}
+
+static void count(const struct batch *batch, const struct batch_parts *parts,
+                  const struct tally *tally, int64_t started_us)
+{
+    struct metrics_worker *metrics = parts->metrics;
+    int64_t now_us = clock_mono_us();
+    metrics_add(&metrics->events_handled, tally->handled);
+    metrics_add(&metrics->events_duplicate, tally->duplicate);
+    metrics_add(&metrics->events_unknown, tally->unknown);
+    metrics_add(&metrics->action_retries, tally->action_retries);
+    for (int i = 0; i < METRICS_ACTION_COUNT; i++)
+        metrics_add(&metrics->actions[i], tally->outcome[i]);
+    metrics_observe(&metrics->commit, now_us - started_us);
+    for (int i = 0; i < batch->event_count; i++) {
+        int64_t us = now_us - batch->event[i]->spooled_us;
+        if (us >= 0) /* else it was spooled before the machine was started again */
+            metrics_observe(&metrics->event_latency, us);
+    }
+    for (struct outbox_result *result = batch->results; result != NULL; result = result->next) {
+        if (result->state == STORE_ACTION_DELIVERED)
+            metrics_observe(&metrics->action_latency,
+                            (result->finished_ms - result->action.received_ms) * 1000);
+        log_result(result);
+    }
+}
+
+int batch_run(struct batch *batch, const struct batch_parts *parts)
+{
+    struct tally tally = {.handled = 0};
+    int64_t started_us = clock_mono_us();
+    int code = run_all(batch, parts, &tally);
+    if (code < 0) {
+        store_rollback(parts->store);
+        dispatch_rolled_back(parts->dispatch);
+        store_actions_free(tally.claimed, tally.claimed_count);
+        return -1;
+    }
+    dispatch_committed(parts->dispatch);
+    if (tally.claimed_count > 0)
+        outbox_submit(parts->outbox, tally.claimed, tally.claimed_count);
+    store_actions_free(tally.claimed, tally.claimed_count);
+    count(batch, parts, &tally, started_us);
+    batch_clear(batch);
+    return 0;
+}
+
+void batch_clear(struct batch *batch)
+{
+    for (int i = 0; i < batch->event_count; i++)
+        event_free(batch->event[i]);
+    batch->event_count = 0;
+    while (batch->results != NULL) {
+        struct outbox_result *next = batch->results->next;
+        outbox_result_free(batch->results);
+        batch->results = next;
+    }
+}

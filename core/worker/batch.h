@@ -1,0 +1,45 @@
+/*
+ * batch.h: one store transaction of a worker: results of actions, handlings that are due again, the
+ * spool's next events, and the claim of actions to send. Worker thread only.
+ */
+#ifndef PBXHOOK_BATCH_H
+#define PBXHOOK_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/event.h"
+#include "common/metrics.h"
+#include "pbx/outbox.h"
+#include "store/store.h"
+#include "worker/dispatch.h"
+
+#define BATCH_MAX_EVENTS  512
+#define BATCH_MAX_BYTES   (4 * 1024 * 1024)
+#define BATCH_MAX_RETRIES 64
+
+/* What a batch works with; all borrowed. */
+struct batch_parts {
+    struct store *store;
+    struct dispatch *dispatch;
+    struct outbox *outbox;
+    struct metrics_worker *metrics;
+};
+
+/* What is to be done. It stays as it is until a transaction with it has been committed. */
+struct batch {
+    struct event *event[BATCH_MAX_EVENTS]; /* owned */
+    int event_count;
+    struct outbox_result *results; /* owned */
+};
+
+/*
+ * Runs it as one transaction. 0: committed, the claimed actions are with the outbox, the numbers are
+ * counted, and the batch is empty again. -1: nothing of it happened (store_error() says why); run the
+ * same batch again.
+ */
+int batch_run(struct batch *batch, const struct batch_parts *parts);
+
+void batch_clear(struct batch *batch);
+
+#endif

@@ -1,0 +1,279 @@
+/*
+ * worker.c: the life of a worker process: opens its parts, tells the receiver that it is ready, then
+ * runs batches until it is told to stop or its receiver is gone. One thread; the outbox has another.
+ */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/control.h"
+#include "common/log.h"
+#include "spool/spool.h"
+#include "worker/batch.h"
+
+#define STORE_LOCK_WAIT_MS 30000
+#define OUTBOX_DRAIN_MS    1000
+#define FIRST_RETRY_MS     100
+#define LONGEST_RETRY_MS   5000
+#define IDLE_POLL_MS       1000 /* a lost wake-up costs no more than this */
+
+struct worker {
+    int index;
+    struct config *config;
+    struct spool_reader *spool;
+    struct batch_parts parts;
+    struct batch batch;
+    struct control_message message;
+    int64_t after;    /* the last seq that was read from the spool        */
+    int64_t reported; /* the last seq that the receiver was told of       */
+    int stopping;
+    int store_failures; /* in a row */
+};
+
+static volatile sig_atomic_t terminated;
+
+static void on_terminate(int number)
+{
+    (void)number;
+    terminated = 1;
+}
+
+/* A receiver that stops tells so on the socket; SIGTERM says the same. SIGINT is the terminal's, for
+ * the receiver. */
+static void set_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_terminate};
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int open_store(struct worker *worker, char *error, size_t error_size)
+{
+    if (store_open(worker->config->store.url, STORE_WRITE, STORE_LOCK_WAIT_MS, &worker->parts.store,
+                   error, error_size) < 0)
+        return -1;
+    struct store *store = worker->parts.store;
+    int abandoned = store_begin(store, NULL, 0);
+    if (abandoned >= 0)
+        abandoned = store_actions_abandon(store, clock_wall_ms());
+    if (abandoned < 0 || store_commit(store) < 0) {
+        snprintf(error, error_size, "%s: %s", worker->config->store.url, store_error(store));
+        return -1;
+    }
+    if (abandoned > 0) {
+        metrics_add(&worker->parts.metrics->actions[METRICS_ACTION_UNKNOWN], (uint64_t)abandoned);
+        log_warning("actions were on their way when the last worker ended; not sent again",
+                    log_int("count", abandoned));
+    }
+    return 0;
+}
+
+static int open_parts(struct worker *worker, char *error, size_t error_size)
+{
+    const struct config *config = worker->config;
+    int code = metrics_page_map(CONTROL_METRICS_FD, &worker->parts.metrics);
+    if (code < 0) {
+        snprintf(error, error_size, "can't map the metrics page: %s", strerror(-code));
+        return -1;
+    }
+    if (spool_reader_open(config->state_dir, worker->index, config->workers, &worker->spool, error,
+                          error_size) < 0)
+        return -1;
+    if (open_store(worker, error, error_size) < 0)
+        return -1;
+    if (outbox_start(config, &worker->parts.outbox, error, error_size) < 0)
+        return -1;
+    return dispatch_open(config, worker->parts.store, worker->parts.metrics,
+                         &worker->parts.dispatch, error, error_size);
+}
+
+static void close_parts(struct worker *worker)
+{
+    dispatch_close(worker->parts.dispatch);
+    outbox_free(worker->parts.outbox);
+    store_close(worker->parts.store);
+    spool_reader_close(worker->spool);
+    config_free(worker->config);
+}
+
+/* Reads what the receiver said, without waiting. */
+static void read_control(struct worker *worker)
+{
+    int got;
+    while ((got = control_receive(CONTROL_FD, &worker->message)) == 1) {
+        if (worker->message.kind == CONTROL_STOP)
+            worker->stopping = 1;
+    }
+    if (got == 0 || (got < 0 && got != -EAGAIN) || terminated)
+        worker->stopping = 1; /* an orphan finishes its batch and leaves */
+}
+
+/* The next events behind those that were read before. */
+static void read_spool(struct worker *worker)
+{
+    if (worker->batch.event_count > 0 || worker->stopping)
+        return;
+    int count = spool_reader_next(worker->spool, worker->after, BATCH_MAX_EVENTS, BATCH_MAX_BYTES,
+                                  worker->batch.event);
+    if (count < 0) {
+        log_error("spool can't be read", log_text("error", spool_reader_error(worker->spool)));
+        return;
+    }
+    worker->batch.event_count = count;
+    if (count > 0)
+        worker->after = worker->batch.event[count - 1]->seq;
+}
+
+static void take_results(struct worker *worker)
+{
+    struct outbox_result **end = &worker->batch.results;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = outbox_take(worker->parts.outbox);
+}
+
+/* When the store has something due: milliseconds from now, 0 for now, at most IDLE_POLL_MS. */
+static int next_due_ms(struct worker *worker)
+{
+    struct store *store = worker->parts.store;
+    int64_t due = 0;
+    int64_t wait = IDLE_POLL_MS;
+    int64_t now = clock_wall_ms();
+    if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1 &&
+        due - now < wait)
+        wait = due - now;
+    if (store_retry_next_due(store, &due) == 1 && due - now < wait)
+        wait = due - now;
+    return wait < 0 ? 0 : (int)wait;
+}
+
+static void wait_for_work(struct worker *worker, int timeout_ms)
+{
+    log_flush();
+    struct pollfd ready[] = {
+        {.fd = CONTROL_FD,                            .events = POLLIN},
+        {.fd = outbox_event_fd(worker->parts.outbox), .events = POLLIN}
+    };
+    if (poll(ready, 2, timeout_ms) < 0 && errno != EINTR)
+        log_error("poll failed", log_text("error", strerror(errno)));
+}
+
+/* Tells the receiver how far the store has got, so that it lets go of those events. */
+static void report_done(struct worker *worker)
+{
+    if (worker->after == worker->reported)
+        return;
+    if (control_send(CONTROL_FD, CONTROL_DONE, worker->after, NULL) == 0)
+        worker->reported = worker->after; /* else with the next: a report covers all before it */
+}
+
+static void note_failure(struct worker *worker)
+{
+    if (worker->store_failures++ == 0)
+        log_error("store failed, trying again until it works; events wait in the spool",
+                  log_text("error", store_error(worker->parts.store)));
+    int delay_ms = FIRST_RETRY_MS;
+    for (int i = 1; i < worker->store_failures && delay_ms < LONGEST_RETRY_MS; i++)
+        delay_ms *= 2;
+    log_flush();
+    struct pollfd stop = {.fd = CONTROL_FD, .events = 0}; /* wakes only when the receiver is gone */
+    poll(&stop, 1, delay_ms < LONGEST_RETRY_MS ? delay_ms : LONGEST_RETRY_MS);
+}
+
+static void note_success(struct worker *worker)
+{
+    if (worker->store_failures > 0)
+        log_info("store works again", log_int("failures", worker->store_failures));
+    worker->store_failures = 0;
+}
+
+/* One round: what there is, as one transaction; or a wait. */
+static void work_once(struct worker *worker)
+{
+    read_control(worker);
+    read_spool(worker);
+    take_results(worker);
+    if (worker->batch.event_count == 0 && worker->batch.results == NULL) {
+        int wait_ms = worker->stopping ? 0 : next_due_ms(worker);
+        if (wait_ms > 0 || worker->stopping) {
+            report_done(worker);
+            wait_for_work(worker, wait_ms);
+            return;
+        }
+    }
+    if (batch_run(&worker->batch, &worker->parts) < 0) {
+        note_failure(worker);
+        return;
+    }
+    note_success(worker);
+    report_done(worker);
+    log_flush();
+}
+
+/* Lets what is on its way to the PBX come to its end and writes that down too. */
+static void finish(struct worker *worker)
+{
+    outbox_stop(worker->parts.outbox, OUTBOX_DRAIN_MS);
+    take_results(worker);
+    if ((worker->batch.results != NULL || worker->batch.event_count > 0) &&
+        batch_run(&worker->batch, &worker->parts) < 0)
+        log_error("last batch was not stored; its events stay in the spool",
+                  log_text("error", store_error(worker->parts.store)));
+    batch_clear(&worker->batch);
+    report_done(worker);
+    log_flush();
+}
+
+static int refuse(const char *reason)
+{
+    /* The receiver logs it; without one (started by hand) nobody else would. */
+    if (control_send(CONTROL_FD, CONTROL_REFUSED, 0, reason) < 0)
+        fprintf(stderr, "pbxhook worker: %s\n", reason);
+    return CONTROL_EXIT_REFUSED;
+}
+
+int worker_main(int index)
+{
+    char error[CONTROL_TEXT] = "";
+    char config_path[32];
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL)
+        return refuse("out of memory");
+    worker->index = index;
+    umask(077);
+    set_signals();
+    json_object_seed(0); /* before there is a second thread */
+    snprintf(config_path, sizeof config_path, "/proc/self/fd/%d", CONTROL_CONFIG_FD);
+    if (config_load(config_path, 0, stderr, &worker->config) < 0) {
+        free(worker);
+        return refuse("the configuration that the receiver passed on can't be read");
+    }
+    log_open("worker", worker->config->log.level);
+    int status = 0;
+    if (open_parts(worker, error, sizeof error) < 0) {
+        status = refuse(error);
+        outbox_stop(worker->parts.outbox, 0);
+    } else {
+        log_set_buffered(1);
+        control_send(CONTROL_FD, CONTROL_READY, 0, dispatch_types(worker->parts.dispatch));
+        while (!worker->stopping)
+            work_once(worker);
+        finish(worker);
+    }
+    close_parts(worker);
+    free(worker);
+    return status;
+}

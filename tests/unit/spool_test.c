@@ -1,0 +1,268 @@
+/* spool_test.c: the spool's file: what was committed is read, what is done is gone, no one else's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "spool/spool.h"
+
+struct fixture {
+    char dir[64];
+    struct spool_writer *writer;
+};
+
+static struct event *make_event(const char *call_id, int64_t time_ms)
+{
+    const char *field[EVENT_FIELD_COUNT] = {
+        [EVENT_TYPE] = "call.new", [EVENT_CALL_ID] = call_id, [EVENT_THEIR_NUMBER] = "119"};
+    struct event *event = event_new(field, "{\"a\":1}", 7);
+    assert_non_null(event);
+    event->time_ms = time_ms;
+    event->received_ms = time_ms + 5;
+    event->spooled_us = 77;
+    assert_int_equal(event_identify_by_content(event), 0);
+    return event;
+}
+
+/* Commits `count` events of calls "c0", "c1", ...; the time of each is its number. */
+static void commit_events(struct spool_writer *writer, int first, int count)
+{
+    struct event **events = calloc((size_t)count, sizeof *events);
+    const int64_t done[1] = {0};
+    assert_non_null(events);
+    for (int i = 0; i < count; i++) {
+        char call_id[16];
+        snprintf(call_id, sizeof call_id, "c%d", first + i);
+        events[i] = make_event(call_id, first + i);
+    }
+    assert_int_equal(spool_writer_commit(writer, events, (size_t)count, done, 1), 0);
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(events[i]->seq, first + i + 1);
+        event_free(events[i]);
+    }
+    free(events);
+}
+
+static void open_writer(struct fixture *fixture)
+{
+    char error[256] = "";
+    if (spool_writer_open(fixture->dir, &fixture->writer, error, sizeof error) < 0)
+        fail_msg("%s", error);
+}
+
+static struct spool_reader *open_reader(const struct fixture *fixture, int worker, int workers)
+{
+    struct spool_reader *reader = NULL;
+    char error[256] = "";
+    if (spool_reader_open(fixture->dir, worker, workers, &reader, error, sizeof error) < 0)
+        fail_msg("%s", error);
+    return reader;
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    strcpy(fixture->dir, "/tmp/pbxhook-spool-XXXXXX");
+    umask(077);
+    if (mkdtemp(fixture->dir) == NULL)
+        return -1;
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    spool_writer_close(fixture->writer);
+    DIR *dir = opendir(fixture->dir);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
+        unlinkat(dirfd(dir), entry->d_name, 0);
+    closedir(dir);
+    rmdir(fixture->dir);
+    free(fixture);
+    return 0;
+}
+
+static void test_what_is_committed_is_read_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event *out[10];
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 7);
+    struct spool_reader *reader = open_reader(fixture, 0, 1);
+    assert_int_equal(spool_reader_next(reader, 0, 5, 1 << 20, out), 5);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(out[i]->seq, i + 1);
+        assert_int_equal(out[i]->time_ms, i);
+        assert_int_equal(out[i]->received_ms, i + 5);
+        assert_int_equal(out[i]->spooled_us, 77);
+        assert_int_equal(out[i]->state, LIFECYCLE_NEW);
+        assert_string_equal(out[i]->field[EVENT_THEIR_NUMBER], "119");
+        assert_string_equal(out[i]->field[EVENT_QUEUE], "");
+        assert_string_equal(out[i]->body, "{\"a\":1}");
+        struct event *same = make_event(out[i]->field[EVENT_CALL_ID], i);
+        assert_memory_equal(out[i]->identity, same->identity, EVENT_IDENTITY_SIZE);
+        event_free(same);
+        event_free(out[i]);
+    }
+    assert_int_equal(spool_reader_next(reader, 5, 10, 1 << 20, out), 2);
+    event_free(out[0]);
+    event_free(out[1]);
+    assert_int_equal(spool_reader_next(reader, 7, 10, 1 << 20, out), 0);
+    spool_reader_close(reader);
+}
+
+static void test_bodies_bound_a_read(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event *out[10];
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 7);
+    struct spool_reader *reader = open_reader(fixture, 0, 1);
+    int count = spool_reader_next(reader, 0, 10, 14, out); /* bodies of 7 bytes */
+    assert_int_equal(count, 2);
+    event_free(out[0]);
+    event_free(out[1]);
+    spool_reader_close(reader);
+}
+
+static void test_done_is_removed_and_depth_follows(void **state)
+{
+    struct fixture *fixture = *state;
+    struct spool_depth depth;
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 10);
+    spool_writer_depth(fixture->writer, &depth);
+    assert_int_equal(depth.events, 10);
+    assert_int_equal(depth.oldest_received_ms, 5);
+    assert_true(depth.bytes > 0);
+
+    const int64_t done[1] = {4};
+    assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, done, 1), 0);
+    spool_writer_depth(fixture->writer, &depth);
+    assert_int_equal(depth.events, 6);
+    assert_int_equal(depth.oldest_received_ms, 9);
+
+    const int64_t all[1] = {10};
+    assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, all, 1), 0);
+    spool_writer_depth(fixture->writer, &depth);
+    assert_int_equal(depth.events, 0);
+    assert_int_equal(depth.oldest_received_ms, 0);
+}
+
+static void test_survives_reopening(void **state)
+{
+    struct fixture *fixture = *state;
+    struct spool_depth depth;
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 3);
+    const int64_t done[1] = {2};
+    assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, done, 1), 0);
+    spool_writer_close(fixture->writer);
+    fixture->writer = NULL;
+    open_writer(fixture);
+    spool_writer_depth(fixture->writer, &depth);
+    assert_int_equal(depth.events, 1);
+    commit_events(fixture->writer, 3, 1); /* goes on behind the newest seq */
+}
+
+static void test_workers_share_the_calls(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event *out[100];
+    int seen[100] = {0};
+    int64_t done[3] = {0};
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 100);
+    for (int worker = 0; worker < 3; worker++) {
+        struct spool_reader *reader = open_reader(fixture, worker, 3);
+        int count = spool_reader_next(reader, 0, 100, 1 << 20, out);
+        assert_in_range(count, 10, 60);
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(event_call_hash(out[i]->field[EVENT_CALL_ID]) % 3, worker);
+            seen[out[i]->seq - 1]++;
+            event_free(out[i]);
+        }
+        spool_reader_close(reader);
+    }
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(seen[i], 1);
+
+    done[1] = 100; /* one worker is done: the others' events stay */
+    assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, done, 3), 0);
+    struct spool_reader *reader = open_reader(fixture, 1, 3);
+    assert_int_equal(spool_reader_next(reader, 0, 100, 1 << 20, out), 0);
+    spool_reader_close(reader);
+    struct spool_depth depth;
+    spool_writer_depth(fixture->writer, &depth);
+    assert_in_range(depth.events, 40, 90);
+}
+
+static void test_file_is_private(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[128];
+    struct stat info;
+    open_writer(fixture);
+    snprintf(path, sizeof path, "%s/spool.db", fixture->dir);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+}
+
+static void test_what_is_no_spool_is_refused_and_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char garbage[] = "this is no database, and it is longer than a header of one "
+                                  "hundred bytes, so that it is read as one and refused as one.";
+    char path[128];
+    char error[256] = "";
+    char found[sizeof garbage] = "";
+    snprintf(path, sizeof path, "%s/spool.db", fixture->dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(garbage, 1, sizeof garbage, file), sizeof garbage);
+    fclose(file);
+
+    assert_int_equal(spool_writer_open(fixture->dir, &fixture->writer, error, sizeof error), -1);
+    assert_non_null(strstr(error, path));
+    assert_non_null(strstr(error, "move it away"));
+    file = fopen(path, "r");
+    assert_int_equal(fread(found, 1, sizeof found, file), sizeof garbage);
+    fclose(file);
+    assert_memory_equal(found, garbage, sizeof garbage);
+}
+
+static void test_missing_directory_is_told(void **state)
+{
+    (void)state;
+    struct spool_writer *writer = NULL;
+    char error[256] = "";
+    assert_int_equal(spool_writer_open("/nonexistent/here", &writer, error, sizeof error), -1);
+    assert_non_null(strstr(error, "/nonexistent/here/spool.db"));
+    assert_null(writer);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_is_committed_is_read_in_order),
+        TEST(test_bodies_bound_a_read),
+        TEST(test_done_is_removed_and_depth_follows),
+        TEST(test_survives_reopening),
+        TEST(test_workers_share_the_calls),
+        TEST(test_file_is_private),
+        TEST(test_what_is_no_spool_is_refused_and_kept),
+        TEST(test_missing_directory_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

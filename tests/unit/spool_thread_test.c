@@ -1,0 +1,252 @@
+/* spool_thread_test.c: group commit, the cap, failure and recovery, with real files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "receiver/spool_thread.h"
+
+#define DEADLINE_MS 10000
+
+struct fixture {
+    char dir[64];
+    int http_fd;    /* what notify_http writes to    */
+    int workers_fd; /* what notify_workers writes to */
+    struct metrics_receiver metrics;
+    struct spool_thread *thread;
+};
+
+static void notify(void *arg)
+{
+    eventfd_write(*(int *)arg, 1);
+}
+
+static void start(struct fixture *fixture, int64_t max_bytes)
+{
+    char error[256] = "";
+    struct spool_thread_options options = {.state_dir = fixture->dir,
+                                           .max_bytes = max_bytes,
+                                           .workers = 1,
+                                           .metrics = &fixture->metrics,
+                                           .notify_http = notify,
+                                           .notify_workers = notify,
+                                           .http_arg = &fixture->http_fd,
+                                           .workers_arg = &fixture->workers_fd};
+    if (spool_thread_start(&options, &fixture->thread, error, sizeof error) < 0)
+        fail_msg("%s", error);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    strcpy(fixture->dir, "/tmp/pbxhook-spool-thread-XXXXXX");
+    if (mkdtemp(fixture->dir) == NULL)
+        return -1;
+    fixture->http_fd = eventfd(0, EFD_NONBLOCK);
+    fixture->workers_fd = eventfd(0, EFD_NONBLOCK);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    spool_thread_stop(fixture->thread);
+    close(fixture->http_fd);
+    close(fixture->workers_fd);
+    DIR *dir = opendir(fixture->dir);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
+        unlinkat(dirfd(dir), entry->d_name, 0);
+    closedir(dir);
+    rmdir(fixture->dir);
+    free(fixture);
+    return 0;
+}
+
+static struct spool_ticket *make_ticket(size_t body_size)
+{
+    const char *field[EVENT_FIELD_COUNT] = {[EVENT_TYPE] = "call.new", [EVENT_CALL_ID] = "c"};
+    struct spool_ticket *ticket = calloc(1, sizeof *ticket);
+    char *body = malloc(body_size + 1);
+    assert_non_null(ticket);
+    assert_non_null(body);
+    memset(body, 'x', body_size);
+    body[body_size] = '\0';
+    ticket->event = event_new(field, body, body_size);
+    assert_non_null(ticket->event);
+    free(body);
+    return ticket;
+}
+
+static void free_ticket(struct spool_ticket *ticket)
+{
+    event_free(ticket->event);
+    free(ticket);
+}
+
+/* Waits until `count` tickets are decided; frees them; returns how many are safe. */
+static int take_all(struct fixture *fixture, int count, int64_t *last_seq)
+{
+    int64_t until_us = clock_mono_us() + DEADLINE_MS * 1000;
+    int safe = 0;
+    while (count > 0 && clock_mono_us() < until_us) {
+        struct pollfd ready = {.fd = fixture->http_fd, .events = POLLIN};
+        eventfd_t ignored;
+        poll(&ready, 1, 100);
+        eventfd_read(fixture->http_fd, &ignored);
+        for (struct spool_ticket *ticket = spool_thread_take(fixture->thread); ticket != NULL;) {
+            struct spool_ticket *next = ticket->next;
+            safe += ticket->result == SPOOL_SAFE;
+            if (ticket->result == SPOOL_SAFE && last_seq != NULL) {
+                assert_int_equal(ticket->event->seq, *last_seq + 1); /* in order, without a gap */
+                *last_seq = ticket->event->seq;
+            }
+            free_ticket(ticket);
+            ticket = next;
+            count--;
+        }
+    }
+    assert_int_equal(count, 0);
+    return safe;
+}
+
+/* Waits until the spool holds so many events. */
+static void wait_for_depth(struct fixture *fixture, int64_t events)
+{
+    int64_t until_us = clock_mono_us() + DEADLINE_MS * 1000;
+    struct spool_depth depth;
+    do {
+        spool_thread_depth(fixture->thread, &depth);
+        if (depth.events == events)
+            return;
+        poll(NULL, 0, 1);
+    } while (clock_mono_us() < until_us);
+    fail_msg("spool holds %lld events, wanted %lld", (long long)depth.events, (long long)events);
+}
+
+static void test_groups_are_committed_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t last_seq = 0;
+    start(fixture, 1 << 26);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 50; i++)
+            assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
+        spool_thread_kick(fixture->thread);
+    }
+    assert_int_equal(take_all(fixture, 1000, &last_seq), 1000);
+    assert_int_equal(last_seq, 1000);
+    assert_in_range(metrics_get(&fixture->metrics.spool_commits), 1, 20);
+    eventfd_t woken = 0;
+    assert_int_equal(eventfd_read(fixture->workers_fd, &woken), 0);
+}
+
+static void test_done_leaves_without_new_events(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, 1 << 26);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
+    spool_thread_kick(fixture->thread);
+    assert_int_equal(take_all(fixture, 10, NULL), 10);
+    spool_thread_done(fixture->thread, 0, 7);
+    wait_for_depth(fixture, 3);
+    spool_thread_done(fixture->thread, 0, 5); /* an older report changes nothing */
+    spool_thread_done(fixture->thread, 0, 10);
+    wait_for_depth(fixture, 0);
+}
+
+static void test_cap_refuses_and_gives_way(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, 256 * 1024);
+    int accepted = 0;
+    for (int i = 0; i < 1000; i++) {
+        struct spool_ticket *ticket = make_ticket(4000);
+        if (spool_thread_submit(fixture->thread, ticket) == 0) {
+            accepted++;
+            continue;
+        }
+        free_ticket(ticket);
+    }
+    assert_in_range(accepted, 30, 64);
+    spool_thread_kick(fixture->thread);
+    assert_int_equal(take_all(fixture, accepted, NULL), accepted);
+
+    spool_thread_done(fixture->thread, 0, accepted);
+    wait_for_depth(fixture, 0);
+    assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(4000)), 0);
+    spool_thread_kick(fixture->thread);
+    assert_int_equal(take_all(fixture, 1, NULL), 1);
+}
+
+static void test_what_was_submitted_is_kept_by_a_stop(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, 1 << 26);
+    struct spool_ticket *ticket = make_ticket(100);
+    assert_int_equal(spool_thread_submit(fixture->thread, ticket), 0);
+    spool_thread_stop(fixture->thread); /* not even kicked */
+    fixture->thread = NULL;
+    assert_int_equal(ticket->result, SPOOL_SAFE);
+    assert_int_equal(ticket->event->seq, 1);
+    free_ticket(ticket);
+
+    start(fixture, 1 << 26);
+    struct spool_depth depth;
+    spool_thread_depth(fixture->thread, &depth);
+    assert_int_equal(depth.events, 1);
+}
+
+/* A file that may not grow stands for a full disk. */
+static void test_full_disk_refuses_and_recovers(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rlimit usual, tight;
+    start(fixture, 1 << 26);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &usual);
+    tight = usual;
+    tight.rlim_cur = 64 * 1024;
+    setrlimit(RLIMIT_FSIZE, &tight);
+    int64_t last_seq = 0;
+    int safe = 0;
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(8000)), 0);
+        spool_thread_kick(fixture->thread);
+        safe += take_all(fixture, 1, &last_seq);
+    }
+    assert_in_range(safe, 1, 39);
+    assert_int_equal(spool_thread_failing(fixture->thread), 1);
+
+    setrlimit(RLIMIT_FSIZE, &usual);
+    assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(8000)), 0);
+    spool_thread_kick(fixture->thread);
+    assert_int_equal(take_all(fixture, 1, &last_seq), 1);
+    assert_int_equal(spool_thread_failing(fixture->thread), 0);
+    wait_for_depth(fixture, safe + 1); /* what was refused is not in it */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_groups_are_committed_in_order),  TEST(test_done_leaves_without_new_events),
+        TEST(test_cap_refuses_and_gives_way),      TEST(test_what_was_submitted_is_kept_by_a_stop),
+        TEST(test_full_disk_refuses_and_recovers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
