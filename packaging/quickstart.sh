@@ -1,0 +1,78 @@
+#!/bin/sh
+# quickstart.sh: from a fresh checkout to a running pbxhook with calls coming in. Installs Debian's
+# build packages that are missing, builds, starts the server and a mock PBX. Ctrl-C stops both.
+#
+#   sh packaging/quickstart.sh [--calls-per-second N]
+set -eu
+cd "$(dirname "$0")/.."
+. packaging/dependencies.sh
+
+rate=0.5
+case "${1:-}" in
+'') ;;
+--calls-per-second) rate=${2:?"--calls-per-second needs a number"} ;;
+-h | --help)
+    sed -n '2,6s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+*) fail "No such option: $1. Try: sh packaging/quickstart.sh --help" ;;
+esac
+
+build=build/quickstart
+need_packages $build_packages
+
+say "Building into $build"
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DPBXHOOK_TESTS=OFF -DPBXHOOK_MOCK_PBX=ON >/dev/null
+cmake --build "$build" -j "$(nproc)"
+
+port=${PORT:-3000}
+pbx_port=${PBX_PORT:-3001}
+state=$build/state
+server=
+pbx=
+
+stop() {
+    trap - EXIT INT TERM
+    [ -z "$pbx" ] || kill "$pbx" 2>/dev/null || true
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$pbx" ] || wait "$pbx" 2>/dev/null || true
+    [ -z "$server" ] || wait "$server" 2>/dev/null || true
+    printf '\nStopped. What was stored is in %s\n' "$state"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say "Starting pbxhook on 127.0.0.1:$port and a mock PBX on 127.0.0.1:$pbx_port"
+PBXHOOK_LISTEN=127.0.0.1:$port PBXHOOK_STATE_DIR=$state \
+    PBXHOOK_PBX_URL=http://127.0.0.1:$pbx_port/api/client/actions \
+    "$build/pbxhook" serve 2>"$build/pbxhook.log" &
+server=$!
+
+# Ready when its own log says so; the process ending is the other answer.
+tries=0
+until grep -q 'msg=listening' "$build/pbxhook.log"; do
+    kill -0 "$server" 2>/dev/null || { cat "$build/pbxhook.log" >&2; fail "pbxhook did not start."; }
+    tries=$((tries + 1))
+    [ "$tries" -lt 300 ] || fail "pbxhook did not get ready; its log: $build/pbxhook.log"
+    sleep 0.1
+done
+
+cat <<TEXT
+
+  pbxhook runs. In another terminal:
+
+    curl -s http://127.0.0.1:$port/api/dashboard/count     the counts
+    curl -s http://127.0.0.1:$port/api/calls/active        the calls that are going on
+    curl -s http://127.0.0.1:$port/metrics                 for Prometheus
+    tail -f $build/pbxhook.log                  each event and action
+
+  A mock PBX now places $rate calls a second, each with its seven events. Ctrl-C stops it all.
+
+TEXT
+
+"$build/tests/mock_pbx/mock-pbx" --listen "127.0.0.1:$pbx_port" \
+    --webhook "http://127.0.0.1:$port/api/client/webhook" \
+    --forever --rate "$rate" --step-ms 500-3000 &
+pbx=$!
+wait "$pbx"

@@ -1,0 +1,38 @@
+#!/bin/sh
+# run.sh: the whole test suite on a clean checkout. Installs Debian's packages that the build and the
+# tests need, builds with gcc and with clang, warnings being errors, and runs every test three times:
+# as it is, under the address and undefined behaviour sanitizers, and under the thread sanitizer.
+#
+#   sh tests/run.sh [PRESET...]     presets: dev asan tsan (default: all three)
+set -eu
+cd "$(dirname "$0")/.."
+. packaging/dependencies.sh
+
+test_packages="libcmocka-dev clang libclang-rt-14-dev g++ sqlite3 binutils"
+
+case "${1:-}" in
+-h | --help)
+    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+esac
+[ $# -gt 0 ] || set -- dev asan tsan
+
+need_packages $build_packages $test_packages
+
+jobs=$(nproc)
+failed=
+for preset in "$@"; do
+    say "Building: $preset"
+    cmake --preset "$preset" >/dev/null
+    cmake --build --preset "$preset" -j "$jobs"
+    say "Testing: $preset"
+    ctest --preset "$preset" -j "$jobs" || failed="$failed $preset"
+done
+
+say "Building with clang"
+CC=clang cmake -S . -B build/clang -DCMAKE_BUILD_TYPE=Debug -DPBXHOOK_WERROR=ON >/dev/null
+cmake --build build/clang -j "$jobs"
+
+[ -z "$failed" ] || fail "Tests failed in:$failed"
+say "All tests passed in: $*"
