@@ -73,6 +73,6 @@ TEXT
 
 "$build/tests/mock_pbx/mock-pbx" --listen "127.0.0.1:$pbx_port" \
     --webhook "http://127.0.0.1:$port/api/client/webhook" \
-    --forever --rate "$rate" --step-ms 500-3000 &
+    --forever --rate "$rate" --step-ms 500-3000 --talk-ms 2000-20000 &
 pbx=$!
 wait "$pbx"
