@@ -12,7 +12,10 @@
 
 #include "common/log.h"
 
-/* One key of a plugin's section, as written. */
+/*
+ * One key of a plugin's section, as written. Of the variable PBXHOOK_PLUGIN_CALL_STANDBY_KNOWN_QUEUE
+ * only the plugins know where to part the names: its plugin is "", its key call_standby_known_queue.
+ */
 struct config_plugin_option {
     char *plugin; /* "call_standby" */
     char *key;    /* "known_queue"  */
@@ -62,8 +65,10 @@ struct config {
         enum log_level level;
     } log;
 
-    struct config_plugin_option *plugin_options; /* later ones win */
+    struct config_plugin_option *plugin_options; /* each name once; the environment's last */
     size_t plugin_option_count;
+
+    struct config_origins *origins; /* where each key was set; config_print() shows it */
 };
 
 /*

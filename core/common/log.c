@@ -1,0 +1,160 @@
+/*
+ * log.c: where lines go: straight to stderr, or into memory until log_flush(). Any thread of any
+ * process logs. A log that can't be written is lost and nothing else happens: a program that serves
+ * calls doesn't stop for its log. SIGPIPE is the program's to ignore.
+ */
+#include "common/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log_line.h"
+
+#define BUFFER_SIZE 65536
+
+/* How long a reader of stderr that is full (a stuck terminal, a slow journal) is waited for. */
+#define WAIT_MS 1000
+
+/* Set by log_open() before there are threads. */
+static const char *log_process = "pbxhook";
+static enum log_level log_level = LOG_LEVEL_INFO;
+static enum log_layout log_layout = LOG_LAYOUT_LOGFMT;
+
+/*
+ * Held while lines are written out as well, so that those of several threads stay whole and in order
+ * when stderr takes only a part of one.
+ */
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static int is_buffered;
+static size_t gathered;
+static char buffer[BUFFER_SIZE];
+static int is_stuck;    /* the last write timed out: don't wait again */
+static int is_mid_line; /* what was written last is a part of a line  */
+
+static const char *const level_names[] = {
+    [LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
+};
+
+void log_open(const char *process, enum log_level level)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+
+    log_process = process;
+    log_level = level;
+    is_buffered = 0;
+    gathered = 0;
+    log_layout = LOG_LAYOUT_LOGFMT;
+    if (!isatty(STDERR_FILENO))
+        return;
+    tzset();
+    log_layout = LOG_LAYOUT_COLOUR;
+    if ((no_color != NULL && no_color[0] != '\0') ||
+        (terminal != NULL && strcmp(terminal, "dumb") == 0))
+        log_layout = LOG_LAYOUT_TERMINAL;
+}
+
+int log_level_parse(const char *word, enum log_level *out)
+{
+    for (enum log_level level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
+        if (strcmp(word, level_names[level]) == 0) {
+            *out = level;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+int log_enabled(enum log_level level)
+{
+    return level <= log_level;
+}
+
+/* After EAGAIN: 1 when stderr takes more, 0 when it is not worth waiting any longer. */
+static int wait_for_stderr(void)
+{
+    struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    is_stuck = poll(&writable, 1, is_stuck ? 0 : WAIT_MS) <= 0;
+    return !is_stuck;
+}
+
+static int write_all(const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(STDERR_FILENO, data, size);
+
+        if (written > 0) {
+            is_stuck = 0;
+            is_mid_line = data[written - 1] != '\n';
+            data += written;
+            size -= (size_t)written;
+        } else if (written == 0 || (errno != EINTR && !(errno == EAGAIN && wait_for_stderr()))) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Writes whole lines, behind the end of one that was lost in its middle. */
+static void write_lines(const char *data, size_t size)
+{
+    if (!is_mid_line || write_all("\n", 1) == 0)
+        write_all(data, size);
+}
+
+static void flush_gathered(void)
+{
+    write_lines(buffer, gathered);
+    gathered = 0;
+}
+
+void log_set_buffered(int buffered)
+{
+    pthread_mutex_lock(&log_lock);
+    is_buffered = buffered;
+    flush_gathered();
+    pthread_mutex_unlock(&log_lock);
+}
+
+void log_flush(void)
+{
+    pthread_mutex_lock(&log_lock);
+    flush_gathered();
+    pthread_mutex_unlock(&log_lock);
+}
+
+void log_write(enum log_level level, const struct log_field *fields)
+{
+    int saved_errno = errno;
+    struct log_line line;
+
+    log_line_make(&line, log_layout, log_process, level, clock_wall_ms(), fields);
+    pthread_mutex_lock(&log_lock);
+    if (is_buffered) {
+        if (line.size > sizeof buffer - gathered)
+            flush_gathered();
+        memcpy(buffer + gathered, line.data, line.size);
+        gathered += line.size;
+        if (level == LOG_LEVEL_ERROR)
+            flush_gathered();
+    } else {
+        write_lines(line.data, line.size);
+    }
+    pthread_mutex_unlock(&log_lock);
+    errno = saved_errno;
+}

@@ -1,0 +1,268 @@
+/*
+ * metrics_render.c: the text of /metrics, in Prometheus' format 0.0.4. Called by the receiver, which
+ * adds up its own numbers and those of all workers' pages. A page is copied before it is judged: its
+ * worker goes on counting, or scribbling.
+ */
+#include "common/metrics.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* A histogram, or the sum of several, that nobody counts in any more. */
+struct tally {
+    uint64_t bucket[METRICS_BUCKETS];
+    uint64_t sum_us;
+};
+
+struct plugin_tally {
+    char name[METRICS_NAME];
+    uint64_t handled, retried, rejected;
+    struct tally handle;
+};
+
+/* The workers' pages as one. */
+struct workers_tally {
+    uint64_t events_handled, events_duplicate, events_unknown;
+    uint64_t actions[METRICS_ACTION_COUNT];
+    uint64_t action_retries;
+    struct tally event_latency, action_latency, commit;
+    uint32_t plugin_count;
+    struct plugin_tally plugin[METRICS_PLUGINS];
+};
+
+/* ---- Adding up ----------------------------------------------------------------------------------- */
+
+static void add_histogram(struct tally *sum, struct metrics_histogram *histogram)
+{
+    for (int i = 0; i < METRICS_BUCKETS; i++)
+        sum->bucket[i] += metrics_get(&histogram->bucket[i]);
+    sum->sum_us += metrics_get(&histogram->sum_us);
+}
+
+/* Whether a name that a page had is one that the plugin host lets pass. */
+static int is_plugin_name(const char name[METRICS_NAME])
+{
+    size_t size = strnlen(name, METRICS_NAME);
+
+    return size > 0 && size < METRICS_NAME &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == size;
+}
+
+/* The sum for this name, made when there is none yet; NULL when there are too many. */
+static struct plugin_tally *find_plugin(struct workers_tally *sum, const char *name)
+{
+    for (uint32_t i = 0; i < sum->plugin_count; i++) {
+        if (strcmp(sum->plugin[i].name, name) == 0)
+            return &sum->plugin[i];
+    }
+    if (sum->plugin_count == METRICS_PLUGINS)
+        return NULL;
+
+    struct plugin_tally *plugin = &sum->plugin[sum->plugin_count++];
+    memcpy(plugin->name, name, METRICS_NAME);
+    return plugin;
+}
+
+static void add_plugin(struct workers_tally *sum, struct metrics_plugin *slot)
+{
+    char name[METRICS_NAME];
+    struct plugin_tally *plugin;
+
+    memcpy(name, slot->name, sizeof name);
+    plugin = is_plugin_name(name) ? find_plugin(sum, name) : NULL;
+    if (plugin == NULL)
+        return;
+    plugin->handled += metrics_get(&slot->handled);
+    plugin->retried += metrics_get(&slot->retried);
+    plugin->rejected += metrics_get(&slot->rejected);
+    add_histogram(&plugin->handle, &slot->handle);
+}
+
+static void add_worker(struct workers_tally *sum, struct metrics_worker *page)
+{
+    uint32_t plugins = atomic_load_explicit(&page->plugin_count, memory_order_acquire);
+
+    sum->events_handled += metrics_get(&page->events_handled);
+    sum->events_duplicate += metrics_get(&page->events_duplicate);
+    sum->events_unknown += metrics_get(&page->events_unknown);
+    for (int i = 0; i < METRICS_ACTION_COUNT; i++)
+        sum->actions[i] += metrics_get(&page->actions[i]);
+    sum->action_retries += metrics_get(&page->action_retries);
+    add_histogram(&sum->event_latency, &page->event_latency);
+    add_histogram(&sum->action_latency, &page->action_latency);
+    add_histogram(&sum->commit, &page->commit);
+    for (uint32_t i = 0; i < plugins && i < METRICS_PLUGINS; i++)
+        add_plugin(sum, &page->plugin[i]);
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------- */
+
+static void put_family(FILE *out, const char *name, const char *type, const char *help)
+{
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void put_counter(FILE *out, const char *name, const char *help, uint64_t value)
+{
+    put_family(out, name, "counter", help);
+    fprintf(out, "%s %" PRIu64 "\n", name, value);
+}
+
+static void put_gauge(FILE *out, const char *name, const char *help, int64_t value)
+{
+    put_family(out, name, "gauge", help);
+    fprintf(out, "%s %" PRId64 "\n", name, value);
+}
+
+/* As seconds, without needless zeros; never by way of a double, whose point depends on the locale. */
+static void put_seconds(FILE *out, uint64_t us)
+{
+    uint64_t part = us % 1000000;
+    int digits = 6;
+
+    fprintf(out, "%" PRIu64, us / 1000000);
+    if (part == 0)
+        return;
+    for (; part % 10 == 0; digits--)
+        part /= 10;
+    fprintf(out, ".%0*" PRIu64, digits, part);
+}
+
+/* label: `name="value"`, or "" when the family has none. */
+static void put_histogram(FILE *out, const char *name, const char *label, const struct tally *tally)
+{
+    int labelled = label[0] != '\0';
+    uint64_t count = 0;
+
+    for (int i = 0; i < METRICS_BUCKETS; i++) {
+        count += tally->bucket[i];
+        fprintf(out, "%s_bucket{%s%sle=\"", name, label, labelled ? "," : "");
+        if (i < METRICS_BUCKETS - 1)
+            put_seconds(out, (uint64_t)metrics_bucket_us[i]);
+        else
+            fputs("+Inf", out);
+        fprintf(out, "\"} %" PRIu64 "\n", count);
+    }
+    fprintf(out, labelled ? "%s_sum{%s} " : "%s_sum%s ", name, label);
+    put_seconds(out, tally->sum_us);
+    fprintf(out, labelled ? "\n%s_count{%s} %" PRIu64 "\n" : "\n%s_count%s %" PRIu64 "\n", name,
+            label, count);
+}
+
+static void put_duration(FILE *out, const char *name, const char *help, const struct tally *tally)
+{
+    put_family(out, name, "histogram", help);
+    put_histogram(out, name, "", tally);
+}
+
+/* ---- The families -------------------------------------------------------------------------------- */
+
+static void render_webhook(FILE *out, struct metrics_receiver *receiver)
+{
+    struct tally ack = {0};
+
+    put_counter(out, "pbxhook_events_received_total", "Events acknowledged: safe in the spool.",
+                metrics_get(&receiver->events_received));
+    put_family(out, "pbxhook_events_rejected_total", "counter", "Requests refused, by reason.");
+    for (enum metrics_reject reason = 0; reason < METRICS_REJECT_COUNT; reason++)
+        fprintf(out, "pbxhook_events_rejected_total{reason=\"%s\"} %" PRIu64 "\n",
+                metrics_reject_name(reason), metrics_get(&receiver->rejected[reason]));
+    add_histogram(&ack, &receiver->ack);
+    put_duration(out, "pbxhook_ack_duration_seconds",
+                 "From the last byte of a webhook's request to its answer.", &ack);
+}
+
+static void render_spool(FILE *out, struct metrics_receiver *receiver,
+                         const struct metrics_gauges *gauges)
+{
+    put_gauge(out, "pbxhook_spool_events", "Events waiting in the spool.", gauges->spool_events);
+    put_gauge(out, "pbxhook_spool_bytes", "Bytes of the events waiting in the spool.",
+              gauges->spool_bytes);
+    put_family(out, "pbxhook_spool_oldest_seconds", "gauge",
+               "Age of the oldest event waiting in the spool.");
+    fputs("pbxhook_spool_oldest_seconds ", out);
+    put_seconds(out, gauges->spool_oldest_ms > 0 ? (uint64_t)gauges->spool_oldest_ms * 1000 : 0);
+    fputs("\n", out);
+    put_counter(out, "pbxhook_spool_commits_total", "Group commits of the spool.",
+                metrics_get(&receiver->spool_commits));
+}
+
+static void render_events(FILE *out, const struct workers_tally *sum)
+{
+    put_counter(out, "pbxhook_events_handled_total", "Events stored and given to their plugins.",
+                sum->events_handled);
+    put_counter(out, "pbxhook_events_duplicate_total",
+                "Events known already: acknowledged and not handled again.", sum->events_duplicate);
+    put_counter(out, "pbxhook_events_unknown_total", "Events of a type that no plugin takes.",
+                sum->events_unknown);
+    put_duration(out, "pbxhook_event_latency_seconds",
+                 "From an event's arrival to the store's commit.", &sum->event_latency);
+    put_duration(out, "pbxhook_store_commit_duration_seconds", "One transaction of the store.",
+                 &sum->commit);
+}
+
+static void render_plugins(FILE *out, const struct workers_tally *sum)
+{
+    put_family(out, "pbxhook_handler_duration_seconds", "histogram", "One call of a plugin.");
+    for (uint32_t i = 0; i < sum->plugin_count; i++) {
+        char label[METRICS_NAME + sizeof "plugin=\"\""];
+
+        snprintf(label, sizeof label, "plugin=\"%s\"", sum->plugin[i].name);
+        put_histogram(out, "pbxhook_handler_duration_seconds", label, &sum->plugin[i].handle);
+    }
+    put_family(out, "pbxhook_handler_results_total", "counter",
+               "What the plugins answered, by result.");
+    for (uint32_t i = 0; i < sum->plugin_count; i++) {
+        const struct plugin_tally *plugin = &sum->plugin[i];
+
+        fprintf(out,
+                "pbxhook_handler_results_total{plugin=\"%s\",result=\"ok\"} %" PRIu64 "\n"
+                "pbxhook_handler_results_total{plugin=\"%s\",result=\"retry\"} %" PRIu64 "\n"
+                "pbxhook_handler_results_total{plugin=\"%s\",result=\"reject\"} %" PRIu64 "\n",
+                plugin->name, plugin->handled, plugin->name, plugin->retried, plugin->name,
+                plugin->rejected);
+    }
+}
+
+static void render_actions(FILE *out, const struct workers_tally *sum)
+{
+    put_family(out, "pbxhook_actions_total", "counter", "Actions for the PBX, by their end.");
+    for (enum metrics_action outcome = 0; outcome < METRICS_ACTION_COUNT; outcome++)
+        fprintf(out, "pbxhook_actions_total{outcome=\"%s\"} %" PRIu64 "\n",
+                metrics_action_name(outcome), sum->actions[outcome]);
+    put_counter(out, "pbxhook_action_retries_total", "Actions sent again after a failure.",
+                sum->action_retries);
+    put_duration(out, "pbxhook_action_latency_seconds",
+                 "From an event's arrival to the PBX's answer to its action.",
+                 &sum->action_latency);
+}
+
+static void render_processes(FILE *out, struct metrics_receiver *receiver,
+                             const struct metrics_gauges *gauges)
+{
+    put_counter(out, "pbxhook_worker_restarts_total", "Workers that died and were replaced.",
+                metrics_get(&receiver->worker_restarts));
+    put_gauge(out, "pbxhook_workers_ready", "Workers that are ready.", gauges->workers_ready);
+    put_gauge(out, "pbxhook_http_connections", "Open HTTP connections.", gauges->connections);
+    put_family(out, "pbxhook_build_info", "gauge", "The version that runs.");
+    fputs("pbxhook_build_info{version=\"" PBXHOOK_VERSION "\"} 1\n", out);
+}
+
+int metrics_render(FILE *out, struct metrics_receiver *receiver,
+                   struct metrics_worker *const *workers, int worker_count,
+                   const struct metrics_gauges *gauges)
+{
+    struct workers_tally sum = {0};
+
+    for (int i = 0; i < worker_count; i++) {
+        if (workers[i] != NULL)
+            add_worker(&sum, workers[i]);
+    }
+    render_webhook(out, receiver);
+    render_spool(out, receiver, gauges);
+    render_events(out, &sum);
+    render_plugins(out, &sum);
+    render_actions(out, &sum);
+    render_processes(out, receiver, gauges);
+    return ferror(out) ? -1 : 0;
+}
