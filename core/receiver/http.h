@@ -35,7 +35,8 @@ int http_start(struct http *http);
 
 /*
  * Stops accepting, lets what is in flight be answered (up to drain_ms), ends the threads. The spool
- * thread must still run. http_free() after it; both accept NULL.
+ * thread must still run. What it has not decided by then is answered 503 and stays its own: so
+ * http_free() after spool_thread_stop(). Both accept NULL, and http_free() one that never started.
  */
 void http_stop(struct http *http, int drain_ms);
 void http_free(struct http *http);

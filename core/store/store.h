@@ -7,7 +7,9 @@
  * store_commit(). The receiver's reader thread opens it with STORE_READ and uses only the functions
  * under "Reading". On SQLite exactly one STORE_WRITE exists at any time: it holds PATH.lock.
  *
- * Results: 0 or more, or one of the negative STORE_E_..., with the text in store_error().
+ * Results: 0 or more, or one of the negative STORE_E_..., with the text in store_error(). Inside a
+ * transaction STORE_E_ARGUMENT, STORE_E_SQL and STORE_E_STOPPED leave it as it was; every other error
+ * costs it: what follows is STORE_E_FAILED until store_rollback(), store_commit() included.
  */
 #ifndef PBXHOOK_STORE_H
 #define PBXHOOK_STORE_H
@@ -48,7 +50,9 @@ const char *store_dialect(const struct store *store);
 
 /* events may be NULL with count 0. The counts are kept by the store: see store_counts(). */
 int store_begin(struct store *store, const struct event *const *events, size_t count);
-int store_commit(struct store *store); /* durable when it returns 0 */
+/* Durable when it returns 0; otherwise it was rolled back (but for STORE_E_ARGUMENT: no transaction, or
+ * a savepoint is still open). */
+int store_commit(struct store *store);
 void store_rollback(struct store *store);
 
 /* One savepoint at a time, inside a transaction: undoes one plugin's work for one event. */
@@ -77,6 +81,7 @@ struct store_call {
 };
 /* All strings are in the store's own memory until the next call of the same function. */
 
+/* The first one's body is the call's payload. */
 int store_call_save(struct store *store, const struct event *event);
 int store_call_advance(struct store *store, const struct event *event);
 int store_call_find(struct store *store, const char *call_id,
@@ -88,7 +93,7 @@ struct store_user {
 };
 int store_user_find(struct store *store, const char *number,
                     const struct store_user **out); /* 1, 0 */
-/* 1 made, 0 was there; *out either way. now_ms is its creation time. */
+/* 1 made, 0 was there; *out (out may be NULL) either way. now_ms is its creation time. */
 int store_user_create(struct store *store, const char *number, int64_t now_ms,
                       const struct store_user **out);
 
@@ -96,7 +101,7 @@ int store_user_create(struct store *store, const char *number, int64_t now_ms,
 
 struct store_value {
     enum { STORE_NULL, STORE_INT64, STORE_DOUBLE, STORE_TEXT } type;
-    uint32_t size; /* bytes of a text */
+    uint32_t size; /* bytes of a text; as a parameter 0 means up to its NUL */
     union {
         int64_t integer;
         double number;
@@ -106,8 +111,11 @@ struct store_value {
 typedef int (*store_row_fn)(void *arg, const struct store_value *values, uint32_t count);
 
 /*
- * One statement with $1... bound; row may be NULL. *changed may be NULL. Transaction control, PRAGMA,
- * ATTACH and DETACH, and more than one statement are refused: STORE_E_SQL.
+ * One statement with $1... bound; row may be NULL. *changed may be NULL. Refused with STORE_E_SQL are
+ * transaction control (the word ROLLBACK outside a parameter too: ON CONFLICT ROLLBACK), PRAGMA, ATTACH
+ * and DETACH, writing to pbxhook's own tables, more than one statement, and another number of parameters
+ * than the statement has. STORE_E_STOPPED when `row` stopped it. A binary column is handed out as a
+ * text, its bytes as they are. `row` may call back into the store, but not end or undo anything.
  */
 int store_sql(struct store *store, const char *sql, const struct store_value *params,
               uint32_t count, store_row_fn row, void *arg, int64_t *changed);
@@ -139,15 +147,18 @@ struct store_action {
     int attempts;        /* this one included                   */
 };
 
-/* Adds one, PENDING and due at once. */
+/*
+ * Adds one, PENDING and due at once. One whose JSON has a member "destination" is a delegate action: see
+ * store_actions_confirm().
+ */
 int store_action_add(struct store *store, const char *key, const char *call_id, const char *body,
                      int64_t event_id, int64_t received_ms, int64_t expires_ms);
 
 /*
  * Claims up to max actions that are due at now_ms, oldest first, as SENDING, one attempt more. They
  * are the caller's to send once the transaction is committed. *out is an array of *count, freed with
- * store_actions_free(). What is PENDING and past its deadline is made EXPIRED on the way; *expired
- * (not NULL) counts those.
+ * store_actions_free(). What is due and past its deadline is made EXPIRED on the way; *expired
+ * (not NULL) counts those. A long backlog expires in several calls: store_action_next_due() tells.
  */
 int store_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
                         int *count, int *expired);
@@ -158,13 +169,17 @@ int store_action_next_due(struct store *store, int64_t *due_ms);
 
 /*
  * Writes down how a sent action ended: DELIVERED, REJECTED, EXPIRED, UNKNOWN, or PENDING with due_ms to
- * try again. http_status 0: no answer. detail: one line for people. 1 when the state was changed; 0
- * when the action was CONFIRMED in the meantime and its end is UNKNOWN or PENDING, or it is not SENDING.
+ * try again (at its deadline at the latest). http_status 0: no answer. detail: one line for people, may be
+ * NULL. 1 when the state was changed; 0 when the action is not SENDING. One that was CONFIRMED in the
+ * meantime stays so, whatever its end: 0, and http_status and detail are written down if it was answered.
  */
 int store_action_settle(struct store *store, int64_t id, enum store_action_state state,
                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
 
-/* call.waiting came: SENDING and UNKNOWN delegate actions of this call become CONFIRMED. Their number. */
+/*
+ * call.waiting came: SENDING and UNKNOWN delegate actions of this call become CONFIRMED. Their number.
+ * Other actions of the call are left: call.waiting says nothing about them.
+ */
 int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
 
 /* At a worker's start: what a former worker left SENDING becomes UNKNOWN. Their number. */
@@ -179,8 +194,8 @@ int store_actions_abandon(struct store *store, int64_t now_ms);
 struct store_retry {
     int64_t event_id;
     char *plugin;
-    int attempts; /* made so far */
-    struct event *event;
+    int attempts;        /* made so far */
+    struct event *event; /* as it was handled first; its spooled_us is 0 */
 };
 /* Upserts (event_id, plugin). dead 1: never again, a dead letter. */
 int store_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts,
@@ -198,10 +213,13 @@ struct store_counts {
     int64_t users;
     int64_t calls[LIFECYCLE_COUNT]; /* whose present status is it */
 };
-/* Does not scan: the numbers are kept with each commit. */
+/* Does not scan: the numbers are kept with each commit. Those of the open transaction are in it. */
 int store_counts(struct store *store, struct store_counts *out);
 
-/* Calls that are not finished, by call_id; the call is borrowed for the callback, nonzero stops. */
+/*
+ * Calls that are not finished, in the order of call_id; the call is borrowed for the callback, nonzero
+ * stops: STORE_E_STOPPED. As in store_counts(), a call without a state (LIFECYCLE_NONE) is not among them.
+ */
 int store_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
                        void *arg);
 

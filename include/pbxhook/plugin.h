@@ -178,7 +178,7 @@ struct pbxhook_log_api {
  * open() and refuses an option that the plugin does not declare.
  */
 struct pbxhook_option {
-    const char *name;          /* [a-z][a-z0-9_]*                             */
+    const char *name;          /* [a-z][a-z0-9_]*, at most 63                 */
     const char *default_value; /* as in the configuration; NULL: must be set  */
     const char *help;          /* one line, for `pbxhook plugins`             */
     uint32_t type;             /* PBXHOOK_OPTION_...                          */
@@ -326,7 +326,8 @@ struct pbxhook_db_api {
 /*
  * Both write an action into the outbox, in the event's transaction: it is sent after the commit, by
  * the host, with retries, and given up when `pbx.deadline` after the event's arrival has passed.
- * Nothing is sent when handle() does not return PBXHOOK_OK. [handler thread]
+ * Nothing is sent when handle() does not return PBXHOOK_OK. In open() there is no event to belong to:
+ * PBXHOOK_E_STATE. [handler thread]
  */
 struct pbxhook_pbx_api {
     uint32_t struct_size;
@@ -381,7 +382,7 @@ struct pbxhook_plugin {
     uint32_t struct_size; /* sizeof(struct pbxhook_plugin)                          */
     uint32_t flags;       /* 0; an unknown one is refused                           */
 
-    const char *name; /* [a-z][a-z0-9_]*, unique among the plugins loaded */
+    const char *name; /* [a-z][a-z0-9_]*, at most 63, unique among the plugins loaded */
     const char *version;
     const char *summary; /* one line */
 

@@ -1,0 +1,70 @@
+/* dashboard_json.c: call by call, so that many calls never are one tree in memory. */
+#include "receiver/dashboard_json.h"
+
+#include <inttypes.h>
+
+#include <jansson.h>
+
+#include "common/timestamp.h"
+#include "store/store.h"
+
+int dashboard_json_counts(struct store *store, FILE *out)
+{
+    struct store_counts counts;
+    int result = store_counts(store, &counts);
+    if (result < 0)
+        return result;
+
+    int64_t active = 0;
+    for (int state = 0; state < LIFECYCLE_FINISHED; state++)
+        active += counts.calls[state];
+    fprintf(out,
+            "{\"data\":{\"userCount\":%" PRId64 ",\"activeCallsCount\":%" PRId64 ",\"eventCall\":{",
+            counts.users, active);
+    for (int state = 0; state < LIFECYCLE_COUNT; state++)
+        fprintf(out, "%s\"%s\":%" PRId64, state > 0 ? "," : "",
+                lifecycle_word((enum lifecycle)state), counts.calls[state]);
+    fputs("}}}", out);
+    return ferror(out) ? STORE_E_MEMORY : 0;
+}
+
+struct call_writer {
+    FILE *out;
+    int count;
+    int failed;
+};
+
+static int write_call(void *arg, const struct store_call *call)
+{
+    struct call_writer *writer = arg;
+    char created[TIMESTAMP_SIZE], status_time[TIMESTAMP_SIZE];
+
+    timestamp_format(call->created_ms, created);
+    timestamp_format(call->status_ms, status_time);
+    json_t *id = json_string(call->call_id);
+    json_t *object = json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "call_id", call->call_id, "status",
+        lifecycle_type(call->state), "code", call->code, "direction", call->direction, "our_number",
+        call->our_number, "their_number", call->their_number, "queue", call->queue, "actor",
+        call->actor, "created", created, "status_time", status_time);
+    if (writer->count++ > 0)
+        fputc(',', writer->out);
+    writer->failed =
+        id == NULL || object == NULL || json_dumpf(id, writer->out, JSON_ENCODE_ANY) < 0 ||
+        fputc(':', writer->out) == EOF || json_dumpf(object, writer->out, JSON_COMPACT) < 0;
+    json_decref(object);
+    json_decref(id);
+    return writer->failed;
+}
+
+int dashboard_json_active_calls(struct store *store, FILE *out)
+{
+    struct call_writer writer = {.out = out};
+
+    fputs("{\"data\":{", out);
+    int result = store_active_calls(store, write_call, &writer);
+    fputs("}}", out);
+    if (writer.failed || ferror(out))
+        return STORE_E_MEMORY;
+    return result < 0 ? result : 0;
+}

@@ -1,0 +1,16 @@
+/*
+ * dashboard_json.h: the store's numbers and calls as the dashboard's JSON (DESIGN.md, section 5).
+ * Called by the reader thread.
+ */
+#ifndef PBXHOOK_DASHBOARD_JSON_H
+#define PBXHOOK_DASHBOARD_JSON_H
+
+#include <stdio.h>
+
+struct store;
+
+/* Each writes one whole document: 0, or the store's negative result, STORE_E_MEMORY. */
+int dashboard_json_counts(struct store *store, FILE *out);
+int dashboard_json_active_calls(struct store *store, FILE *out);
+
+#endif

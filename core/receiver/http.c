@@ -1,0 +1,315 @@
+/*
+ * http.c: the listening socket, libmicrohttpd and the thread that runs it. libmicrohttpd's own epoll
+ * thread stalls when exactly as many connections are ready as it asks for at once, so the loop is ours:
+ * wait for its epoll descriptor or for another thread's call, let decided requests go on, let it run,
+ * tell the spool thread that a group is complete. What a request means is the routes' business.
+ */
+#include "receiver/http.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "receiver/dashboard.h"
+#include "receiver/http_handler.h"
+#include "receiver/listen.h"
+#include "receiver/request.h"
+#include "receiver/webhook.h"
+
+#define CONNECTIONS_MAX         4096
+#define DESCRIPTORS_KEPT        64 /* for everything that is not a client's connection */
+#define CONNECTION_MEMORY       ((size_t)8 << 10) /* heads that are larger are answered 431 */
+#define SILENCE_MAX_SECONDS     30u
+#define REQUEST_MAX_US          ((int64_t)90 * 1000000)
+
+#define ROUND_MAX_MS            1000
+#define ROUNDS_AFTER_ABANDONING 3
+
+struct http {
+    struct request_shared shared;
+    char address[LISTEN_ADDRESS_SIZE];
+    int epoll_fd; /* the daemon's */
+    int wake_fd;
+    pthread_t loop;
+    int started;
+    int drain_ms;
+    _Atomic int stop;
+};
+
+/* ---- The loop ----------------------------------------------------------------------------------- */
+
+void http_wake(struct http *http)
+{
+    const uint64_t one = 1;
+    while (write(http->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+        continue; /* anything else: it is awake already */
+}
+
+static int round_timeout_ms(struct http *http, int limit_ms)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+    if (MHD_get_timeout(http->shared.daemon, &timeout_ms) == MHD_YES &&
+        timeout_ms < (MHD_UNSIGNED_LONG_LONG)limit_ms)
+        return (int)timeout_ms;
+    return limit_ms;
+}
+
+static void take_results(struct http *http)
+{
+    uint64_t count;
+    while (read(http->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+    webhook_take_decided(spool_thread_take(http->shared.spool));
+    dashboard_take_answered(reader_thread_take(http->shared.reader));
+}
+
+static void serve_once(struct http *http, int limit_ms)
+{
+    struct request_shared *shared = &http->shared;
+    struct pollfd ready[] = {{.fd = http->epoll_fd, .events = POLLIN},
+                             {.fd = http->wake_fd, .events = POLLIN}};
+
+    int count = poll(ready, 2, round_timeout_ms(http, limit_ms));
+    shared->now_us = clock_mono_us();
+    if (count > 0 && ready[1].revents != 0)
+        take_results(http);
+    MHD_run(shared->daemon);
+    spool_thread_kick(shared->spool);
+    connections_expire(&shared->connections, shared->now_us, REQUEST_MAX_US);
+}
+
+/* Lets those go that still wait for another thread; libmicrohttpd can't stop before. */
+static void abandon_requests(struct http *http)
+{
+    int count = 0;
+    struct connection *place = http->shared.connections.oldest;
+
+    for (; place != NULL; place = place->newer) {
+        if (!place->waiting)
+            continue;
+        place->request->abandoned = 1;
+        request_resume(place->request);
+        count++;
+    }
+    if (count == 0)
+        return;
+    log_warning("stopping without the answers of the spool or the store",
+                log_int("requests", count));
+    /* Nothing may be taken from the other threads any more, so not serve_once(). */
+    for (int i = 0; i < ROUNDS_AFTER_ABANDONING; i++)
+        MHD_run(http->shared.daemon);
+}
+
+static void drain(struct http *http)
+{
+    struct request_shared *shared = &http->shared;
+    int64_t deadline_us = clock_mono_us() + (int64_t)http->drain_ms * 1000;
+    int listen_fd = MHD_quiesce_daemon(shared->daemon);
+
+    if (listen_fd >= 0)
+        close(listen_fd);
+    shared->stopping = 1;
+    for (;;) {
+        int64_t left_ms = (deadline_us - clock_mono_us()) / 1000;
+        if (shared->open == 0 || left_ms <= 0)
+            break;
+        serve_once(http, left_ms < ROUND_MAX_MS ? (int)left_ms : ROUND_MAX_MS);
+    }
+    abandon_requests(http);
+    MHD_stop_daemon(shared->daemon);
+    shared->daemon = NULL;
+}
+
+/* Owns the daemon, its connections and all requests; runs until http_stop(). */
+static void *run(void *arg)
+{
+    struct http *http = arg;
+    while (!atomic_load(&http->stop))
+        serve_once(http, ROUND_MAX_MS);
+    drain(http);
+    return NULL;
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------------- */
+
+/* One of the answers to an event that is safe; NULL when out of memory. */
+static struct MHD_Response *make_acknowledgement(const char *text, int closing)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
+    if (response == NULL)
+        return NULL;
+    if (MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
+        (text[0] == '\0' ||
+         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json")) &&
+        (!closing || MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close")))
+        return response;
+    MHD_destroy_response(response);
+    return NULL;
+}
+
+static int make_acknowledgements(struct request_shared *shared)
+{
+    for (int closing = 0; closing <= 1; closing++) {
+        shared->no_content[closing] = make_acknowledgement("", closing);
+        shared->ok[closing] = make_acknowledgement("{\"status\":\"ok\"}", closing);
+        if (shared->no_content[closing] == NULL || shared->ok[closing] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+/* How many connections there may be: raises the limit of descriptors as far as it goes. */
+static unsigned connection_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return CONNECTIONS_MAX;
+    if (limit.rlim_cur < limit.rlim_max) {
+        struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+            limit = raised;
+    }
+    if (limit.rlim_cur >= CONNECTIONS_MAX + DESCRIPTORS_KEPT)
+        return CONNECTIONS_MAX;
+    unsigned connections = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
+                               ? (unsigned)limit.rlim_cur - DESCRIPTORS_KEPT
+                               : DESCRIPTORS_KEPT;
+    log_warning("fewer connections than usual: raise the limit of open files (LimitNOFILE)",
+                log_int("connections", connections), log_int("wanted", CONNECTIONS_MAX));
+    return connections;
+}
+
+static int start_daemon(struct http *http, int listen_fd)
+{
+    struct request_shared *shared = &http->shared;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+    if (log_enabled(LOG_LEVEL_DEBUG))
+        flags |= MHD_USE_ERROR_LOG;
+    http->shared.daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, http_handler_request, shared, MHD_OPTION_EXTERNAL_LOGGER,
+        http_handler_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+        connection_limit(), MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_MAX_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK,
+        http_handler_keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_handler_completed,
+        shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection, shared, MHD_OPTION_END);
+    if (http->shared.daemon == NULL)
+        return -1;
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(http->shared.daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (info == NULL)
+        return -1;
+    http->epoll_fd = info->epoll_fd;
+    return 0;
+}
+
+static void notify_loop(void *arg)
+{
+    http_wake(arg);
+}
+
+int http_open(const struct http_options *options, struct http **out, char *error, size_t error_size)
+{
+    int listen_fd = -1;
+    struct http *http = calloc(1, sizeof *http);
+    if (http == NULL) {
+        snprintf(error, error_size, "out of memory");
+        return -1;
+    }
+    http->shared.config = options->config;
+    http->shared.metrics = options->metrics;
+    http->shared.supervisor = options->supervisor;
+    http->wake_fd = -1;
+
+    listen_fd = listen_open(options->config->listen, http->address, error, error_size);
+    if (listen_fd < 0)
+        goto failed;
+    http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    http->shared.reader = reader_thread_new(options->config->store.url, notify_loop, http);
+    if (http->wake_fd < 0 || http->shared.reader == NULL ||
+        make_acknowledgements(&http->shared) < 0 || start_daemon(http, listen_fd) < 0) {
+        snprintf(error, error_size, "%s: no memory or descriptors for the HTTP server",
+                 http->address);
+        goto failed;
+    }
+    *out = http;
+    return 0;
+
+failed:
+    if (http->shared.daemon == NULL && listen_fd >= 0)
+        close(listen_fd);
+    http_free(http);
+    return -1;
+}
+
+void http_set_spool(struct http *http, struct spool_thread *spool)
+{
+    http->shared.spool = spool;
+}
+
+int http_start(struct http *http)
+{
+    int code = reader_thread_start(http->shared.reader);
+    if (code == 0) {
+        http->shared.now_us = clock_mono_us();
+        code = -pthread_create(&http->loop, NULL, run, http);
+    }
+    if (code < 0) {
+        log_error("can't start the HTTP threads", log_text("error", strerror(-code)));
+        reader_thread_stop(http->shared.reader);
+        return -1;
+    }
+    pthread_setname_np(http->loop, "http");
+    http->started = 1;
+    return 0;
+}
+
+void http_stop(struct http *http, int drain_ms)
+{
+    if (http == NULL || !http->started)
+        return;
+    http->drain_ms = drain_ms;
+    atomic_store(&http->stop, 1);
+    http_wake(http);
+    pthread_join(http->loop, NULL);
+    reader_thread_stop(http->shared.reader);
+    http->started = 0;
+}
+
+void http_free(struct http *http)
+{
+    if (http == NULL)
+        return;
+    struct request_shared *shared = &http->shared;
+    if (shared->daemon != NULL)
+        MHD_stop_daemon(shared->daemon);
+    while (shared->orphans != NULL) {
+        struct request *next = shared->orphans->next_orphan;
+        request_free(shared->orphans);
+        shared->orphans = next;
+    }
+    for (int closing = 0; closing <= 1; closing++) {
+        if (shared->no_content[closing] != NULL)
+            MHD_destroy_response(shared->no_content[closing]);
+        if (shared->ok[closing] != NULL)
+            MHD_destroy_response(shared->ok[closing]);
+    }
+    reader_thread_free(shared->reader);
+    if (http->wake_fd >= 0)
+        close(http->wake_fd);
+    free(http);
+}
+
+const char *http_address(const struct http *http)
+{
+    return http->address;
+}

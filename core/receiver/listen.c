@@ -1,0 +1,126 @@
+/*
+ * listen.c: splits the address, asks the resolver, binds. A name with several addresses is bound at the
+ * first that works.
+ */
+#include "receiver/listen.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 1024
+
+/* Splits "host:port" and "[host]:port"; 0, or -1 when it is neither. */
+static int split_address(const char *address, char host[NI_MAXHOST], char port[NI_MAXSERV])
+{
+    const char *colon = strrchr(address, ':');
+    const char *start = address;
+    const char *end = colon;
+
+    if (colon == NULL)
+        return -1;
+    if (*start == '[') {
+        if (end == start || end[-1] != ']')
+            return -1;
+        start++;
+        end--;
+    } else if (memchr(start, ':', (size_t)(end - start)) != NULL) {
+        return -1; /* an IPv6 address without its brackets */
+    }
+    size_t host_size = (size_t)(end - start);
+    size_t port_size = strlen(colon + 1);
+    if (host_size >= NI_MAXHOST || port_size >= NI_MAXSERV || port_size == 0)
+        return -1;
+    memcpy(host, start, host_size);
+    host[host_size] = '\0';
+    memcpy(port, colon + 1, port_size + 1);
+    return 0;
+}
+
+/* The listening descriptor, or a negative errno. */
+static int bind_one(const struct addrinfo *info)
+{
+    const int on = 1;
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, info->ai_protocol);
+    if (fd < 0)
+        return -errno;
+    /* Without it a restart within a minute finds the port taken by the last run's connections. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int code = -errno;
+    close(fd);
+    return code;
+}
+
+static int name_socket(int fd, char bound[LISTEN_ADDRESS_SIZE])
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    char host[64], port[8];
+
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+        return -1;
+    if (getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return -1;
+    snprintf(bound, LISTEN_ADDRESS_SIZE, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
+             port);
+    return 0;
+}
+
+static void explain_bind(const char *address, int code, char *error, size_t error_size)
+{
+    const char *advice = "check `listen` (PBXHOOK_LISTEN)";
+    if (code == EADDRINUSE)
+        advice = "another program listens there; stop it or choose another port with `listen` "
+                 "(PBXHOOK_LISTEN)";
+    else if (code == EACCES)
+        advice = "ports below 1024 need CAP_NET_BIND_SERVICE; choose another with `listen` "
+                 "(PBXHOOK_LISTEN)";
+    else if (code == EADDRNOTAVAIL)
+        advice = "this machine has no such address; check `listen` (PBXHOOK_LISTEN)";
+    snprintf(error, error_size, "%s: %s; %s", address, strerror(code), advice);
+}
+
+int listen_open(const char *address, char bound[LISTEN_ADDRESS_SIZE], char *error,
+                size_t error_size)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    int fd = -EADDRNOTAVAIL;
+
+    if (split_address(address, host, port) < 0) {
+        snprintf(error, error_size,
+                 "listen \"%s\": not an address; write HOST:PORT, as in \"127.0.0.1:3000\" or "
+                 "\"[::1]:3000\"",
+                 address);
+        return -1;
+    }
+    int code = getaddrinfo(host[0] == '\0' ? NULL : host, port, &hints, &found);
+    if (code != 0) {
+        snprintf(error, error_size, "listen \"%s\": %s; check `listen` (PBXHOOK_LISTEN)", address,
+                 gai_strerror(code));
+        return -1;
+    }
+    for (struct addrinfo *info = found; info != NULL && fd < 0; info = info->ai_next)
+        fd = bind_one(info);
+    freeaddrinfo(found);
+    if (fd < 0) {
+        explain_bind(address, -fd, error, error_size);
+        return -1;
+    }
+    if (name_socket(fd, bound) < 0) {
+        snprintf(error, error_size, "%s: %s", address, strerror(errno));
+        close(fd);
+        return -1;
+    }
+    return fd;
+}

@@ -1,0 +1,44 @@
+/*
+ * routes.h: which method and path is answered by which function. A constant table; any thread.
+ */
+#ifndef PBXHOOK_ROUTES_H
+#define PBXHOOK_ROUTES_H
+
+#include <stddef.h>
+
+struct request;
+
+enum route_method {
+    ROUTE_OTHER = 0, /* no route takes it */
+    ROUTE_GET = 1,
+    ROUTE_HEAD = 2, /* comes with GET */
+    ROUTE_POST = 4,
+    ROUTE_OPTIONS = 8 /* comes with `cors` */
+};
+
+struct route {
+    const char *path;
+    unsigned methods; /* ROUTE_... */
+    unsigned
+        success; /* a webhook's status when the event is safe; 0: not a webhook, its body is ignored */
+    int cors;    /* pages of other origins may read it                                        */
+    const char *summary; /* one line, for GET / */
+    /* The whole request is there: decides its answer, or hands it to a thread that will. */
+    void (*handle)(struct request *request);
+};
+
+#define ROUTE_ALLOW_SIZE 32 /* "GET, HEAD, POST, OPTIONS" and NUL */
+
+enum route_method routes_method(const char *method);
+
+/* NULL when nothing is there. path is as the client sent it, without the query; the absolute form
+ * ("http://host/path") is understood. */
+const struct route *routes_find(const char *path);
+
+/* The methods for Allow: "GET, HEAD". */
+void routes_allow(const struct route *route, char out[ROUTE_ALLOW_SIZE]);
+
+/* The table as JSON, for GET /: new; NULL when out of memory. */
+char *routes_index(size_t *size);
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * sqlite.c: the SQLite backend's table for store.c, its transactions, and what an SQLite error means.
+ * How a file is opened is in sqlite_open.c. It never retries: the worker does, with the whole batch.
+ */
+#include "store/sqlite_internal.h"
+
+#include <string.h>
+
+/* ---- Errors -------------------------------------------------------------------------------------- */
+
+int sqlite_classify(int sqlite_code)
+{
+    switch (sqlite_code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        return STORE_E_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return STORE_E_CORRUPT;
+    case SQLITE_NOMEM:
+        return STORE_E_MEMORY;
+    default:
+        return STORE_E_FAILED;
+    }
+}
+
+const char *sqlite_advice(int sqlite_code)
+{
+    switch (sqlite_code & 0xff) {
+    case SQLITE_FULL:
+        return "; free space on its file system";
+    case SQLITE_IOERR:
+        return "; look at the kernel's log for its disk, and at quotas and limits";
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+        return "; check the owner and the permissions of the file and its directory";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return "; another program keeps it locked";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return "; pbxhook leaves the file as it is: restore a backup, or salvage what is readable "
+               "with the .recover command of sqlite3";
+    default:
+        return "";
+    }
+}
+
+int sqlite_fail(struct sqlite_store *store)
+{
+    int code = sqlite3_extended_errcode(store->db);
+    return store_fail(&store->base, sqlite_classify(code), "%s: %s (SQLite error %d)%s",
+                      store->path, sqlite3_errmsg(store->db), code, sqlite_advice(code));
+}
+
+int sqlite_out_of_memory(struct sqlite_store *store)
+{
+    return store_fail(&store->base, STORE_E_MEMORY, "%s: out of memory", store->path);
+}
+
+/* ---- Transactions -------------------------------------------------------------------------------- */
+
+static int begin(struct store *store, const struct event *const *events, size_t count)
+{
+    (void)events; /* reading is cheap here: there is nothing to fetch ahead */
+    (void)count;
+    return sqlite_run(sqlite_of(store), SQL_BEGIN, SQL_NO_PARAMS);
+}
+
+/* Keeps the text of the error that led here. */
+static void rollback(struct store *store)
+{
+    struct sqlite_store *sqlite = sqlite_of(store);
+    char error[STORE_ERROR_SIZE];
+    memcpy(error, store->error, sizeof(error));
+    sqlite_call_cache_clear(&sqlite->call_cache);
+    /* After some failures SQLite has rolled back by itself. */
+    if (!sqlite3_get_autocommit(sqlite->db))
+        sqlite_run(sqlite, SQL_ROLLBACK, SQL_NO_PARAMS);
+    memcpy(store->error, error, sizeof(error));
+}
+
+static int apply_delta(struct sqlite_store *store)
+{
+    const struct store_counts *delta = &store->base.delta;
+    int result = 0;
+    if (delta->users != 0)
+        result = sqlite_run(store, SQL_COUNT_ADD,
+                            SQL_PARAMS(param_text("users"), param_int(delta->users)));
+    for (int state = 0; state < LIFECYCLE_COUNT && result == 0; state++) {
+        if (delta->calls[state] != 0)
+            result = sqlite_run(store, SQL_COUNT_ADD,
+                                SQL_PARAMS(param_text(lifecycle_type((enum lifecycle)state)),
+                                           param_int(delta->calls[state])));
+    }
+    return result;
+}
+
+static int commit(struct store *store)
+{
+    struct sqlite_store *sqlite = sqlite_of(store);
+    int result = apply_delta(sqlite);
+    if (result == 0)
+        result = sqlite_run(sqlite, SQL_COMMIT, SQL_NO_PARAMS);
+    if (result < 0)
+        rollback(store);
+    return result;
+}
+
+static int savepoint(struct store *store)
+{
+    return sqlite_run(sqlite_of(store), SQL_SAVEPOINT_OPEN, SQL_NO_PARAMS);
+}
+
+static int release(struct store *store)
+{
+    return sqlite_run(sqlite_of(store), SQL_SAVEPOINT_RELEASE, SQL_NO_PARAMS);
+}
+
+static int undo(struct store *store)
+{
+    sqlite_call_cache_clear(&sqlite_of(store)->call_cache);
+    int result = sqlite_run(sqlite_of(store), SQL_SAVEPOINT_UNDO, SQL_NO_PARAMS);
+    return result < 0 ? result : release(store);
+}
+
+const struct store_backend sqlite_backend = {
+    .scheme = "sqlite:",
+    .dialect = "sqlite",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .begin = begin,
+    .commit = commit,
+    .rollback = rollback,
+    .savepoint = savepoint,
+    .release = release,
+    .undo = undo,
+    .event_add = sqlite_event_add,
+    .call_put = sqlite_call_put,
+    .call_find = sqlite_call_find,
+    .user_find = sqlite_user_find,
+    .user_create = sqlite_user_create,
+    .sql = sqlite_plugin_sql,
+    .action_add = sqlite_action_add,
+    .actions_claim = sqlite_actions_claim,
+    .action_next_due = sqlite_action_next_due,
+    .action_settle = sqlite_action_settle,
+    .actions_confirm = sqlite_actions_confirm,
+    .actions_abandon = sqlite_actions_abandon,
+    .retry_put = sqlite_retry_put,
+    .retry_done = sqlite_retry_done,
+    .retries_due = sqlite_retries_due,
+    .retry_next_due = sqlite_retry_next_due,
+    .counts = sqlite_counts,
+    .active_calls = sqlite_active_calls,
+};

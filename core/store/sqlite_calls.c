@@ -1,0 +1,215 @@
+/*
+ * sqlite_calls.c: the record of each event, and what the events make of their calls: the status goes
+ * to the greatest (time, place in the life cycle), what a call lacks is filled in. Called through
+ * store.c, inside a transaction.
+ */
+#include "store/sqlite_internal.h"
+
+/* ---- Events -------------------------------------------------------------------------------------- */
+
+/* The event's identity is taken: by this very event, or by another one? */
+static int find_first(struct sqlite_store *store, const struct event *event, int64_t *id)
+{
+    sqlite3_stmt *stmt;
+    int result = sqlite_query(store, SQL_EVENT_FIND,
+                              SQL_PARAMS(param_blob(event->identity, EVENT_IDENTITY_SIZE)), &stmt);
+    if (result == 0)
+        result = sqlite_next(store, stmt);
+    if (result < 0)
+        return result;
+    if (result == 0)
+        return store_fail(&store->base, STORE_E_CORRUPT,
+                          "%s: the index of table events does not agree with it%s", store->path,
+                          sqlite_advice(SQLITE_CORRUPT));
+    *id = sqlite3_column_int64(stmt, 0);
+    int is_same = sqlite3_column_int64(stmt, 1) == event->seq &&
+                  sqlite3_column_int64(stmt, 2) == event->received_ms;
+    sqlite3_reset(stmt);
+    return is_same ? STORE_EVENT_REPLAY : STORE_EVENT_DUPLICATE;
+}
+
+int sqlite_event_add(struct store *store, const struct event *event, int64_t *id)
+{
+    struct sqlite_store *sqlite = sqlite_of(store);
+    int result = sqlite_run(
+        sqlite, SQL_EVENT_ADD,
+        SQL_PARAMS(param_blob(event->identity, EVENT_IDENTITY_SIZE),
+                   param_text(event->field[EVENT_CALL_ID]), param_text(event->field[EVENT_TYPE]),
+                   param_int(event->time_ms), param_int(event->received_ms), param_int(event->seq),
+                   param_sized_text(event->body, event->body_size)));
+    if (result < 0)
+        return result;
+    if (sqlite3_changes(sqlite->db) == 0)
+        return find_first(sqlite, event, id);
+    *id = sqlite3_last_insert_rowid(sqlite->db);
+    return STORE_EVENT_NEW;
+}
+
+/* ---- Calls --------------------------------------------------------------------------------------- */
+
+/* The texts that are filled in, in the order of the columns of SQL_CALL_LOOK_UP. */
+static const enum event_field filled_field[] = {
+    EVENT_CODE, EVENT_DIRECTION, EVENT_OUR_NUMBER, EVENT_THEIR_NUMBER, EVENT_QUEUE, EVENT_ACTOR};
+
+#define FILLED_COUNT        ((int)(sizeof(filled_field) / sizeof(filled_field[0])))
+#define FILLED_FIRST_COLUMN 4
+
+/* The fields that the event has something in, of those that are filled in. */
+static unsigned filled_by(const struct event *event)
+{
+    unsigned filled = 0;
+    for (int i = 0; i < FILLED_COUNT; i++) {
+        if (event->field[filled_field[i]][0] != '\0')
+            filled |= 1u << filled_field[i];
+    }
+    return filled;
+}
+
+/* 1 and *out, or 0. */
+static int look_up(struct sqlite_store *store, const char *call_id, struct sqlite_known_call *out)
+{
+    if (sqlite_call_cache_find(&store->call_cache, call_id, out))
+        return 1;
+    sqlite3_stmt *stmt;
+    int result = sqlite_query(store, SQL_CALL_LOOK_UP, SQL_PARAMS(param_text(call_id)), &stmt);
+    if (result == 0)
+        result = sqlite_next(store, stmt);
+    if (result <= 0)
+        return result;
+    out->id = sqlite3_column_int64(stmt, 0);
+    out->state = lifecycle_from_type(sqlite_column_string(stmt, 1));
+    out->status_ms = sqlite3_column_int64(stmt, 2);
+    out->created_ms = sqlite3_column_int64(stmt, 3);
+    out->filled = 0;
+    for (int i = 0; i < FILLED_COUNT; i++) {
+        if (sqlite3_column_int(stmt, FILLED_FIRST_COLUMN + i))
+            out->filled |= 1u << filled_field[i];
+    }
+    sqlite3_reset(stmt);
+    return 1;
+}
+
+static struct sqlite_param time_if(int condition, int64_t time_ms)
+{
+    return condition ? param_int(time_ms) : (struct sqlite_param){.type = PARAM_NULL};
+}
+
+static int add_call(struct sqlite_store *store, const struct event *event,
+                    struct sqlite_known_call *out)
+{
+    int has_status = event->state != LIFECYCLE_NONE;
+    const char *const *field = event->field;
+    int result = sqlite_run(
+        store, SQL_CALL_ADD,
+        SQL_PARAMS(param_text(field[EVENT_CALL_ID]),
+                   param_text(has_status ? lifecycle_type(event->state) : NULL),
+                   time_if(has_status, event->time_ms),
+                   time_if(event->state == LIFECYCLE_FINISHED, event->time_ms),
+                   param_int(event->time_ms), param_text(field[EVENT_CODE]),
+                   param_text(field[EVENT_DIRECTION]), param_text(field[EVENT_OUR_NUMBER]),
+                   param_text(field[EVENT_THEIR_NUMBER]), param_text(field[EVENT_QUEUE]),
+                   param_text(field[EVENT_ACTOR])));
+    if (result < 0)
+        return result;
+    if (has_status)
+        store->base.delta.calls[event->state]++;
+    *out = (struct sqlite_known_call){.id = sqlite3_last_insert_rowid(store->db),
+                                      .state = event->state,
+                                      .status_ms = has_status ? event->time_ms : 0,
+                                      .created_ms = event->time_ms,
+                                      .filled = filled_by(event)};
+    return 0;
+}
+
+/* An UPDATE of a call found no row: somebody deleted it beside us. The batch is run again. */
+static int check_updated(struct sqlite_store *store, const struct sqlite_known_call *call)
+{
+    if (sqlite3_changes(store->db) == 1)
+        return 0;
+    return store_fail(&store->base, STORE_E_FAILED,
+                      "%s: call %lld was deleted by another program; the store is for one writer",
+                      store->path, (long long)call->id);
+}
+
+/* An event equal to the present status in both leaves it: it is the same one again. */
+static int is_ahead(const struct event *event, const struct sqlite_known_call *call)
+{
+    if (event->state == LIFECYCLE_NONE)
+        return 0;
+    if (call->state == LIFECYCLE_NONE || event->time_ms > call->status_ms)
+        return 1;
+    return event->time_ms == call->status_ms && event->state > call->state;
+}
+
+/* Makes the event the call's status; queue and actor follow it when it has them. */
+static int advance(struct sqlite_store *store, const struct event *event,
+                   struct sqlite_known_call *call)
+{
+    const unsigned follow = 1u << EVENT_QUEUE | 1u << EVENT_ACTOR;
+    int result =
+        sqlite_run(store, SQL_CALL_ADVANCE,
+                   SQL_PARAMS(param_int(call->id), param_text(lifecycle_type(event->state)),
+                              param_int(event->time_ms), param_text(event->field[EVENT_QUEUE]),
+                              param_text(event->field[EVENT_ACTOR])));
+    if (result == 0)
+        result = check_updated(store, call);
+    if (result == 0 && (event->state == LIFECYCLE_FINISHED || call->state == LIFECYCLE_FINISHED))
+        result =
+            sqlite_run(store, SQL_CALL_FINISH,
+                       SQL_PARAMS(param_int(call->id),
+                                  time_if(event->state == LIFECYCLE_FINISHED, event->time_ms)));
+    if (result < 0)
+        return result;
+    if (call->state != LIFECYCLE_NONE)
+        store->base.delta.calls[call->state]--;
+    store->base.delta.calls[event->state]++;
+    call->state = event->state;
+    call->status_ms = event->time_ms;
+    call->filled |= filled_by(event) & follow;
+    return 0;
+}
+
+/* Writes only where there is nothing yet: the first value of a field stays. */
+static int fill(struct sqlite_store *store, const struct event *event,
+                struct sqlite_known_call *call)
+{
+    if (event->time_ms >= call->created_ms && (filled_by(event) & ~call->filled) == 0)
+        return 0;
+    const char *const *field = event->field;
+    int result = sqlite_run(
+        store, SQL_CALL_FILL,
+        SQL_PARAMS(param_int(call->id), param_text(field[EVENT_CODE]),
+                   param_text(field[EVENT_DIRECTION]), param_text(field[EVENT_OUR_NUMBER]),
+                   param_text(field[EVENT_THEIR_NUMBER]), param_text(field[EVENT_QUEUE]),
+                   param_text(field[EVENT_ACTOR]), param_int(event->time_ms)));
+    if (result == 0)
+        result = check_updated(store, call);
+    if (result < 0)
+        return result;
+    if (event->time_ms < call->created_ms)
+        call->created_ms = event->time_ms;
+    call->filled |= filled_by(event);
+    return 0;
+}
+
+int sqlite_call_put(struct store *store, const struct event *event, int with_payload)
+{
+    struct sqlite_store *sqlite = sqlite_of(store);
+    const char *call_id = event->field[EVENT_CALL_ID];
+    struct sqlite_known_call call;
+    int result = look_up(sqlite, call_id, &call);
+    if (result == 0) {
+        result = add_call(sqlite, event, &call);
+    } else if (result == 1) {
+        result = is_ahead(event, &call) ? advance(sqlite, event, &call) : 0;
+        if (result == 0)
+            result = fill(sqlite, event, &call);
+    }
+    if (result == 0 && with_payload)
+        result = sqlite_run(
+            sqlite, SQL_CALL_ADD_PAYLOAD,
+            SQL_PARAMS(param_int(call.id), param_sized_text(event->body, event->body_size)));
+    if (result == 0)
+        sqlite_call_cache_put(&sqlite->call_cache, call_id, &call);
+    return result;
+}

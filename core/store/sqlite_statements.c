@@ -1,0 +1,171 @@
+/*
+ * sqlite_statements.c: every statement of pbxhook's own, in one place so that it can be read beside the
+ * schema, and the few functions that prepare, bind and step one. Called by the other files of the
+ * backend. It never runs what a plugin wrote: that is sqlite_plugin_sql.c.
+ *
+ * The partial indexes serve a statement only when it repeats their condition word for word.
+ */
+#include "store/sqlite_internal.h"
+
+#define CALL_COLUMNS                                                                               \
+    "call_id, code, direction, our_number, their_number, queue, actor, status, created_ms, "       \
+    "status_ms"
+
+static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SAVEPOINT_OPEN] = "SAVEPOINT handling",
+    [SQL_SAVEPOINT_RELEASE] = "RELEASE handling",
+    [SQL_SAVEPOINT_UNDO] = "ROLLBACK TO handling",
+
+    [SQL_COUNT_ADD] = "UPDATE counts SET n = n + ?2 WHERE name = ?1",
+    [SQL_COUNT_LIST] = "SELECT name, n FROM counts",
+
+    [SQL_EVENT_ADD] = "INSERT INTO events (identity, call_id, type, time_ms, received_ms, "
+                      "spool_seq, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+                      "ON CONFLICT (identity) DO NOTHING",
+    [SQL_EVENT_FIND] = "SELECT id, spool_seq, received_ms FROM events WHERE identity = ?1",
+
+    [SQL_CALL_LOOK_UP] = "SELECT id, status, status_ms, created_ms, code <> '', direction <> '', "
+                         "our_number <> '', their_number <> '', queue <> '', actor <> '' "
+                         "FROM calls WHERE call_id = ?1",
+    [SQL_CALL_ADD] =
+        "INSERT INTO calls (call_id, status, status_ms, finished_ms, created_ms, code, "
+        "direction, our_number, their_number, queue, actor) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [SQL_CALL_ADVANCE] = "UPDATE calls SET status = ?2, status_ms = ?3, "
+                         "queue = iif(?4 = '', queue, ?4), actor = iif(?5 = '', actor, ?5) "
+                         "WHERE id = ?1",
+    [SQL_CALL_FINISH] = "UPDATE calls SET finished_ms = ?2 WHERE id = ?1",
+    [SQL_CALL_FILL] = "UPDATE calls SET code = iif(code = '', ?2, code), "
+                      "direction = iif(direction = '', ?3, direction), "
+                      "our_number = iif(our_number = '', ?4, our_number), "
+                      "their_number = iif(their_number = '', ?5, their_number), "
+                      "queue = iif(queue = '', ?6, queue), actor = iif(actor = '', ?7, actor), "
+                      "created_ms = min(created_ms, ?8) WHERE id = ?1",
+    [SQL_CALL_ADD_PAYLOAD] = "INSERT INTO payloads (call, payload) VALUES (?1, ?2) "
+                             "ON CONFLICT (call) DO NOTHING",
+    [SQL_CALL_FIND] = "SELECT " CALL_COLUMNS " FROM calls WHERE call_id = ?1",
+    [SQL_CALL_LIST_ACTIVE] = "SELECT " CALL_COLUMNS " FROM calls "
+                             "WHERE finished_ms IS NULL AND status IS NOT NULL ORDER BY call_id",
+
+    [SQL_USER_ADD] = "INSERT INTO users (number, created_ms) VALUES (?1, ?2) "
+                     "ON CONFLICT (number) DO NOTHING",
+    [SQL_USER_FIND] = "SELECT id, created_ms FROM users WHERE number = ?1",
+
+    [SQL_ACTION_ADD] = "INSERT INTO actions (key, call_id, event_id, state, state_ms, due_ms, "
+                       "received_ms, expires_ms, attempts, body) "
+                       "VALUES (?1, ?2, ?3, 'pending', ?4, min(?4, ?5), ?4, ?5, 0, ?6)",
+    [SQL_ACTION_DUE] = "SELECT id, key, call_id, body, received_ms, expires_ms, attempts "
+                       "FROM actions WHERE state = 'pending' AND due_ms <= ?1 "
+                       "ORDER BY due_ms, id LIMIT 1",
+    [SQL_ACTION_CLAIM] = "UPDATE actions SET state = 'sending', state_ms = ?2, "
+                         "attempts = attempts + 1 WHERE id = ?1",
+    [SQL_ACTION_EXPIRE] = "UPDATE actions SET state = 'expired', state_ms = ?2 WHERE id = ?1",
+    [SQL_ACTION_NEXT_DUE] = "SELECT due_ms FROM actions WHERE state = 'pending' "
+                            "ORDER BY due_ms LIMIT 1",
+    [SQL_ACTION_SETTLE] = "UPDATE actions SET state = ?2, state_ms = ?3, "
+                          "due_ms = iif(?2 = 'pending', min(?4, expires_ms), due_ms), "
+                          "http_status = ?5, detail = ?6 "
+                          "WHERE id = ?1 AND state = 'sending'",
+    [SQL_ACTION_ANNOTATE] = "UPDATE actions SET http_status = ?2, detail = ?3 "
+                            "WHERE id = ?1 AND state = 'confirmed'",
+    [SQL_ACTION_UNCONFIRMED] = "SELECT id FROM actions "
+                               "WHERE call_id = ?1 AND state IN ('sending', 'unknown') "
+                               "AND iif(json_valid(body), json_type(body, '$.destination'), NULL) "
+                               "IS NOT NULL LIMIT 1",
+    [SQL_ACTION_CONFIRM] = "UPDATE actions SET state = 'confirmed', state_ms = ?2 WHERE id = ?1",
+    [SQL_ACTION_ABANDON] = "UPDATE actions SET state = 'unknown', state_ms = ?1, "
+                           "detail = 'the worker left before the answer came' "
+                           "WHERE state IN ('sending', 'unknown') AND state = 'sending'",
+
+    [SQL_RETRY_PUT] = "INSERT INTO handlings (event_id, plugin, state, attempts, due_ms, "
+                      "failed_ms, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+                      "ON CONFLICT (event_id, plugin) DO UPDATE SET state = excluded.state, "
+                      "attempts = excluded.attempts, due_ms = excluded.due_ms, "
+                      "failed_ms = excluded.failed_ms, error = excluded.error",
+    [SQL_RETRY_DONE] = "DELETE FROM handlings WHERE event_id = ?1 AND plugin = ?2",
+    [SQL_RETRY_DUE] = "SELECT h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, "
+                      "e.time_ms, e.received_ms, e.spool_seq, e.body "
+                      "FROM handlings h JOIN events e ON e.id = h.event_id "
+                      "WHERE h.state = 'retry' AND h.due_ms <= ?1 "
+                      "ORDER BY h.due_ms, h.event_id LIMIT ?2",
+    [SQL_RETRY_NEXT_DUE] = "SELECT due_ms FROM handlings WHERE state = 'retry' "
+                           "ORDER BY due_ms LIMIT 1",
+};
+
+const char *sqlite_statement_sql(enum sqlite_statement which)
+{
+    return statement_sql[which];
+}
+
+static int bind(sqlite3_stmt *stmt, int index, const struct sqlite_param *param)
+{
+    switch (param->type) {
+    case PARAM_INT:
+        return sqlite3_bind_int64(stmt, index, param->integer);
+    case PARAM_TEXT:
+        return sqlite3_bind_text(stmt, index, param->bytes, param->size, SQLITE_STATIC);
+    case PARAM_BLOB:
+        return sqlite3_bind_blob(stmt, index, param->bytes, param->size, SQLITE_STATIC);
+    case PARAM_NULL:
+        break;
+    }
+    return sqlite3_bind_null(stmt, index);
+}
+
+int sqlite_query(struct sqlite_store *store, enum sqlite_statement which,
+                 const struct sqlite_param *params, int count, sqlite3_stmt **out)
+{
+    sqlite3_stmt **slot = &store->statement[which];
+    if (*slot == NULL && sqlite3_prepare_v3(store->db, statement_sql[which], -1,
+                                            SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK)
+        return sqlite_fail(store);
+    for (int i = 0; i < count; i++) {
+        if (bind(*slot, i + 1, &params[i]) != SQLITE_OK)
+            return sqlite_fail(store);
+    }
+    *out = *slot;
+    return 0;
+}
+
+int sqlite_next(struct sqlite_store *store, sqlite3_stmt *stmt)
+{
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW)
+        return 1;
+    int result = code == SQLITE_DONE ? 0 : sqlite_fail(store);
+    sqlite3_reset(stmt);
+    return result;
+}
+
+int sqlite_run(struct sqlite_store *store, enum sqlite_statement which,
+               const struct sqlite_param *params, int count)
+{
+    sqlite3_stmt *stmt;
+    int result = sqlite_query(store, which, params, count, &stmt);
+    return result < 0 ? result : sqlite_next(store, stmt);
+}
+
+int sqlite_query_int(struct sqlite_store *store, enum sqlite_statement which, int64_t *out)
+{
+    sqlite3_stmt *stmt;
+    int result = sqlite_query(store, which, SQL_NO_PARAMS, &stmt);
+    if (result < 0)
+        return result;
+    result = sqlite_next(store, stmt);
+    if (result == 1) {
+        *out = sqlite3_column_int64(stmt, 0);
+        sqlite3_reset(stmt);
+    }
+    return result;
+}
+
+void sqlite_finalize_all(struct sqlite_store *store)
+{
+    for (int i = 0; i < SQL_STATEMENT_COUNT; i++) {
+        sqlite3_finalize(store->statement[i]);
+        store->statement[i] = NULL;
+    }
+}

@@ -1,0 +1,407 @@
+/*
+ * store.c: opens a store by its URL's scheme and forwards to that backend. Here is what no backend
+ * needs to know: which arguments make sense, whether a transaction is open and still good, the
+ * savepoint, and the counts' changes that wait for the commit. It never speaks SQL.
+ */
+#include "store/store.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store_backend.h"
+
+static const struct store_backend *const backends[] = {&sqlite_backend};
+
+#define BACKEND_COUNT (sizeof(backends) / sizeof(backends[0]))
+
+int store_fail(struct store *store, int code, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    vsnprintf(store->error, sizeof(store->error), format, values);
+    va_end(values);
+    return code;
+}
+
+int store_open(const char *url, enum store_mode mode, int lock_wait_ms, struct store **out,
+               char *error, size_t error_size)
+{
+    *out = NULL;
+    for (size_t i = 0; i < BACKEND_COUNT; i++) {
+        size_t length = strlen(backends[i]->scheme);
+        if (strncmp(url, backends[i]->scheme, length) == 0)
+            return backends[i]->open(url + length, mode, lock_wait_ms, out, error, error_size);
+    }
+    /* Only the scheme is shown: what follows may hold a password. */
+    snprintf(error, error_size, "store.url: unknown scheme \"%.*s\"; known is sqlite:PATH",
+             (int)strcspn(url, ":"), url);
+    return STORE_E_ARGUMENT;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    store_rollback(store);
+    store->backend->close(store);
+}
+
+const char *store_error(const struct store *store)
+{
+    return store->error;
+}
+
+const char *store_dialect(const struct store *store)
+{
+    return store->backend->dialect;
+}
+
+/* ---- What every function asks first, and does last --------------------------------------------- */
+
+static int bad_argument(struct store *store, const char *name)
+{
+    return store_fail(store, STORE_E_ARGUMENT, "the argument %s is missing, empty or out of range",
+                      name);
+}
+
+/* The text of what lost the transaction is left as it is. */
+static int check_reading(const struct store *store)
+{
+    return store->transaction == STORE_LOST ? STORE_E_FAILED : 0;
+}
+
+static int check_writing(struct store *store)
+{
+    if (store->mode != STORE_WRITE)
+        return store_fail(store, STORE_E_ARGUMENT, "the store was opened for reading");
+    if (store->transaction == STORE_IDLE)
+        return store_fail(store, STORE_E_ARGUMENT, "no transaction is open");
+    return check_reading(store);
+}
+
+/* Passes a backend's result on; a failure of the database itself costs the transaction. */
+static int settle(struct store *store, int result)
+{
+    int keeps = result >= 0 || result == STORE_E_ARGUMENT || result == STORE_E_SQL ||
+                result == STORE_E_STOPPED;
+    if (!keeps && store->transaction == STORE_OPEN)
+        store->transaction = STORE_LOST;
+    return result;
+}
+
+/* ---- Transactions ------------------------------------------------------------------------------- */
+
+static void forget_transaction(struct store *store)
+{
+    store->transaction = STORE_IDLE;
+    store->has_savepoint = 0;
+    memset(&store->delta, 0, sizeof(store->delta));
+}
+
+int store_begin(struct store *store, const struct event *const *events, size_t count)
+{
+    if (store->mode != STORE_WRITE)
+        return store_fail(store, STORE_E_ARGUMENT, "the store was opened for reading");
+    if (store->transaction != STORE_IDLE)
+        return store_fail(store, STORE_E_ARGUMENT, "a transaction is open already");
+    int result = store->backend->begin(store, events, count);
+    if (result == 0) {
+        forget_transaction(store);
+        store->transaction = STORE_OPEN;
+    }
+    return result;
+}
+
+int store_commit(struct store *store)
+{
+    int result = check_writing(store);
+    if (result == STORE_E_ARGUMENT)
+        return result;
+    if (result == 0 && store->has_savepoint)
+        return store_fail(store, STORE_E_ARGUMENT, "a savepoint is still open");
+    if (result == 0)
+        result = store->backend->commit(store);
+    else
+        store->backend->rollback(store);
+    forget_transaction(store);
+    return result;
+}
+
+void store_rollback(struct store *store)
+{
+    if (store->transaction == STORE_IDLE)
+        return;
+    store->backend->rollback(store);
+    forget_transaction(store);
+}
+
+int store_savepoint(struct store *store)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (store->has_savepoint)
+        return store_fail(store, STORE_E_ARGUMENT, "a savepoint is open already");
+    result = settle(store, store->backend->savepoint(store));
+    if (result == 0) {
+        store->has_savepoint = 1;
+        store->delta_saved = store->delta;
+    }
+    return result;
+}
+
+static int check_savepoint(struct store *store)
+{
+    int result = check_writing(store);
+    if (result == 0 && !store->has_savepoint)
+        return store_fail(store, STORE_E_ARGUMENT, "no savepoint is open");
+    return result;
+}
+
+int store_release(struct store *store)
+{
+    int result = check_savepoint(store);
+    if (result < 0)
+        return result;
+    store->has_savepoint = 0;
+    return settle(store, store->backend->release(store));
+}
+
+int store_undo(struct store *store)
+{
+    int result = check_savepoint(store);
+    if (result < 0)
+        return result;
+    store->has_savepoint = 0;
+    store->delta = store->delta_saved;
+    return settle(store, store->backend->undo(store));
+}
+
+/* ---- Events, calls, users ------------------------------------------------------------------------ */
+
+int store_event_add(struct store *store, const struct event *event, int64_t *id)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->event_add(store, event, id));
+}
+
+static int call_put(struct store *store, const struct event *event, int with_payload)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (event->field[EVENT_CALL_ID][0] == '\0')
+        return bad_argument(store, "call_id");
+    return settle(store, store->backend->call_put(store, event, with_payload));
+}
+
+int store_call_save(struct store *store, const struct event *event)
+{
+    return call_put(store, event, 1);
+}
+
+int store_call_advance(struct store *store, const struct event *event)
+{
+    return call_put(store, event, 0);
+}
+
+int store_call_find(struct store *store, const char *call_id, const struct store_call **out)
+{
+    if (call_id == NULL)
+        return bad_argument(store, "call_id");
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->call_find(store, call_id, out));
+}
+
+int store_user_find(struct store *store, const char *number, const struct store_user **out)
+{
+    if (number == NULL)
+        return bad_argument(store, "number");
+    int result = check_reading(store);
+    if (result < 0 || number[0] == '\0')
+        return result;
+    return settle(store, store->backend->user_find(store, number, out));
+}
+
+int store_user_create(struct store *store, const char *number, int64_t now_ms,
+                      const struct store_user **out)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (number == NULL || number[0] == '\0')
+        return bad_argument(store, "number");
+    result = settle(store, store->backend->user_create(store, number, now_ms, out));
+    if (result == 1)
+        store->delta.users++;
+    return result;
+}
+
+int store_sql(struct store *store, const char *sql, const struct store_value *params,
+              uint32_t count, store_row_fn row, void *arg, int64_t *changed)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (sql == NULL || (params == NULL && count > 0))
+        return bad_argument(store, "sql");
+    return settle(store, store->backend->sql(store, sql, params, count, row, arg, changed));
+}
+
+/* ---- Outbox -------------------------------------------------------------------------------------- */
+
+int store_action_add(struct store *store, const char *key, const char *call_id, const char *body,
+                     int64_t event_id, int64_t received_ms, int64_t expires_ms)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (key == NULL || key[0] == '\0' || call_id == NULL || body == NULL)
+        return bad_argument(store, "action");
+    return settle(store, store->backend->action_add(store, key, call_id, body, event_id,
+                                                    received_ms, expires_ms));
+}
+
+int store_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
+                        int *count, int *expired)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (max < 0)
+        return bad_argument(store, "max");
+    return settle(store, store->backend->actions_claim(store, now_ms, max, out, count, expired));
+}
+
+void store_actions_free(struct store_action *actions, int count)
+{
+    for (int i = 0; i < count; i++) {
+        free(actions[i].key);
+        free(actions[i].call_id);
+        free(actions[i].body);
+    }
+    free(actions);
+}
+
+int store_action_next_due(struct store *store, int64_t *due_ms)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->action_next_due(store, due_ms));
+}
+
+int store_action_settle(struct store *store, int64_t id, enum store_action_state state,
+                        int64_t due_ms, int64_t now_ms, int http_status, const char *detail)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (state == STORE_ACTION_SENDING || state == STORE_ACTION_CONFIRMED)
+        return bad_argument(store, "state");
+    return settle(store, store->backend->action_settle(store, id, state, due_ms, now_ms,
+                                                       http_status, detail == NULL ? "" : detail));
+}
+
+int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (call_id == NULL || call_id[0] == '\0')
+        return bad_argument(store, "call_id");
+    return settle(store, store->backend->actions_confirm(store, call_id, now_ms));
+}
+
+int store_actions_abandon(struct store *store, int64_t now_ms)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->actions_abandon(store, now_ms));
+}
+
+/* ---- Handlings that failed ----------------------------------------------------------------------- */
+
+int store_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                    int dead, int64_t due_ms, int64_t now_ms, const char *error)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL || plugin[0] == '\0')
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->retry_put(store, event_id, plugin, attempts, dead, due_ms,
+                                                   now_ms, error == NULL ? "" : error));
+}
+
+int store_retry_done(struct store *store, int64_t event_id, const char *plugin)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL)
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->retry_done(store, event_id, plugin));
+}
+
+int store_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
+                      int *count)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (max < 0)
+        return bad_argument(store, "max");
+    return settle(store, store->backend->retries_due(store, now_ms, max, out, count));
+}
+
+void store_retries_free(struct store_retry *retries, int count)
+{
+    for (int i = 0; i < count; i++) {
+        free(retries[i].plugin);
+        event_free(retries[i].event);
+    }
+    free(retries);
+}
+
+int store_retry_next_due(struct store *store, int64_t *due_ms)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->retry_next_due(store, due_ms));
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------- */
+
+int store_counts(struct store *store, struct store_counts *out)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    struct store_counts counts = {0};
+    result = settle(store, store->backend->counts(store, &counts));
+    if (result < 0)
+        return result;
+    counts.users += store->delta.users;
+    for (int state = 0; state < LIFECYCLE_COUNT; state++)
+        counts.calls[state] += store->delta.calls[state];
+    *out = counts;
+    return 0;
+}
+
+int store_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
+                       void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->active_calls(store, row, arg));
+}

@@ -1,0 +1,84 @@
+/*
+ * store_backend.h: what store.c asks of a database, one table of functions for each. Private to
+ * core/store. What holds for every database is done once, in store.c, before a function here is
+ * called: arguments are checked, a writing function is called only inside a transaction that is still
+ * good, and the counts' changes are kept in `delta`.
+ */
+#ifndef PBXHOOK_STORE_BACKEND_H
+#define PBXHOOK_STORE_BACKEND_H
+
+#include "store/store.h"
+
+#define STORE_ERROR_SIZE 512
+
+enum store_transaction {
+    STORE_IDLE,
+    STORE_OPEN,
+    STORE_LOST /* something failed: only rolling back is left */
+};
+
+/* The first member of each backend's own struct. */
+struct store {
+    const struct store_backend *backend;
+    enum store_mode mode;
+    enum store_transaction transaction;
+    int has_savepoint;
+    struct store_counts delta;       /* of the open transaction, applied by commit() */
+    struct store_counts delta_saved; /* as it was at the savepoint                   */
+    char error[STORE_ERROR_SIZE];
+};
+
+struct store_backend {
+    const char *scheme; /* with its colon: "sqlite:" */
+    const char *dialect;
+
+    /* `place` is what follows the scheme. As store_open(); *out has all of struct store set. */
+    int (*open)(const char *place, enum store_mode mode, int lock_wait_ms, struct store **out,
+                char *error, size_t error_size);
+    void (*close)(struct store *store); /* nothing is open any more */
+
+    int (*begin)(struct store *store, const struct event *const *events, size_t count);
+    int (*commit)(struct store *store); /* applies delta; has rolled back when it fails */
+    void (*rollback)(struct store *store);
+    int (*savepoint)(struct store *store);
+    int (*release)(struct store *store);
+    int (*undo)(struct store *store);
+
+    int (*event_add)(struct store *store, const struct event *event, int64_t *id);
+    int (*call_put)(struct store *store, const struct event *event, int with_payload);
+    int (*call_find)(struct store *store, const char *call_id, const struct store_call **out);
+    int (*user_find)(struct store *store, const char *number, const struct store_user **out);
+    int (*user_create)(struct store *store, const char *number, int64_t now_ms,
+                       const struct store_user **out);
+    int (*sql)(struct store *store, const char *sql, const struct store_value *params,
+               uint32_t count, store_row_fn row, void *arg, int64_t *changed);
+
+    int (*action_add)(struct store *store, const char *key, const char *call_id, const char *body,
+                      int64_t event_id, int64_t received_ms, int64_t expires_ms);
+    int (*actions_claim)(struct store *store, int64_t now_ms, int max, struct store_action **out,
+                         int *count, int *expired);
+    int (*action_next_due)(struct store *store, int64_t *due_ms);
+    int (*action_settle)(struct store *store, int64_t id, enum store_action_state state,
+                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
+    int (*actions_confirm)(struct store *store, const char *call_id, int64_t now_ms);
+    int (*actions_abandon)(struct store *store, int64_t now_ms);
+
+    int (*retry_put)(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                     int dead, int64_t due_ms, int64_t now_ms, const char *error);
+    int (*retry_done)(struct store *store, int64_t event_id, const char *plugin);
+    int (*retries_due)(struct store *store, int64_t now_ms, int max, struct store_retry **out,
+                       int *count);
+    int (*retry_next_due)(struct store *store, int64_t *due_ms);
+
+    int (*counts)(struct store *store, struct store_counts *out); /* without delta */
+    int (*active_calls)(struct store *store, int (*row)(void *arg, const struct store_call *call),
+                        void *arg);
+};
+
+extern const struct store_backend sqlite_backend;
+
+/* Sets the text of store_error() and returns `code`. */
+int store_fail(struct store *store, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
