@@ -1,0 +1,238 @@
+#!/bin/sh
+# run.sh: measures pbxhook, and beside it, in the same run, two Node.js servers that do the same work.
+# Prints a table in Markdown with the ratios and a verdict for each target; so does build/bench/report.md.
+#
+#   sh tests/bench/run.sh [--quick] [--check] [--seconds S] [--rounds N] [--servers "pbxhook fastify koa"]
+#
+#   --quick     one round of 3 seconds, to see that it works
+#   --check     exit 1 when a target is missed
+#   --seconds   of each load (10)      --rounds  of the comparison (3)
+#   --servers   only these
+#
+# Needs a compiler, PostgreSQL and Node.js; as root on Debian it installs what is missing, and says so.
+# Everything is on loopback and in throw-away directories below /var/tmp (PBXHOOK_BENCH_DIR changes
+# that; a tmpfs makes the figures meaningless). PBXHOOK_BUILD_DIR uses a finished build.
+set -eu
+
+bench=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$bench/../.." && pwd)
+. "$bench/servers.sh"
+
+connections=64
+seconds=10
+rounds=3
+servers="pbxhook fastify koa"
+check=
+calls_rate=500
+calls=10000
+warm_up=2
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --quick) seconds=3 rounds=1 calls=1500 warm_up=1 ;;
+    --check) check=--check ;;
+    --seconds | --rounds | --servers)
+        [ $# -ge 2 ] || die "$1 needs a value"
+        case $1 in
+        --seconds) seconds=$2 ;;
+        --rounds) rounds=$2 ;;
+        --servers) servers=$2 ;;
+        esac
+        shift
+        ;;
+    -h | --help)
+        sed -n '2,/^set -eu/{/^set/!s/^# \{0,1\}//p}' "$0"
+        exit 0
+        ;;
+    *) die "unknown option '$1': see --help" ;;
+    esac
+    shift
+done
+
+has_server() { case " $servers " in *" $1 "*) ;; *) return 1 ;; esac }
+
+# ---- PostgreSQL: a cluster of its own, durable as it comes, reached by a socket only --------------
+
+find_postgres() {
+    pg_bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
+    if [ -z "$pg_bin" ] && command -v pg_config >/dev/null; then
+        pg_bin=$(pg_config --bindir)
+    fi
+    [ -n "$pg_bin" ] && [ -x "$pg_bin/initdb" ] && [ -x "$pg_bin/pg_ctl" ]
+}
+
+need_postgres() {
+    find_postgres && return
+    install "the Koa server" postgresql
+    find_postgres || die "PostgreSQL's initdb is not to be found"
+}
+
+make_cluster() {
+    mkdir "$work/pg"
+    [ "$(id -u)" -ne 0 ] || chown "$(as_postgres id -u)" "$work/pg"
+    (cd "$work/pg" && as_postgres "$pg_bin/initdb" -D "$work/pg/data" -U bench -A trust >initdb.log) ||
+        die "initdb failed"
+    export PGHOST="$work/pg" PGUSER=bench PGPORT=5432
+}
+
+start_cluster() {
+    (cd "$work/pg" && as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -w -l "$work/pg/log" -o \
+        "-c listen_addresses= -c unix_socket_directories=$work/pg" start >/dev/null) ||
+        die "PostgreSQL does not start: $(tail -n 5 "$work/pg/log")"
+}
+
+# ---- The servers: start_X DIRECTORY PBX_URL sets server_pid, server_url and hook ------------------
+
+start_sink() {
+    "$mock_pbx" --calls 0 --listen 127.0.0.1:0 --port-file "$work/sink.port" \
+        >"$results/sink.log" 2>&1 &
+    sink_pid=$!
+    pids="$sink_pid $pids"
+    n=0
+    until [ -s "$work/sink.port" ]; do
+        n=$((n + 1))
+        [ $n -lt 200 ] || die "mock-pbx does not start: see $results/sink.log"
+        sleep 0.05
+    done
+    pbx_url=http://127.0.0.1:$(cat "$work/sink.port")/api/client/actions
+    rm -f "$work/sink.port"
+}
+
+start_node() {
+    port=$(free_port)
+    server_url=http://127.0.0.1:$port
+    NODE_ENV=production PORT=$port PBX_URL=$2 DATABASE=$1/bench.db PGDATABASE=${database:-} \
+        node "$results/node/$3" >"$results/$3.log" 2>&1 &
+    server_pid=$!
+    pids="$server_pid $pids"
+    wait_for "$server_url/pending" "$server_pid" "$results/$3.log"
+}
+
+start_fastify() { start_node "$1" "$2" fastify-sqlite.mjs; }
+
+start_koa() {
+    start_cluster
+    database=bench_$(basename "$1" | tr -c 'a-z0-9\n' _)
+    "$pg_bin/createdb" -O bench "$database"
+    start_node "$1" "$2" koa-postgres.mjs
+}
+
+# begin SERVER NAME: a fresh server, warmed up.
+begin() {
+    mkdir "$work/$2"
+    start_sink
+    "start_$1" "$work/$2" "$pbx_url"
+    hook=$server_url/api/client/webhook
+    run_load "$1" "$2-warm-up" "" --seconds "$warm_up"
+}
+
+# run_load SERVER NAME EARLIER OPTION...: a load, to the end, and until all that was acknowledged is done.
+# EARLIER is the name of a load that this server had before, or empty. Unanswered events are in the
+# report, and for report.mjs to judge.
+run_load() {
+    case $1 in
+    pbxhook) until_done=caught-up ;;
+    *) until_done=delivered ;;
+    esac
+    name=$2
+    earlier=${3:+$out/$3.load.json}
+    shift 3
+    # Not by measure(): the process to stop would be the shell around it.
+    node "$bench/measure.mjs" $until_done "$server_url" "$out/$name.load.json" ${earlier:+"$earlier"} \
+        >"$out/$name.settled.json" &
+    settled_pid=$!
+    pids="$settled_pid $pids"
+    "$load" --url "$hook" --connections $connections --report "$out/$name.load.json" "$@" >&2 ||
+        say "$name: not every event was acknowledged"
+    [ -s "$out/$name.load.json" ] || die "$name: no load at all"
+    wait "$settled_pid" || die "$name: not all that was acknowledged was handled"
+}
+
+finish() {
+    stop_servers
+    rm -rf "${work:?}/$1"
+}
+
+start_memory_watch() {
+    # Not by measure(): the process to stop would be the shell around it.
+    node "$bench/measure.mjs" memory "$server_pid" >"$1" &
+    watch_pid=$!
+    pids="$watch_pid $pids"
+}
+
+stop_memory_watch() {
+    stop_pid "$watch_pid"
+}
+
+# ---- The measurements -----------------------------------------------------------------------------
+
+# Closed loop, as fast as it goes.
+measure_throughput() {
+    for round in $(seq "$rounds"); do
+        for server in $servers; do
+            run=closed-$server-$round
+            say "--- closed loop, round $round of $rounds: $server"
+            begin "$server" "$run"
+            run_load "$server" "$run" "$run-warm-up" --seconds "$seconds"
+            finish "$run"
+        done
+    done
+}
+
+# Open loop at half of what was sustained.
+measure_half_rate() {
+    rate=$(node "$bench/report.mjs" half-rate "$out")
+    say "--- open loop: pbxhook at $rate events/s"
+    begin pbxhook half-rate
+    start_memory_watch "$out/half-rate.memory.json"
+    run_load pbxhook half-rate half-rate-warm-up --seconds "$seconds" --rate "$rate"
+    stop_memory_watch
+    finish half-rate
+}
+
+# Whole calls with the PBX's answers: from call.standby to the action's arrival.
+measure_calls() {
+    say "--- calls: $calls at $calls_rate a second"
+    mkdir "$work/calls"
+    pbx=127.0.0.1:$(free_port)
+    start_pbxhook "$work/calls" "http://$pbx/api/client/actions"
+    start_memory_watch "$out/calls.memory.json"
+    "$mock_pbx" --listen "$pbx" --webhook "$server_url" --calls "$calls" --rate "$calls_rate" \
+        --connections $connections --report "$out/calls.mock.json" >&2 ||
+        say "calls: not every call went right"
+    stop_memory_watch
+    finish calls
+}
+
+make_work_dir
+out=$results/runs
+rm -rf "$out"
+mkdir -p "$out"
+need_node
+build_pbxhook
+if has_server pbxhook; then
+    find_programs
+else
+    find_load
+    mock_pbx=$(find_program "$build/mock-pbx" "$build/tests/mock_pbx/mock-pbx") || exit 1
+fi
+if has_server fastify || has_server koa; then
+    for tool in g++ make python3; do
+        command -v "$tool" >/dev/null || install "better-sqlite3, a native module" g++ make python3
+    done
+    sh "$bench/node/install.sh" "$results/node"
+fi
+if has_server koa; then
+    need_postgres
+    make_cluster
+    "$pg_bin/postgres" --version >"$out/postgres.version"
+fi
+measure disk "$work" >"$out/disk.json"
+df -PT "$work" | awk 'NR == 2 { print $2 }' >"$out/disk.type"
+
+measure_throughput
+if has_server pbxhook; then
+    measure_half_rate
+    measure_calls
+fi
+node "$bench/report.mjs" report "$out" "$results" $check
