@@ -1,0 +1,122 @@
+/* eyes.c: what can be seen of the server from outside: its store, its dashboard's numbers, its metrics. */
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+#include <sqlite3.h>
+
+#define BUSY_MS 5000
+
+/* ---- The store ---------------------------------------------------------------------------------- */
+
+/* Opens the store, binds the text and steps to the first row; NULL when there is none. */
+static sqlite3_stmt *query(const struct world *world, const char *sql, const char *text,
+                           sqlite3 **db)
+{
+    char path[SCRATCH_PATH];
+    sqlite3_stmt *stmt = NULL;
+    scratch_path(world->directory, "state/pbxhook.db", path);
+    *db = NULL;
+    if (sqlite3_open_v2(path, db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+        return NULL;
+    sqlite3_busy_timeout(*db, BUSY_MS);
+    if (sqlite3_prepare_v2(*db, sql, -1, &stmt, NULL) != SQLITE_OK)
+        return NULL; /* the tables are not made yet */
+    if (text != NULL)
+        sqlite3_bind_text(stmt, 1, text, -1, SQLITE_STATIC);
+    if (sqlite3_step(stmt) == SQLITE_ROW)
+        return stmt;
+    sqlite3_finalize(stmt);
+    return NULL;
+}
+
+int64_t store_int(const struct world *world, const char *sql, const char *text)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *row = query(world, sql, text, &db);
+    int64_t value = row != NULL ? sqlite3_column_int64(row, 0) : -1;
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return value;
+}
+
+char *store_text(const struct world *world, const char *sql, const char *text, char *out,
+                 size_t out_size)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *row = query(world, sql, text, &db);
+    const char *value = row != NULL ? (const char *)sqlite3_column_text(row, 0) : NULL;
+    snprintf(out, out_size, "%s", value != NULL ? value : "");
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return out;
+}
+
+void store_await_events(const struct world *world, int64_t count)
+{
+    await(store_int(world, "SELECT count(*) FROM events", NULL) == count);
+}
+
+void store_check_status(const struct world *world, const char *call_id, const char *status)
+{
+    char found[64];
+    assert_string_equal(store_text(world, "SELECT status FROM calls WHERE call_id = ?1", call_id,
+                                   found, sizeof found),
+                        status);
+}
+
+/* ---- The dashboard ------------------------------------------------------------------------------ */
+
+static char *make_wanted(const struct world_counts *wanted)
+{
+    json_t *json =
+        json_pack("{s:{s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}}}", "data", "userCount",
+                  (json_int_t)wanted->users, "activeCallsCount", (json_int_t)wanted->active,
+                  "eventCall", "new", (json_int_t)wanted->calls[0], "standby",
+                  (json_int_t)wanted->calls[1], "waiting", (json_int_t)wanted->calls[2], "entered",
+                  (json_int_t)wanted->calls[3], "ongoing", (json_int_t)wanted->calls[4], "left",
+                  (json_int_t)wanted->calls[5], "finished", (json_int_t)wanted->calls[6]);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(json);
+    assert_non_null(text);
+    return text;
+}
+
+static void check_counts_by(struct world *world, const char *method, const char *wanted)
+{
+    assert_int_equal(client_send(world->client, method, "/api/dashboard/count", NULL, 0, NULL),
+                     200);
+    json_t *json = json_loads(world->client->body, 0, NULL);
+    assert_non_null(json);
+    char *found = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(json);
+    assert_string_equal(found, wanted);
+    free(found);
+}
+
+void dashboard_check(struct world *world, const struct world_counts *wanted)
+{
+    char *text = make_wanted(wanted);
+    check_counts_by(world, "GET", text);
+    check_counts_by(world, "POST", text);
+    free(text);
+}
+
+/* ---- The metrics -------------------------------------------------------------------------------- */
+
+double metric_get(struct world *world, const char *sample)
+{
+    size_t length = strlen(sample);
+    assert_int_equal(client_get(world->client, "/metrics"), 200);
+    for (const char *line = world->client->body; *line != '\0';) {
+        if (strncmp(line, sample, length) == 0 && line[length] == ' ')
+            return strtod(line + length, NULL);
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    fail_msg("/metrics has no sample %s", sample);
+    return -1;
+}

@@ -1,0 +1,24 @@
+/*
+ * scratch.h: throw-away directories and the files in them. Fails the test when the disk does.
+ */
+#ifndef E2E_SCRATCH_H
+#define E2E_SCRATCH_H
+
+#define SCRATCH_PATH 512
+
+/* A new directory, 0700, in `parent` (NULL: $TMPDIR or /tmp). */
+void scratch_make(const char *parent, char out[SCRATCH_PATH]);
+
+/* Removes it with all that is in it; "" is nothing. */
+void scratch_remove(const char *directory);
+
+/* out = directory/name */
+void scratch_path(const char *directory, const char *name, char out[SCRATCH_PATH]);
+
+/* Writes a file anew. */
+void scratch_write(const char *path, const char *text);
+
+/* The whole file, a new NUL-terminated text; "" when there is none. */
+char *scratch_read(const char *path);
+
+#endif

@@ -1,0 +1,156 @@
+/* server.c: see server.h. */
+#include "server.h"
+
+#include "cmocka_all.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "wait.h"
+
+#define START_LIMIT_MS 20000
+#define STOP_LIMIT_MS  20000
+#define PRINTED_LINES  60
+
+static size_t file_size(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 ? (size_t)status.st_size : 0;
+}
+
+/* ---- The log ------------------------------------------------------------------------------------ */
+
+/* This run's part; *whole is to be freed. */
+static const char *read_log(const struct server *server, char **whole)
+{
+    *whole = scratch_read(server->log_path);
+    size_t size = strlen(*whole);
+    return *whole + (server->log_start < size ? server->log_start : size);
+}
+
+static int line_holds(const char *line, size_t length, const char *text)
+{
+    return text == NULL || memmem(line, length, text, strlen(text)) != NULL;
+}
+
+/* Counts the lines that match and gives the last one, new, if `last` is not NULL. */
+static int find_lines(const struct server *server, const char *text, const char *and_text,
+                      char **last)
+{
+    char *whole = NULL;
+    int count = 0;
+    for (const char *line = read_log(server, &whole); *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        if (line[length] == '\0')
+            break; /* still being written */
+        if (line_holds(line, length, text) && line_holds(line, length, and_text)) {
+            count++;
+            if (last != NULL) {
+                free(*last);
+                *last = strndup(line, length);
+            }
+        }
+        line += length + 1;
+    }
+    free(whole);
+    return count;
+}
+
+int server_log_count(const struct server *server, const char *text, const char *and_text)
+{
+    return find_lines(server, text, and_text, NULL);
+}
+
+char *server_log_line(const struct server *server, const char *text, const char *and_text)
+{
+    char *line = NULL;
+    find_lines(server, text, and_text, &line);
+    return line;
+}
+
+void server_print_log(const struct server *server)
+{
+    char *whole = scratch_read(server->log_path);
+    const char *at = whole + strlen(whole);
+    for (int lines = 0; at > whole && lines <= PRINTED_LINES; at--)
+        lines += at[-1] == '\n';
+    fprintf(stderr, "---- the end of the server's log (%s):\n%s----\n", server->log_path, at);
+    free(whole);
+}
+
+/* The number behind `key` in the last line that holds `text`; 0 when there is none. */
+static long number_in_log(const struct server *server, const char *text, const char *key)
+{
+    char *line = server_log_line(server, text, key);
+    long number = line != NULL ? strtol(strstr(line, key) + strlen(key), NULL, 10) : 0;
+    free(line);
+    return number;
+}
+
+/* ---- The process -------------------------------------------------------------------------------- */
+
+static int has_ended(const struct server *server)
+{
+    siginfo_t info = {.si_pid = 0};
+    return waitid(P_PID, (id_t)server->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == server->pid;
+}
+
+void server_start(struct server *server)
+{
+    static const char *const words[] = {PBXHOOK_BUILD_DIR "/pbxhook", "serve", NULL};
+    char address[32];
+    assert_int_equal(server->pid, 0);
+    snprintf(address, sizeof address, "127.0.0.1:%d", server->port);
+    environment_set(&server->environment, "PBXHOOK_LISTEN", address);
+    server->log_start = file_size(server->log_path);
+    server->pid = process_start(words, &server->environment, NULL, server->log_path);
+
+    long port = 0;
+    await_for(START_LIMIT_MS,
+              (port = number_in_log(server, "msg=listening", "address=127.0.0.1:")) > 0 ||
+                  has_ended(server));
+    if (port <= 0) {
+        server->pid = 0;
+        fail_msg("the server ended in place of listening");
+    }
+    server->port = (int)port;
+}
+
+void server_stop(struct server *server)
+{
+    pid_t pid = server->pid;
+    server->pid = 0;
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    int status = process_wait(pid, STOP_LIMIT_MS);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail_msg("the server did not stop in good order: wait status %d", status);
+}
+
+pid_t server_worker_pid(const struct server *server)
+{
+    return (pid_t)number_in_log(server, "msg=\"worker ready\"", "worker_pid=");
+}
+
+pid_t server_kill(struct server *server, int with_worker)
+{
+    pid_t pid = server->pid;
+    pid_t worker = server_worker_pid(server);
+    server->pid = 0;
+    assert_true(pid > 0 && worker > 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    if (with_worker)
+        kill(worker, SIGKILL); /* it may be leaving by itself already */
+    process_wait(pid, STOP_LIMIT_MS);
+    /* world.c made this process the one that orphans come to. */
+    if (with_worker)
+        await(waitpid(worker, NULL, WNOHANG) == worker || errno == ECHILD);
+    return worker;
+}

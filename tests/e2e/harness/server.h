@@ -1,0 +1,44 @@
+/*
+ * server.h: a real `pbxhook serve`: started, watched through its log, stopped or killed. The log of all
+ * its runs is one file.
+ */
+#ifndef E2E_SERVER_H
+#define E2E_SERVER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "process.h"
+#include "scratch.h"
+
+struct server {
+    struct environment environment;
+    char log_path[SCRATCH_PATH];
+    size_t log_start; /* where the present run begins */
+    pid_t pid;        /* 0: not running */
+    _Atomic int port; /* of the present run; other threads may look */
+};
+
+/* Starts it and waits until it listens; later runs take the first one's port. */
+void server_start(struct server *server);
+
+/* SIGTERM, and all must be in order: exit status 0, in time. */
+void server_stop(struct server *server);
+
+/* SIGKILL for the receiver, and for its worker if with_worker; both are gone when it returns, unless
+ * the worker was spared. The worker's pid. */
+pid_t server_kill(struct server *server, int with_worker);
+
+/* The worker that was ready last in this run. */
+pid_t server_worker_pid(const struct server *server);
+
+/* Lines of this run's log that hold all of these texts (NULL: no matter). */
+int server_log_count(const struct server *server, const char *text, const char *and_text);
+/* The last such line, new text; NULL when there is none. */
+char *server_log_line(const struct server *server, const char *text, const char *and_text);
+
+/* Prints the end of the log, for the reader of a failure. */
+void server_print_log(const struct server *server);
+
+#endif

@@ -1,0 +1,182 @@
+/* world.c: makes and clears the worlds, runs the tests in them. */
+#include "world.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* In the log only when a sanitizer has found something. */
+static const char *const sanitizer_words[] = {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
+                                              "WARNING: ThreadSanitizer", "runtime error:"};
+
+/* One test on its way through cmocka. */
+struct run {
+    const struct world_test *test;
+    struct world world;
+    int passed;
+};
+
+void world_close_pbx(struct world *world)
+{
+    fake_pbx_free(world->pbx);
+    world->pbx = fake_pbx_new();
+    world_set(world, "PBXHOOK_PBX_URL", fake_pbx_url(world->pbx));
+}
+
+static int set_up(void **state)
+{
+    struct run *run = *state;
+    struct world *world = &run->world;
+    char path[SCRATCH_PATH];
+
+    scratch_make(NULL, world->directory);
+    environment_init(&world->server.environment);
+    scratch_path(world->directory, "server.log", world->server.log_path);
+    scratch_path(world->directory, "state", path);
+    world_set(world, "PBXHOOK_STATE_DIR", path);
+    scratch_path(world->directory, "pbxhook.conf", path);
+    scratch_write(path, "# Nothing: the environment says it all.\n");
+    world_set(world, "PBXHOOK_CONFIG", path);
+    world_set(world, "PBXHOOK_PLUGIN_DIR", PBXHOOK_BUILD_DIR "/plugins");
+    world_set(world, "PBXHOOK_LOG_LEVEL", "info");
+    world_close_pbx(world);
+    fake_pbx_open(world->pbx);
+    return 0;
+}
+
+/* The whole log, of all runs of the server. */
+static void check_sanitizers(struct world *world)
+{
+    world->server.log_start = 0;
+    for (size_t i = 0; i < sizeof sanitizer_words / sizeof sanitizer_words[0]; i++)
+        assert_int_equal(server_log_count(&world->server, sanitizer_words[i], NULL), 0);
+}
+
+static void run_in_world(void **state)
+{
+    struct run *run = *state;
+    run->test->run(&run->world);
+    if (run->world.server.pid != 0)
+        server_stop(&run->world.server);
+    check_sanitizers(&run->world);
+    run->passed = 1;
+}
+
+/* Orphaned workers come to this process; they leave by themselves when their receiver is gone. */
+static void reap_orphans(void)
+{
+    int64_t until_ms = wait_now_ms() + wait_stretch(WAIT_LIMIT_MS);
+    while (wait_now_ms() < until_ms && waitpid(-1, NULL, WNOHANG) >= 0)
+        wait_nap();
+}
+
+static int tear_down(void **state)
+{
+    struct run *run = *state;
+    struct world *world = &run->world;
+    if (!run->passed)
+        server_print_log(&world->server);
+    if (world->server.pid != 0) {
+        pid_t worker = server_worker_pid(&world->server);
+        kill(world->server.pid, SIGKILL);
+        if (worker > 0)
+            kill(worker, SIGKILL); /* it may be stopped, and would stay so */
+    }
+    fake_pbx_free(world->pbx);
+    client_close(world->client);
+    reap_orphans();
+    environment_clear(&world->server.environment);
+    scratch_remove(world->plugin_dir);
+    scratch_remove(world->directory);
+    return 0;
+}
+
+/* Many connections, and orphans to be seen to their end. */
+static void prepare_process(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    signal(SIGPIPE, SIG_IGN);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+int world_run_tests(const char *group, const struct world_test *tests, size_t count)
+{
+    struct CMUnitTest *units = calloc(count, sizeof *units);
+    struct run *runs = calloc(count, sizeof *runs);
+    int failed = 1;
+    if (units != NULL && runs != NULL) {
+        prepare_process();
+        for (size_t i = 0; i < count; i++) {
+            runs[i].test = &tests[i];
+            units[i] = (struct CMUnitTest){.name = tests[i].name,
+                                           .test_func = run_in_world,
+                                           .setup_func = set_up,
+                                           .teardown_func = tear_down,
+                                           .initial_state = &runs[i]};
+        }
+        failed = _cmocka_run_group_tests(group, units, count, NULL, NULL);
+    }
+    free(units);
+    free(runs);
+    return failed;
+}
+
+void world_set(struct world *world, const char *name, const char *value)
+{
+    environment_set(&world->server.environment, name, value);
+}
+
+static void link_plugin(const struct world *world, const char *from, const char *name)
+{
+    char target[SCRATCH_PATH], path[SCRATCH_PATH], file[128];
+    snprintf(file, sizeof file, "%s.so", name);
+    scratch_path(from, file, target);
+    scratch_path(world->plugin_dir, file, path);
+    assert_int_equal(symlink(target, path), 0);
+}
+
+void world_add_plugins(struct world *world, const char *const *names)
+{
+    static const char *const seven[] = {"call_new",      "call_standby", "call_waiting",
+                                        "actor_entered", "call_ongoing", "actor_left",
+                                        "call_finished"};
+    /* In the build tree, because the server trusts no plugin under a place like /tmp. */
+    if (world->plugin_dir[0] == '\0') {
+        scratch_make(PBXHOOK_BUILD_DIR "/tests/e2e", world->plugin_dir);
+        for (size_t i = 0; i < sizeof seven / sizeof seven[0]; i++)
+            link_plugin(world, PBXHOOK_BUILD_DIR "/plugins", seven[i]);
+        world_set(world, "PBXHOOK_PLUGIN_DIR", world->plugin_dir);
+    }
+    for (; *names != NULL; names++)
+        link_plugin(world, PBXHOOK_BUILD_DIR "/tests/e2e/plugins", *names);
+}
+
+void world_start(struct world *world)
+{
+    server_start(&world->server);
+    client_close(world->client);
+    world->client = client_open(world->server.port);
+    fake_pbx_set_webhook(world->pbx, world->server.port);
+}
+
+void world_post(struct world *world, const struct event_text *event)
+{
+    char *body = event_seed(event);
+    int status = client_post(world->client, ROUTE_SEED, body);
+    free(body);
+    if (status != 204)
+        fail_msg("%s of %s was answered with %d: %s", event->type, event->call_id, status,
+                 world->client->body);
+}

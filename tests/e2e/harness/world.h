@@ -1,0 +1,83 @@
+/*
+ * world.h: what each test has: a directory, a server that is not started yet, a PBX, a client, and
+ * eyes for the store and the metrics. Tests are functions of a world; a failed one prints the end of
+ * the server's log.
+ */
+#ifndef E2E_WORLD_H
+#define E2E_WORLD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client.h"
+#include "events.h"
+#include "fake_pbx.h"
+#include "scratch.h"
+#include "server.h"
+#include "wait.h"
+
+#include "cmocka_all.h"
+
+struct world {
+    char directory[SCRATCH_PATH];  /* removed in the end; state_dir is in it     */
+    char plugin_dir[SCRATCH_PATH]; /* a directory of the test's own, "" for none */
+    struct server server;
+    struct fake_pbx *pbx;  /* open */
+    struct client *client; /* NULL before world_start() */
+};
+
+struct world_test {
+    const char *name;
+    void (*run)(struct world *world);
+};
+
+/* Runs them, each in a new world; for main(). */
+int world_run_tests(const char *group, const struct world_test *tests, size_t count);
+#define WORLD_RUN(group, tests) world_run_tests(group, tests, sizeof(tests) / sizeof(tests)[0])
+
+/* Sets a variable of the server's environment, before it is started. */
+void world_set(struct world *world, const char *name, const char *value);
+
+/* Puts a PBX in place that refuses connections until the test opens it. */
+void world_close_pbx(struct world *world);
+
+/* Makes a plugin directory of its own with the seven and these (names without .so, NULL at the end),
+ * which the build made for the tests. */
+void world_add_plugins(struct world *world, const char *const *names);
+
+/* Starts the server and opens the client. Also for starting it again. */
+void world_start(struct world *world);
+
+/* Posts one event and wants it acknowledged (204 or 200). */
+void world_post(struct world *world, const struct event_text *event);
+
+/* ---- The store ---------------------------------------------------------------------------------- */
+
+/* One integer, with ?1 bound to text (may be NULL); -1 when there is no store or no row yet. */
+int64_t store_int(const struct world *world, const char *sql, const char *text);
+/* One text in a buffer of the caller's; "" when there is none. Returns out. */
+char *store_text(const struct world *world, const char *sql, const char *text, char *out,
+                 size_t out_size);
+
+/* Waits until so many events are in the store. */
+void store_await_events(const struct world *world, int64_t count);
+/* Wants this status of a call, "" for none. */
+void store_check_status(const struct world *world, const char *call_id, const char *status);
+
+/* ---- The dashboard and the metrics -------------------------------------------------------------- */
+
+struct world_counts {
+    int64_t users, active;
+    int64_t calls[EVENTS_OF_CALL]; /* by present status, in the order of event_types */
+};
+/* Wants exactly these numbers of /api/dashboard/count, by GET and by POST. */
+void dashboard_check(struct world *world, const struct world_counts *wanted);
+
+/* A sample of /metrics, "name" or "name{label=\"value\"}"; fails the test when there is none. */
+double metric_get(struct world *world, const char *sample);
+#define metric_check(world, sample, value)                                                         \
+    assert_int_equal((int64_t)metric_get(world, sample), (int64_t)(value))
+#define metric_await(world, sample, value)                                                         \
+    await((int64_t)metric_get(world, sample) == (int64_t)(value))
+
+#endif

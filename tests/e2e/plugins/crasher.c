@@ -1,0 +1,64 @@
+/*
+ * crasher.c: a plugin of the tests that does what an event's type says: "test.crash" kills the worker
+ * the first time (the file named by its option remembers), "test.reject" and "test.retry" answer so;
+ * a retried event is taken the second time.
+ */
+#include <pbxhook/plugin.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int32_t crash_once(const struct pbxhook_context *ctx)
+{
+    const char *path = ctx->config->get_string(ctx, "memory");
+    if (access(path, F_OK) == 0)
+        return PBXHOOK_OK;
+    FILE *file = fopen(path, "w");
+    if (file == NULL || fclose(file) != 0)
+        return PBXHOOK_REJECT;
+    raise(SIGKILL);
+    return PBXHOOK_REJECT;
+}
+
+static int32_t handle(const struct pbxhook_context *ctx, void *state,
+                      const struct pbxhook_event *event)
+{
+    (void)state;
+    /* What it wrote is to be undone when it fails. */
+    if (strcmp(event->type, "test.crash") != 0 &&
+        ctx->db->user_create(ctx, event->call_id, NULL) < 0)
+        return PBXHOOK_RETRY;
+    if (strcmp(event->type, "test.crash") == 0)
+        return crash_once(ctx);
+    if (strcmp(event->type, "test.reject") == 0) {
+        ctx->set_error(ctx, "rejected on purpose");
+        return PBXHOOK_REJECT;
+    }
+    if (strcmp(event->type, "test.retry") == 0 && event->attempt < 2) {
+        ctx->set_error(ctx, "not now");
+        return PBXHOOK_RETRY;
+    }
+    return PBXHOOK_OK;
+}
+
+static const char *const events[] = {"test.*", NULL};
+
+static const struct pbxhook_option options[] = {
+    {.name = "memory",
+     .default_value = "/nonexistent",
+     .help = "a file that is there once it has crashed",
+     .type = PBXHOOK_OPTION_STRING},
+    PBXHOOK_OPTION_END,
+};
+
+PBXHOOK_PLUGIN = {
+    .name = "crasher",
+    .version = "1.0.0",
+    .summary = "fails as it is told",
+    .events = events,
+    .options = options,
+    .handle = handle,
+    PBXHOOK_PLUGIN_HEADER,
+};

@@ -1,0 +1,44 @@
+/*
+ * spy.c: a plugin of the tests: writes down each event of "call.*" that it is given, in a table of its
+ * own, so that a test sees which events were handled, how often and in which order.
+ */
+#include <pbxhook/plugin.h>
+
+static int32_t open_spy(const struct pbxhook_context *ctx, void **state)
+{
+    (void)state;
+    return ctx->db->execute(ctx,
+                            "CREATE TABLE IF NOT EXISTS spy (id INTEGER PRIMARY KEY, call_id TEXT, "
+                            "type TEXT, cpf TEXT)",
+                            NULL, 0, NULL) < 0
+               ? PBXHOOK_REJECT
+               : PBXHOOK_OK;
+}
+
+static int32_t handle(const struct pbxhook_context *ctx, void *state,
+                      const struct pbxhook_event *event)
+{
+    const char *cpf = event->get_string(event, "dados.cpf");
+    const struct pbxhook_value values[] = {
+        {.type = PBXHOOK_TEXT, .as = {.text = event->call_id}},
+        {.type = PBXHOOK_TEXT, .as = {.text = event->type}},
+        {.type = PBXHOOK_TEXT, .as = {.text = cpf != NULL ? cpf : ""}},
+    };
+    (void)state;
+    return ctx->db->execute(ctx, "INSERT INTO spy (call_id, type, cpf) VALUES ($1, $2, $3)", values,
+                            3, NULL) < 0
+               ? PBXHOOK_RETRY
+               : PBXHOOK_OK;
+}
+
+static const char *const events[] = {"call.*", NULL};
+
+PBXHOOK_PLUGIN = {
+    .name = "spy",
+    .version = "1.0.0",
+    .summary = "writes down what it sees",
+    .events = events,
+    .open = open_spy,
+    .handle = handle,
+    PBXHOOK_PLUGIN_HEADER,
+};
