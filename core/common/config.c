@@ -313,22 +313,28 @@ static void read_files(struct config_load *load, const char *path)
         config_read_directory(load, path);
 }
 
+/* All but the defaults. */
+static void load_sources(struct config_load *load, const char *path)
+{
+    read_files(load, path);
+    if (load->environment)
+        config_read_environment(load);
+    set_late_defaults(load);
+    check_workers(load);
+    check_password_file(load);
+}
+
 int config_load(const char *path, int environment, FILE *errors, struct config **out)
 {
     struct config_load load = {
         .config = config_new(), .errors = errors, .environment = environment};
 
-    if (load.config == NULL) {
+    if (load.config == NULL)
         config_report(&load, "configuration", "out of memory");
-        return -1;
-    }
-    set_defaults(&load);
-    read_files(&load, path);
-    if (environment)
-        config_read_environment(&load);
-    set_late_defaults(&load);
-    check_workers(&load);
-    check_password_file(&load);
+    else
+        set_defaults(&load);
+    if (!load.failed)
+        load_sources(&load, path);
     if (load.failed) {
         config_free(load.config);
         return -1;

@@ -154,7 +154,7 @@ static cfg_opt_t declare_key(const struct config_key *key)
                        .parsecb = take_value};
 }
 
-/* The options of one level, from the table's first of them; zeros behind them are the end. */
+/* The options of one level; the zeros behind them are the end. */
 static size_t declare_keys(const char *section, cfg_opt_t *out)
 {
     size_t count = 0;
@@ -209,6 +209,8 @@ static int seed_lists(struct reader *reader, cfg_t *parser)
             continue;
         char **list = *(char ***)config_key_member(reader->load->config, &config_keys[i]);
         cfg_opt_t *option = find_list(parser, &config_keys[i]);
+        if (option == NULL)
+            return -1;
         for (unsigned n = 0; list != NULL && list[n] != NULL; n++) {
             if (cfg_opt_setnstr(option, list[n], n) != CFG_SUCCESS)
                 return -1;
@@ -231,7 +233,8 @@ static int take_list(struct reader *reader, const struct config_key *key, cfg_op
     if (list == NULL)
         return -1;
     for (unsigned i = 0; i < cfg_opt_size(option); i++) {
-        list[i] = strdup(cfg_opt_getnstr(option, i));
+        const char *text = cfg_opt_getnstr(option, i);
+        list[i] = text != NULL ? strdup(text) : NULL;
         if (list[i] == NULL) {
             config_list_free(list);
             return -1;
@@ -295,43 +298,59 @@ static void report_unknown(struct reader *reader, cfg_t *section, const char *na
                   name, advice);
 }
 
+static int take_section(struct reader *reader, cfg_t *section);
+
+static int take_sections(struct reader *reader, cfg_opt_t *option)
+{
+    int is_plugin = strcmp(option->name, "plugin") == 0;
+    int code = 0;
+
+    for (unsigned i = 0; i < cfg_opt_size(option) && code == 0; i++) {
+        cfg_t *section = cfg_opt_getnsec(option, i);
+        /* The library leaves a section half made when memory runs out. */
+        if (section == NULL || section->opts == NULL || (is_plugin && section->title == NULL))
+            code = -1;
+        else if (is_plugin)
+            take_plugin(reader, section);
+        else
+            code = take_section(reader, section);
+    }
+    return code;
+}
+
 /* What the parser holds when it is done, or gave up. Only what was not declared has no callback. */
 static int take_section(struct reader *reader, cfg_t *section)
 {
     int code = 0;
 
     for (cfg_opt_t *option = section->opts; option->name != NULL && code == 0; option++) {
-        if (option->type == CFGT_SEC) {
-            int is_plugin = strcmp(option->name, "plugin") == 0;
-            for (unsigned i = 0; i < cfg_opt_size(option) && code == 0; i++) {
-                if (is_plugin)
-                    take_plugin(reader, cfg_opt_getnsec(option, i));
-                else
-                    code = take_section(reader, cfg_opt_getnsec(option, i));
-            }
-        } else if (option->parsecb == NULL) {
+        if (option->type == CFGT_SEC)
+            code = take_sections(reader, option);
+        else if (option->parsecb == NULL)
             report_unknown(reader, section, option->name);
-        } else if ((option->flags & CFGF_LIST) != 0) {
+        else if ((option->flags & CFGF_LIST) != 0)
             code = take_list(reader, config_key_find(section_name(section), option->name), option);
-        }
     }
     return code;
 }
 
 /* ---- The file ----------------------------------------------------------------------------------- */
 
+/* 0, or -1 when out of memory; all else that is wrong has been reported. */
 static int parse(struct reader *reader, char *text, size_t size)
 {
     cfg_t *parser = new_parser();
     FILE *file = size > 0 ? fmemopen(text, size, "r") : fopen("/dev/null", "re");
     int code = -1;
 
+    current = reader;
     if (parser != NULL && file != NULL && seed_lists(reader, parser) == 0) {
-        current = reader;
-        cfg_parse_fp(parser, file); /* what it says of failure, the error function heard */
-        current = NULL;
+        int parsed = cfg_parse_fp(parser, file);
         code = take_section(reader, parser);
+        if (parsed != CFG_SUCCESS && !reader->load->failed)
+            code = -1; /* it failed without a word */
     }
+    current = NULL;
     if (file != NULL)
         fclose(file);
     cfg_free(parser);

@@ -1,0 +1,109 @@
+/*
+ * config_fixture.h: what config_test.c and config_print_test.c share: a configuration from a text, its
+ * errors and its printed form as texts. All are freed by the caller.
+ */
+#ifndef PBXHOOK_TEST_CONFIG_FIXTURE_H
+#define PBXHOOK_TEST_CONFIG_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/config.h"
+
+/* No variable of whoever runs the tests plays a part. */
+static inline void forget_environment(void)
+{
+    for (char **entry = environ; *entry != NULL;) {
+        char *name = strndup(*entry, strcspn(*entry, "="));
+        assert_non_null(name);
+        if (strncmp(name, "PBXHOOK_", 8) == 0 || strcmp(name, "STATE_DIRECTORY") == 0) {
+            unsetenv(name);
+            entry = environ;
+        } else {
+            entry++;
+        }
+        free(name);
+    }
+}
+
+/* config_load() of a file; *errors is what it told. */
+static inline int load_file(const char *path, int environment, struct config **out, char **errors)
+{
+    size_t size = 0;
+    FILE *stream = open_memstream(errors, &size);
+    assert_non_null(stream);
+    int code = config_load(path, environment, stream, out);
+    assert_int_equal(fclose(stream), 0);
+    return code;
+}
+
+/* config_load() of bytes, as a worker gets them: in a file without a name, no environment. */
+static inline int load_bytes(const char *bytes, size_t size, struct config **out, char **errors)
+{
+    char path[64];
+    int fd = memfd_create("config", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, size), (ssize_t)size);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int code = load_file(path, 0, out, errors);
+    close(fd);
+    return code;
+}
+
+/* The same for a text that has to be right. */
+static inline struct config *load_text(const char *text)
+{
+    struct config *config = NULL;
+    char *errors = NULL;
+    int code = load_bytes(text, strlen(text), &config, &errors);
+    assert_string_equal(errors, "");
+    assert_int_equal(code, 0);
+    free(errors);
+    return config;
+}
+
+/* config_load() of an empty file and the environment, which has to be right. */
+static inline struct config *load_environment(void)
+{
+    struct config *config = NULL;
+    char *errors = NULL;
+    int code = load_file("/dev/null", 1, &config, &errors);
+    assert_string_equal(errors, "");
+    assert_int_equal(code, 0);
+    free(errors);
+    return config;
+}
+
+static inline char *print_text(const struct config *config, int comments)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    assert_non_null(stream);
+    assert_int_equal(config_print(config, stream, comments), 0);
+    assert_int_equal(fclose(stream), 0);
+    return text;
+}
+
+/* What a file holds. */
+static inline char *read_whole(const char *path)
+{
+    char *text = calloc(1, 65536);
+    FILE *file = fopen(path, "re");
+    assert_non_null(text);
+    assert_non_null(file);
+    assert_true(fread(text, 1, 65535, file) < 65535);
+    fclose(file);
+    return text;
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* http_server.c: opens, starts, stops and frees in the order of receiver.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "http_server.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "http_fakes.h"
+
+static char *origins[] = {"https://dash.example", NULL};
+
+void http_server_prepare(struct http_server *server)
+{
+    memset(server, 0, sizeof *server);
+    server->config.listen = "127.0.0.1:0";
+    server->config.store.url = "sqlite:nowhere";
+    server->config.webhook.deduplicate = 1;
+    server->config.webhook.max_body_bytes = 256 << 10;
+    server->config.dashboard.cors_origins = origins;
+    signal(SIGPIPE, SIG_IGN);
+    fakes_reset();
+}
+
+void http_server_start(struct http_server *server)
+{
+    char error[256] = "";
+    struct http_options options = {.config = &server->config, .metrics = &server->metrics};
+
+    if (http_open(&options, &server->http, error, sizeof error) < 0)
+        fail_msg("%s", error);
+    fakes_attach(server->http);
+    http_set_spool(server->http, fakes_spool());
+    assert_int_equal(http_start(server->http), 0);
+    server->address = http_address(server->http);
+}
+
+void http_server_stop(struct http_server *server)
+{
+    http_stop(server->http, 5000);
+    http_free(server->http);
+    server->http = NULL;
+}

@@ -1,0 +1,23 @@
+/*
+ * http_server.h: the real HTTP side on a free port, between the fakes. One at a time.
+ */
+#ifndef PBXHOOK_TEST_HTTP_SERVER_H
+#define PBXHOOK_TEST_HTTP_SERVER_H
+
+#include "common/config.h"
+#include "common/metrics.h"
+#include "receiver/http.h"
+
+struct http_server {
+    struct config config; /* may be changed before http_server_start() */
+    struct metrics_receiver metrics;
+    struct http *http;
+    const char *address;
+};
+
+/* As in the documented defaults, with max_body 256 KiB and the origin https://dash.example. */
+void http_server_prepare(struct http_server *server);
+void http_server_start(struct http_server *server);
+void http_server_stop(struct http_server *server);
+
+#endif

@@ -1,0 +1,642 @@
+/*
+ * sqlite_store_test.c: what is SQLite's alone: the file, its lock, its migration, and what happens when
+ * the file is damaged, strange, too new, or the disk is full.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "store_fixture.h"
+
+#include "store/sqlite_internal.h"
+
+/* ---- A directory without a store yet ------------------------------------------------------------------ */
+
+static int directory_setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    if (fixture == NULL || fixture_make_directory(fixture) < 0)
+        return -1;
+    sqlite_make_place(fixture);
+    *state = fixture;
+    return 0;
+}
+
+#define DIRECTORY_TEST(function)                                                                   \
+    cmocka_unit_test_setup_teardown(function, directory_setup, fixture_teardown)
+
+static const char *path_of(const struct fixture *fixture)
+{
+    return fixture->url + strlen("sqlite:");
+}
+
+static void expect_refusal(const char *url, enum store_mode mode, int code, const char *told)
+{
+    char error[512] = "";
+    struct store *store = (struct store *)error;
+    assert_int_equal(store_open(url, mode, 0, &store, error, sizeof(error)), code);
+    assert_null(store);
+    if (strstr(error, told) == NULL)
+        fail_msg("\"%s\" is not in: %s", told, error);
+}
+
+/* A store with `calls` calls, closed. */
+static void make_store(struct fixture *fixture, int calls)
+{
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    begin(fixture);
+    for (int i = 0; i < calls; i++) {
+        char call_id[32];
+        int64_t id;
+        snprintf(call_id, sizeof(call_id), "call-%d", i);
+        struct event event = make_event("call.new", call_id, 10);
+        check_ok(fixture, store_event_add(fixture->store, &event, &id));
+        check_ok(fixture, store_call_save(fixture->store, &event));
+    }
+    commit(fixture);
+    store_close(fixture->store);
+    fixture->store = NULL;
+}
+
+/* SQL of somebody else, on a connection of its own. */
+static void run_beside(const struct fixture *fixture, const char *sql)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path_of(fixture), &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+static int64_t new_calls(struct fixture *fixture)
+{
+    struct store_counts counts;
+    check_ok(fixture, store_counts(fixture->store, &counts));
+    return counts.calls[LIFECYCLE_NEW];
+}
+
+/* ---- The URL and the file ------------------------------------------------------------------------------ */
+
+static void url_that_is_no_file_is_refused(void **state)
+{
+    (void)state;
+    expect_refusal("mysql://user:secret@host/db", STORE_WRITE, STORE_E_ARGUMENT, "\"mysql\"");
+    expect_refusal("store.db", STORE_WRITE, STORE_E_ARGUMENT, "sqlite:PATH");
+    expect_refusal("sqlite:", STORE_WRITE, STORE_E_ARGUMENT, "path of a file");
+    expect_refusal("sqlite::memory:", STORE_WRITE, STORE_E_ARGUMENT, "path of a file");
+    expect_refusal("sqlite:file:x?mode=memory", STORE_WRITE, STORE_E_ARGUMENT, "path of a file");
+    expect_refusal("sqlite:/nonexistent/store.db", STORE_WRITE, STORE_E_FAILED,
+                   "its directory must be there");
+    expect_refusal("sqlite:/", STORE_READ, STORE_E_FAILED, "unable to open");
+}
+
+static void reader_waits_for_nobody(void **state)
+{
+    struct fixture *fixture = *state;
+    expect_refusal(fixture->url, STORE_READ, STORE_E_FAILED, "not there yet");
+    assert_int_equal(access(path_of(fixture), F_OK), -1);
+    close(open(path_of(fixture), O_WRONLY | O_CREAT, 0600));
+    expect_refusal(fixture->url, STORE_READ, STORE_E_FAILED, "not ready yet");
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    store_close(fixture_open(fixture, STORE_READ));
+}
+
+static void files_are_the_users_alone(void **state)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+    struct fixture *fixture = *state;
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    begin(fixture);
+    advance(fixture, "call.new", "a", 10);
+    commit(fixture);
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        char path[160];
+        struct stat status;
+        snprintf(path, sizeof(path), "%s%s", path_of(fixture), suffixes[i]);
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_mode & 0777, 0600);
+    }
+}
+
+/* ---- One writer ------------------------------------------------------------------------------------------ */
+
+static void second_writer_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    char pid[32];
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
+    expect_refusal(fixture->url, STORE_WRITE, STORE_E_BUSY, pid);
+    fixture_reopen(fixture); /* the lock goes with the store */
+}
+
+/* A child that holds the store until it is told to let go, or killed. */
+struct holder {
+    pid_t pid;
+    int tell; /* write a byte, or close: let go */
+};
+
+static void hold_and_wait(const struct fixture *fixture, int ready, int told)
+{
+    char error[512];
+    char byte = 0;
+    struct store *store;
+    if (store_open(fixture->url, STORE_WRITE, 0, &store, error, sizeof(error)) < 0)
+        _exit(1);
+    struct event event = make_event("call.new", "unfinished", 10);
+    if (store_begin(store, NULL, 0) < 0 || store_call_save(store, &event) < 0)
+        _exit(2);
+    if (write(ready, &byte, 1) != 1 || read(told, &byte, 1) < 0)
+        _exit(3);
+    store_close(store);
+    _exit(0);
+}
+
+static struct holder start_holder(const struct fixture *fixture)
+{
+    int ready[2];
+    int tell[2];
+    char byte;
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(tell[1]);
+        hold_and_wait(fixture, ready[1], tell[0]);
+    }
+    close(ready[1]);
+    close(tell[0]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return (struct holder){.pid = pid, .tell = tell[1]};
+}
+
+static int reap(pid_t pid)
+{
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void next_writer_waits_for_the_lock(void **state)
+{
+    struct fixture *fixture = *state;
+    char error[512];
+    struct holder holder = start_holder(fixture);
+    expect_refusal(fixture->url, STORE_WRITE, STORE_E_BUSY, "another pbxhook");
+    close(holder.tell);
+    int result =
+        store_open(fixture->url, STORE_WRITE, 20000, &fixture->store, error, sizeof(error));
+    assert_int_equal(result, 0);
+    assert_int_equal(reap(holder.pid), 0);
+    assert_int_equal(new_calls(fixture), 0);
+}
+
+static void killed_writer_leaves_what_it_committed(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture, 3);
+    struct holder holder = start_holder(fixture);
+    assert_int_equal(kill(holder.pid, SIGKILL), 0);
+    assert_true(WIFSIGNALED(reap(holder.pid)));
+    close(holder.tell);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    const struct store_call *call = NULL;
+    assert_int_equal(new_calls(fixture), 3);
+    assert_int_equal(store_call_find(fixture->store, "unfinished", &call), 0);
+}
+
+static void other_programs_lock_is_busy(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *other = NULL;
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    sqlite3_busy_timeout(sqlite_of(fixture->store)->db, 1);
+    assert_int_equal(sqlite3_open(path_of(fixture), &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(store_begin(fixture->store, NULL, 0), STORE_E_BUSY);
+    assert_error_has(fixture, "another program");
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    begin(fixture);
+    commit(fixture);
+    sqlite3_close(other);
+}
+
+/* A call that somebody deletes in the file fails the batch, and the next one makes it anew. */
+static void call_deleted_beside_is_made_again(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    begin(fixture);
+    advance(fixture, "call.new", "a", 10);
+    commit(fixture);
+    run_beside(fixture, "DELETE FROM calls");
+    struct event event = make_event("call.standby", "a", 20);
+    begin(fixture);
+    assert_int_equal(store_call_advance(fixture->store, &event), STORE_E_FAILED);
+    assert_int_equal(store_commit(fixture->store), STORE_E_FAILED);
+    begin(fixture);
+    check_ok(fixture, store_call_advance(fixture->store, &event));
+    commit(fixture);
+    assert_int_equal(find_call(fixture, "a")->state, LIFECYCLE_STANDBY);
+}
+
+/* ---- A reader beside the writer --------------------------------------------------------------------------- */
+
+/* Reads until the pipe is closed; each answer must come, and never go back. */
+static void poll_counts(const struct fixture *fixture, int told)
+{
+    char error[512];
+    char byte;
+    int64_t last = 0;
+    struct store *reader = NULL;
+    fcntl(told, F_SETFL, O_NONBLOCK);
+    do {
+        struct store_counts counts;
+        if (reader == NULL &&
+            store_open(fixture->url, STORE_READ, 0, &reader, error, sizeof(error)) < 0)
+            _exit(1);
+        if (store_counts(reader, &counts) < 0)
+            _exit(2);
+        if (counts.calls[LIFECYCLE_NEW] < last)
+            _exit(3);
+        last = counts.calls[LIFECYCLE_NEW];
+        if (last % 7 == 0) { /* opening and closing beside the writer is safe too */
+            store_close(reader);
+            reader = NULL;
+        }
+    } while (read(told, &byte, 1) != 0);
+    store_close(reader);
+    _exit(last > 0 ? 0 : 4);
+}
+
+static void polling_reader_never_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    int tell[2];
+    make_store(fixture, 1);
+    assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(tell[1]);
+        poll_counts(fixture, tell[0]);
+    }
+    close(tell[0]);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    /* A checkpoint behind nearly every commit, and a few writers one after the other. */
+    for (int i = 0; i < 300; i++) {
+        char call_id[32];
+        snprintf(call_id, sizeof(call_id), "polled-%d", i);
+        if (i % 60 == 0)
+            fixture_reopen(fixture);
+        if (i % 60 == 0)
+            sqlite3_wal_autocheckpoint(sqlite_of(fixture->store)->db, 4);
+        begin(fixture);
+        advance(fixture, "call.new", call_id, 10);
+        commit(fixture);
+    }
+    close(tell[1]);
+    assert_int_equal(reap(pid), 0);
+    assert_int_equal(new_calls(fixture), 301);
+}
+
+static void reader_neither_writes_nor_checkpoints(void **state)
+{
+    struct fixture *fixture = *state;
+    char wal[160];
+    struct stat before;
+    struct stat after;
+    make_store(fixture, 1);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    struct store *reader = fixture_open(fixture, STORE_READ);
+    begin(fixture);
+    advance(fixture, "call.new", "in the wal", 10);
+    commit(fixture);
+    store_close(fixture->store); /* not the last one, so it leaves the WAL */
+    fixture->store = NULL;
+    snprintf(wal, sizeof(wal), "%s-wal", path_of(fixture));
+    assert_int_equal(stat(wal, &before), 0);
+    assert_true(before.st_size > 0);
+    struct store_counts counts;
+    assert_int_equal(store_counts(reader, &counts), 0);
+    assert_int_equal(counts.calls[LIFECYCLE_NEW], 2);
+    assert_int_equal(sqlite3_exec(sqlite_of(reader)->db, "DELETE FROM calls", NULL, NULL, NULL),
+                     SQLITE_READONLY);
+    store_close(reader);
+    assert_int_equal(stat(wal, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    assert_int_equal(new_calls(fixture), 2);
+}
+
+/* ---- Files that are no good store -------------------------------------------------------------------------- */
+
+static char *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    char *bytes = malloc(1 << 20);
+    assert_non_null(bytes);
+    *size = fread(bytes, 1, 1 << 20, file);
+    fclose(file);
+    return bytes;
+}
+
+/* Refused for writing and for reading, and not a byte of it is changed. */
+static void expect_untouched_refusal(const struct fixture *fixture, const char *told)
+{
+    size_t size_before;
+    size_t size_after;
+    char *before = read_file(path_of(fixture), &size_before);
+    expect_refusal(fixture->url, STORE_WRITE, STORE_E_CORRUPT, told);
+    expect_refusal(fixture->url, STORE_READ, STORE_E_CORRUPT, told);
+    char *after = read_file(path_of(fixture), &size_after);
+    assert_int_equal(size_after, size_before);
+    assert_memory_equal(after, before, size_before);
+    free(before);
+    free(after);
+}
+
+static void garbage_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    FILE *file = fopen(path_of(fixture), "wb");
+    assert_non_null(file);
+    for (int i = 0; i < 10000; i++)
+        fputc(i * 7 & 0xff, file);
+    fclose(file);
+    expect_untouched_refusal(fixture, "file is not a database");
+}
+
+static void other_programs_database_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    run_beside(fixture, "CREATE TABLE calls (id INTEGER); INSERT INTO calls VALUES (1)");
+    expect_untouched_refusal(fixture, "another program's database");
+}
+
+static void newer_store_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture, 1);
+    run_beside(fixture, "PRAGMA user_version = 99");
+    expect_untouched_refusal(fixture, "made by a newer pbxhook");
+}
+
+static void store_without_its_counts_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture, 1);
+    run_beside(fixture, "DELETE FROM counts WHERE name = 'call.new'");
+    expect_untouched_refusal(fixture, "lost rows");
+    run_beside(fixture, "DROP TABLE counts");
+    expect_untouched_refusal(fixture, "lost its table counts");
+}
+
+static void file_cut_short_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stat status;
+    make_store(fixture, 200);
+    assert_int_equal(stat(path_of(fixture), &status), 0);
+    assert_int_equal(truncate(path_of(fixture), status.st_size / 2 / 4096 * 4096), 0);
+    expect_untouched_refusal(fixture, "malformed");
+}
+
+static int root_page(const struct fixture *fixture, const char *table)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    assert_int_equal(sqlite3_open(path_of(fixture), &db), SQLITE_OK);
+    sqlite3_prepare_v2(db, "SELECT rootpage FROM sqlite_schema WHERE name = ?1", -1, &stmt, NULL);
+    sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int page = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return page;
+}
+
+/* Found when it is read: the batch fails with the words for it, and what is whole goes on. */
+static void damaged_page_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    char zeros[4096];
+    int64_t id;
+    make_store(fixture, 10);
+    memset(zeros, 0x5a, sizeof(zeros));
+    int fd = open(path_of(fixture), O_WRONLY);
+    assert_true(fd >= 0);
+    off_t place = (off_t)(root_page(fixture, "events") - 1) * 4096;
+    assert_int_equal(pwrite(fd, zeros, sizeof(zeros), place), sizeof(zeros));
+    close(fd);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    struct event event = make_event("call.new", "a", 10);
+    begin(fixture);
+    assert_int_equal(store_event_add(fixture->store, &event, &id), STORE_E_CORRUPT);
+    assert_error_has(fixture, "restore a backup");
+    assert_int_equal(store_call_save(fixture->store, &event), STORE_E_FAILED);
+    assert_error_has(fixture, "restore a backup"); /* still the cause */
+    assert_int_equal(store_commit(fixture->store), STORE_E_FAILED);
+    begin(fixture);
+    check_ok(fixture, store_call_save(fixture->store, &event));
+    commit(fixture);
+    assert_int_equal(new_calls(fixture), 11);
+}
+
+/* ---- Migration -------------------------------------------------------------------------------------------- */
+
+static int version_of(struct fixture *fixture)
+{
+    int version = -1;
+    static const char *const many[] = {"", "", "", "", "", "", "", "", "", NULL};
+    check_ok(fixture, sqlite_identify(sqlite_of(fixture->store), many, &version));
+    return version;
+}
+
+static void failed_migration_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture, 2);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    struct sqlite_store *store = sqlite_of(fixture->store);
+    const char *scripts[] = {sqlite_schema[0], "CREATE TABLE extra (id INTEGER) STRICT;",
+                             "CREATE TABLE half (id INTEGER) STRICT; nonsense;", NULL};
+    assert_int_equal(version_of(fixture), 1);
+    assert_int_equal(sqlite_migrate(store, scripts, 1), STORE_E_FAILED);
+    assert_error_has(fixture, "migration to schema 3");
+    assert_int_equal(version_of(fixture), 2); /* the one before it stands */
+    begin(fixture);
+    assert_int_equal(
+        query_integer(fixture, "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'"), 1);
+    assert_int_equal(
+        query_integer(fixture, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
+    commit(fixture);
+    scripts[2] = "CREATE TABLE half (id INTEGER) STRICT;";
+    check_ok(fixture, sqlite_migrate(store, scripts, 2));
+    assert_int_equal(version_of(fixture), 3);
+    check_ok(fixture, sqlite_migrate(store, scripts, 3)); /* nothing left to do */
+    assert_int_equal(new_calls(fixture), 2);
+}
+
+/* ---- A full disk ------------------------------------------------------------------------------------------- */
+
+/* Adds events in a transaction until one fails; the failure. */
+static int fill_up(struct fixture *fixture)
+{
+    static char body[8192];
+    int result = 0;
+    memset(body, 'x', sizeof(body));
+    begin(fixture);
+    for (int i = 0; i < 10000 && result >= 0; i++) {
+        int64_t id;
+        struct event event = make_event("call.new", "big", 10 + i);
+        event.body = body;
+        event.body_size = sizeof(body);
+        result = store_event_add(fixture->store, &event, &id);
+        if (result >= 0)
+            result = store_call_save(fixture->store, &event);
+    }
+    return result;
+}
+
+static void set_page_limit(struct fixture *fixture, const char *pages)
+{
+    char sql[64];
+    snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %s", pages);
+    assert_int_equal(sqlite3_exec(sqlite_of(fixture->store)->db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void full_store_loses_the_batch_only(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture, 5);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    set_page_limit(fixture, "200");
+    assert_int_equal(fill_up(fixture), STORE_E_FAILED);
+    assert_error_has(fixture, "full");
+    assert_error_has(fixture, "free space");
+    assert_int_equal(store_savepoint(fixture->store), STORE_E_FAILED);
+    assert_int_equal(store_commit(fixture->store), STORE_E_FAILED);
+    assert_error_has(fixture, "free space");
+    assert_int_equal(new_calls(fixture), 5);
+    set_page_limit(fixture, "4000000000");
+    begin(fixture);
+    advance(fixture, "call.new", "big", 10);
+    commit(fixture);
+    assert_int_equal(new_calls(fixture), 6);
+}
+
+/* The same where the system refuses the bytes: in the commit, as it writes the WAL. In a child, for its
+ * limits. Its exit status is the number of the step that went wrong. */
+static int live_with_a_file_limit(struct fixture *fixture)
+{
+    struct rlimit limit;
+    struct store_counts counts;
+    signal(SIGXFSZ, SIG_IGN);
+    if (getrlimit(RLIMIT_FSIZE, &limit) < 0)
+        return 1;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 300000;
+    if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+        return 2;
+    int result = fill_up(fixture);
+    if (result == 0)
+        result = store_commit(fixture->store);
+    else
+        store_rollback(fixture->store);
+    if (result != STORE_E_FAILED)
+        return 3;
+    if (store_counts(fixture->store, &counts) < 0 || counts.calls[LIFECYCLE_NEW] != 5)
+        return 4;
+    limit.rlim_cur = before;
+    if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+        return 5;
+    struct event event = make_event("call.new", "after", 10);
+    if (store_begin(fixture->store, NULL, 0) < 0 || store_call_save(fixture->store, &event) < 0 ||
+        store_commit(fixture->store) < 0)
+        return 6;
+    if (store_counts(fixture->store, &counts) < 0 || counts.calls[LIFECYCLE_NEW] != 6)
+        return 7;
+    return 0;
+}
+
+static void refused_write_loses_the_batch_only(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture, 5);
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        fixture->store = fixture_open(fixture, STORE_WRITE);
+        int step = live_with_a_file_limit(fixture);
+        store_close(fixture->store);
+        _exit(step);
+    }
+    int status = reap(pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    assert_int_equal(new_calls(fixture), 6);
+}
+
+/* ---- Speed that must not be lost ------------------------------------------------------------------------------ */
+
+/* Each statement finds its rows by an index, and none sorts. */
+static void every_statement_uses_an_index(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    sqlite3 *db = sqlite_of(fixture->store)->db;
+    for (int which = SQL_COUNT_ADD; which < SQL_STATEMENT_COUNT; which++) {
+        char sql[2048];
+        sqlite3_stmt *stmt = NULL;
+        snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s",
+                 sqlite_statement_sql((enum sqlite_statement)which));
+        if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+            fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+        while (sqlite3_step(stmt) == SQLITE_ROW) {
+            const char *step = (const char *)sqlite3_column_text(stmt, 3);
+            /* A partial index holds only what is wanted, and counts has eight rows. */
+            int is_small = strstr(step, "INDEX calls_active") != NULL ||
+                           strstr(step, "INDEX actions_") != NULL ||
+                           strstr(step, "INDEX handlings_due") != NULL ||
+                           strcmp(step, "SCAN counts") == 0;
+            if (strncmp(step, "SEARCH", 6) != 0 && !is_small)
+                fail_msg("%s: %s", sql, step);
+        }
+        sqlite3_finalize(stmt);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DIRECTORY_TEST(url_that_is_no_file_is_refused),
+        DIRECTORY_TEST(reader_waits_for_nobody),
+        DIRECTORY_TEST(files_are_the_users_alone),
+        DIRECTORY_TEST(second_writer_is_refused),
+        DIRECTORY_TEST(next_writer_waits_for_the_lock),
+        DIRECTORY_TEST(killed_writer_leaves_what_it_committed),
+        DIRECTORY_TEST(other_programs_lock_is_busy),
+        DIRECTORY_TEST(call_deleted_beside_is_made_again),
+        DIRECTORY_TEST(polling_reader_never_fails),
+        DIRECTORY_TEST(reader_neither_writes_nor_checkpoints),
+        DIRECTORY_TEST(garbage_is_refused),
+        DIRECTORY_TEST(other_programs_database_is_refused),
+        DIRECTORY_TEST(newer_store_is_refused),
+        DIRECTORY_TEST(store_without_its_counts_is_refused),
+        DIRECTORY_TEST(file_cut_short_is_refused),
+        DIRECTORY_TEST(damaged_page_is_told),
+        DIRECTORY_TEST(failed_migration_changes_nothing),
+        DIRECTORY_TEST(full_store_loses_the_batch_only),
+        DIRECTORY_TEST(refused_write_loses_the_batch_only),
+        DIRECTORY_TEST(every_statement_uses_an_index),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,522 @@
+/*
+ * store_outbox_test.c: the outbox's actions and the handlings that failed, on every backend.
+ */
+#include "store_fixture.h"
+
+#define DELEGATE "{\"type\":\"call.waiting\",\"call_id\":\"a\",\"destination\":\"900\"}"
+
+/* ---- What these tests say often -------------------------------------------------------------------- */
+
+static void add(struct fixture *fixture, const char *key, const char *call_id, const char *body,
+                int64_t received_ms)
+{
+    check_ok(fixture, store_action_add(fixture->store, key, call_id, body, 7, received_ms,
+                                       received_ms + 10000));
+}
+
+/* Claims in a transaction of its own; the array is the caller's. */
+static int claim(struct fixture *fixture, int64_t now_ms, int max, struct store_action **out,
+                 int *expired)
+{
+    int count = -1;
+    begin(fixture);
+    check_ok(fixture, store_actions_claim(fixture->store, now_ms, max, out, &count, expired));
+    commit(fixture);
+    return count;
+}
+
+static int64_t claim_one(struct fixture *fixture, int64_t now_ms)
+{
+    struct store_action *actions = NULL;
+    int expired = -1;
+    assert_int_equal(claim(fixture, now_ms, 10, &actions, &expired), 1);
+    assert_int_equal(expired, 0);
+    int64_t id = actions[0].id;
+    store_actions_free(actions, 1);
+    return id;
+}
+
+static int settle(struct fixture *fixture, int64_t id, enum store_action_state state,
+                  int64_t due_ms, int http_status, const char *detail)
+{
+    begin(fixture);
+    int changed = check_ok(
+        fixture, store_action_settle(fixture->store, id, state, due_ms, 2000, http_status, detail));
+    commit(fixture);
+    return changed;
+}
+
+static int confirm(struct fixture *fixture, const char *call_id)
+{
+    begin(fixture);
+    int confirmed = check_ok(fixture, store_actions_confirm(fixture->store, call_id, 2000));
+    commit(fixture);
+    return confirmed;
+}
+
+static int take_state(void *arg, const struct store_value *values, uint32_t count)
+{
+    assert_int_equal(count, 2);
+    snprintf(arg, 64, "%s %lld", values[0].as.text, (long long)values[1].as.integer);
+    return 0;
+}
+
+/* "state http_status" of an action, 0 when there was no answer. */
+static void assert_state(struct fixture *fixture, int64_t id, const char *expected)
+{
+    char text[64] = "";
+    const struct store_value param = {.type = STORE_INT64, .as = {.integer = id}};
+    begin(fixture);
+    check_ok(fixture, store_sql(fixture->store,
+                                "SELECT state, coalesce(http_status, 0) FROM actions WHERE id = $1",
+                                &param, 1, take_state, text, NULL));
+    commit(fixture);
+    assert_string_equal(text, expected);
+}
+
+/* ---- Claiming --------------------------------------------------------------------------------------- */
+
+static void action_is_claimed_whole_and_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    int expired = -1;
+    begin(fixture);
+    add(fixture, "key-1", "a", DELEGATE, 1000);
+    commit(fixture);
+    assert_int_equal(claim(fixture, 1000, 10, &actions, &expired), 1);
+    assert_int_equal(expired, 0);
+    assert_string_equal(actions[0].key, "key-1");
+    assert_string_equal(actions[0].call_id, "a");
+    assert_string_equal(actions[0].body, DELEGATE);
+    assert_int_equal(actions[0].received_ms, 1000);
+    assert_int_equal(actions[0].expires_ms, 11000);
+    assert_int_equal(actions[0].attempts, 1);
+    store_actions_free(actions, 1);
+    actions = NULL;
+    assert_int_equal(claim(fixture, 1000, 10, &actions, &expired), 0);
+    store_actions_free(actions, 0);
+}
+
+static void claim_that_was_rolled_back_is_made_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    int count = 0;
+    int expired = 0;
+    begin(fixture);
+    add(fixture, "key-1", "a", DELEGATE, 1000);
+    commit(fixture);
+    begin(fixture);
+    check_ok(fixture, store_actions_claim(fixture->store, 1000, 10, &actions, &count, &expired));
+    assert_int_equal(count, 1);
+    store_actions_free(actions, count);
+    store_rollback(fixture->store);
+    assert_int_equal(claim(fixture, 1000, 10, &actions, &expired), 1);
+    assert_int_equal(actions[0].attempts, 1);
+    store_actions_free(actions, 1);
+}
+
+static void oldest_are_claimed_first_up_to_max(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    int expired = 0;
+    begin(fixture);
+    add(fixture, "second", "b", DELEGATE, 1001);
+    add(fixture, "first", "a", DELEGATE, 1000);
+    add(fixture, "third", "c", DELEGATE, 1001);
+    add(fixture, "not yet", "d", DELEGATE, 1002);
+    commit(fixture);
+    assert_int_equal(claim(fixture, 1001, 0, &actions, &expired), 0);
+    store_actions_free(actions, 0);
+    assert_int_equal(claim(fixture, 1001, 2, &actions, &expired), 2);
+    assert_string_equal(actions[0].key, "first");
+    assert_string_equal(actions[1].key, "second");
+    store_actions_free(actions, 2);
+    assert_int_equal(claim(fixture, 1001, 2, &actions, &expired), 1);
+    assert_string_equal(actions[0].key, "third");
+    store_actions_free(actions, 1);
+}
+
+static void action_past_its_deadline_expires(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    int expired = 0;
+    begin(fixture);
+    add(fixture, "old", "a", DELEGATE, 1000);
+    add(fixture, "new", "b", DELEGATE, 5000);
+    commit(fixture);
+    assert_int_equal(claim(fixture, 11000, 10, &actions, &expired), 1);
+    assert_int_equal(expired, 1);
+    assert_string_equal(actions[0].key, "new");
+    store_actions_free(actions, 1);
+    begin(fixture);
+    assert_int_equal(query_integer(fixture, "SELECT count(*) FROM actions WHERE state = 'expired' "
+                                            "AND key = 'old' AND attempts = 0"),
+                     1);
+    commit(fixture);
+}
+
+/* After a long outage: no claim is endless, none is lost, and the next one is due at once. */
+static void long_backlog_expires_in_steps(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    int64_t due_ms = 0;
+    int expired = 0;
+    int total = 0;
+    begin(fixture);
+    for (int i = 0; i < 2500; i++)
+        add(fixture, "old", "a", DELEGATE, 1000);
+    commit(fixture);
+    while (check_ok(fixture, store_action_next_due(fixture->store, &due_ms)) == 1) {
+        assert_int_equal(due_ms, 1000);
+        assert_int_equal(claim(fixture, 20000, 10, &actions, &expired), 0);
+        store_actions_free(actions, 0);
+        assert_in_range(expired, 1, 1000);
+        total += expired;
+    }
+    assert_int_equal(total, 2500);
+}
+
+static void next_due_is_the_earliest(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t due_ms = -1;
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 0);
+    assert_int_equal(due_ms, -1);
+    begin(fixture);
+    add(fixture, "b", "b", DELEGATE, 2000);
+    add(fixture, "a", "a", DELEGATE, 1000);
+    commit(fixture);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(due_ms, 1000);
+    int64_t id = claim_one(fixture, 1500);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(due_ms, 2000);
+    assert_int_equal(settle(fixture, id, STORE_ACTION_PENDING, 1700, 0, NULL), 1);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(due_ms, 1700);
+}
+
+/* ---- Settling --------------------------------------------------------------------------------------- */
+
+static void action_that_is_tried_again_counts_its_attempts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    int expired = 0;
+    begin(fixture);
+    add(fixture, "key", "a", DELEGATE, 1000);
+    commit(fixture);
+    int64_t id = claim_one(fixture, 1000);
+    assert_int_equal(settle(fixture, id, STORE_ACTION_PENDING, 3000, 503, "busy"), 1);
+    assert_int_equal(claim(fixture, 2999, 10, &actions, &expired), 0);
+    store_actions_free(actions, 0);
+    assert_int_equal(claim(fixture, 3000, 10, &actions, &expired), 1);
+    assert_int_equal(actions[0].id, id);
+    assert_int_equal(actions[0].attempts, 2);
+    store_actions_free(actions, 1);
+    assert_int_equal(settle(fixture, id, STORE_ACTION_DELIVERED, 0, 200, NULL), 1);
+    assert_state(fixture, id, "delivered 200");
+    assert_int_equal(settle(fixture, id, STORE_ACTION_UNKNOWN, 0, 0, NULL), 0);
+    assert_state(fixture, id, "delivered 200");
+}
+
+/* Backing off beyond the deadline is no way to stay pending for ever. */
+static void retry_beyond_the_deadline_is_due_at_the_deadline(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    int64_t due_ms = 0;
+    int expired = 0;
+    begin(fixture);
+    add(fixture, "key", "a", DELEGATE, 1000);
+    commit(fixture);
+    settle(fixture, claim_one(fixture, 1000), STORE_ACTION_PENDING, 99000, 503, "busy");
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(due_ms, 11000);
+    assert_int_equal(claim(fixture, 11000, 10, &actions, &expired), 0);
+    assert_int_equal(expired, 1);
+    store_actions_free(actions, 0);
+}
+
+static void each_end_is_written_down(void **state)
+{
+    static const struct {
+        enum store_action_state state;
+        int http_status;
+        const char *expected;
+    } ends[] = {{STORE_ACTION_DELIVERED, 204, "delivered 204"},
+                {STORE_ACTION_REJECTED, 422, "rejected 422"},
+                {STORE_ACTION_EXPIRED, 0, "expired 0"},
+                {STORE_ACTION_UNKNOWN, 0, "unknown 0"}};
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        begin(fixture);
+        add(fixture, "key", "a", DELEGATE, 1000);
+        commit(fixture);
+        int64_t id = claim_one(fixture, 1000);
+        assert_int_equal(settle(fixture, id, ends[i].state, 0, ends[i].http_status, "why"), 1);
+        assert_state(fixture, id, ends[i].expected);
+    }
+    begin(fixture);
+    assert_int_equal(store_action_settle(fixture->store, 1, STORE_ACTION_SENDING, 0, 0, 0, ""),
+                     STORE_E_ARGUMENT);
+    assert_int_equal(store_action_settle(fixture->store, 1, STORE_ACTION_CONFIRMED, 0, 0, 0, ""),
+                     STORE_E_ARGUMENT);
+    assert_int_equal(
+        store_action_settle(fixture->store, 999, STORE_ACTION_DELIVERED, 0, 0, 200, ""), 0);
+    commit(fixture);
+}
+
+/* ---- Confirming ------------------------------------------------------------------------------------- */
+
+static void waiting_confirms_what_is_on_its_way(void **state)
+{
+    struct fixture *fixture = *state;
+    begin(fixture);
+    add(fixture, "sending", "a", DELEGATE, 1000);
+    commit(fixture);
+    int64_t sending = claim_one(fixture, 1000);
+    begin(fixture);
+    add(fixture, "unknown", "a", DELEGATE, 1000);
+    commit(fixture);
+    int64_t unknown = claim_one(fixture, 1000);
+    settle(fixture, unknown, STORE_ACTION_UNKNOWN, 0, 0, "timed out");
+    begin(fixture);
+    add(fixture, "other call", "b", DELEGATE, 1000);
+    commit(fixture);
+    int64_t other = claim_one(fixture, 1000);
+    assert_int_equal(confirm(fixture, "a"), 2);
+    assert_state(fixture, sending, "confirmed 0");
+    assert_state(fixture, unknown, "confirmed 0");
+    assert_state(fixture, other, "sending 0");
+    assert_int_equal(confirm(fixture, "a"), 0);
+}
+
+static void waiting_confirms_nothing_else(void **state)
+{
+    struct fixture *fixture = *state;
+    begin(fixture);
+    add(fixture, "hang up", "a", "{\"type\":\"hangup\",\"call_id\":\"a\"}", 1000);
+    commit(fixture);
+    int64_t hang_up = claim_one(fixture, 1000);
+    begin(fixture);
+    add(fixture, "no json", "a", "\"destination\"}", 1000);
+    commit(fixture);
+    int64_t no_json = claim_one(fixture, 1000);
+    begin(fixture);
+    add(fixture, "delivered", "a", DELEGATE, 1000);
+    commit(fixture);
+    int64_t delivered = claim_one(fixture, 1000);
+    settle(fixture, delivered, STORE_ACTION_DELIVERED, 0, 200, NULL);
+    begin(fixture);
+    add(fixture, "pending", "a", DELEGATE, 1000);
+    commit(fixture);
+    assert_int_equal(confirm(fixture, "a"), 0);
+    assert_state(fixture, hang_up, "sending 0");
+    assert_state(fixture, no_json, "sending 0");
+    assert_state(fixture, delivered, "delivered 200");
+    claim_one(fixture, 1000); /* it was still pending */
+}
+
+static void confirmed_stays_confirmed(void **state)
+{
+    static const struct {
+        enum store_action_state end;
+        int http_status;
+        const char *expected;
+    } ends[] = {{STORE_ACTION_UNKNOWN, 0, "confirmed 0"},
+                {STORE_ACTION_PENDING, 0, "confirmed 0"},
+                {STORE_ACTION_PENDING, 503, "confirmed 503"},
+                {STORE_ACTION_DELIVERED, 200, "confirmed 200"},
+                {STORE_ACTION_REJECTED, 409, "confirmed 409"}};
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        begin(fixture);
+        add(fixture, "key", "a", DELEGATE, 1000);
+        commit(fixture);
+        int64_t id = claim_one(fixture, 1000);
+        assert_int_equal(confirm(fixture, "a"), 1);
+        assert_int_equal(settle(fixture, id, ends[i].end, 2000, ends[i].http_status, "late"), 0);
+        assert_state(fixture, id, ends[i].expected);
+    }
+}
+
+static void what_a_worker_left_is_unknown(void **state)
+{
+    struct fixture *fixture = *state;
+    begin(fixture);
+    add(fixture, "sending", "a", DELEGATE, 1000);
+    commit(fixture);
+    int64_t id = claim_one(fixture, 1000);
+    begin(fixture);
+    add(fixture, "pending", "a", DELEGATE, 1000);
+    commit(fixture);
+    fixture_reopen(fixture);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000)), 1);
+    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000)), 0);
+    commit(fixture);
+    assert_state(fixture, id, "unknown 0");
+    assert_int_equal(confirm(fixture, "a"), 1);
+    claim_one(fixture, 1000); /* the pending one */
+}
+
+/* ---- Handlings that failed --------------------------------------------------------------------------- */
+
+static const char envelope[] =
+    "{\"chamada\":{\"call_id\":\"a\",\"code\":\"7\",\"type\":\"call.standby\","
+    "\"direction\":\"inbound\",\"our_number\":\"0800\",\"their_number\":\"119\","
+    "\"timestamp\":\"2018-02-15T20:07:32.562Z\"},\"dados\":{},\"atendente\":{},\"dialer\":{}}";
+
+/* A stored event as the webhook would make it. */
+static struct event *store_event(struct fixture *fixture, int64_t *id)
+{
+    struct event *event = NULL;
+    struct event_problem problem;
+    if (event_parse(envelope, sizeof(envelope) - 1, 5000, &event, &problem) < 0)
+        fail_msg("%s", problem.detail);
+    assert_int_equal(event_identify_by_content(event), 0);
+    event->seq = 42;
+    assert_int_equal(store_event_add(fixture->store, event, id), STORE_EVENT_NEW);
+    return event;
+}
+
+static void put(struct fixture *fixture, int64_t event_id, const char *plugin, int attempts,
+                int dead, int64_t due_ms)
+{
+    check_ok(fixture, store_retry_put(fixture->store, event_id, plugin, attempts, dead, due_ms,
+                                      1000, "it said no"));
+}
+
+static void retry_brings_its_event_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_retry *retries = NULL;
+    int64_t id = 0;
+    int count = 0;
+    begin(fixture);
+    struct event *event = store_event(fixture, &id);
+    put(fixture, id, "call_standby", 1, 0, 2000);
+    commit(fixture);
+    check_ok(fixture, store_retries_due(fixture->store, 2000, 10, &retries, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(retries[0].event_id, id);
+    assert_string_equal(retries[0].plugin, "call_standby");
+    assert_int_equal(retries[0].attempts, 1);
+    const struct event *again = retries[0].event;
+    assert_int_equal(again->seq, 42);
+    assert_int_equal(again->time_ms, event->time_ms);
+    assert_int_equal(again->received_ms, 5000);
+    assert_int_equal(again->state, LIFECYCLE_STANDBY);
+    assert_memory_equal(again->identity, event->identity, EVENT_IDENTITY_SIZE);
+    assert_int_equal(again->body_size, sizeof(envelope) - 1);
+    assert_string_equal(again->body, envelope);
+    for (int i = 0; i < EVENT_FIELD_COUNT; i++)
+        assert_string_equal(again->field[i], event->field[i]);
+    store_retries_free(retries, count);
+    event_free(event);
+}
+
+/* Accepted by some pbxhook, not by this one: what the columns know is enough to go on. */
+static void retry_of_an_unreadable_body_comes_back_too(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = make_event("call.standby", "a", 1000);
+    struct store_retry *retries = NULL;
+    int64_t id = 0;
+    int count = 0;
+    event.body = "<call/>";
+    event.body_size = 7;
+    begin(fixture);
+    assert_int_equal(store_event_add(fixture->store, &event, &id), STORE_EVENT_NEW);
+    put(fixture, id, "p", 1, 0, 2000);
+    commit(fixture);
+    check_ok(fixture, store_retries_due(fixture->store, 2000, 10, &retries, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(retries[0].event->field[EVENT_CALL_ID], "a");
+    assert_string_equal(retries[0].event->field[EVENT_TYPE], "call.standby");
+    assert_int_equal(retries[0].event->state, LIFECYCLE_STANDBY);
+    assert_string_equal(retries[0].event->body, "<call/>");
+    assert_int_equal(retries[0].event->time_ms, 1000);
+    store_retries_free(retries, count);
+}
+
+/* The plugins of what is due at now_ms, in order. */
+static void assert_due(struct fixture *fixture, int64_t now_ms, int max, const char *expected)
+{
+    struct store_retry *retries = NULL;
+    char text[128] = "";
+    int count = 0;
+    check_ok(fixture, store_retries_due(fixture->store, now_ms, max, &retries, &count));
+    for (int i = 0; i < count; i++) {
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof(text) - length, "%s:%d ", retries[i].plugin,
+                 retries[i].attempts);
+    }
+    store_retries_free(retries, count);
+    assert_string_equal(text, expected);
+}
+
+static void retries_are_due_in_order_until_done_or_dead(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = 0;
+    int64_t due_ms = -1;
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    commit(fixture);
+    assert_int_equal(check_ok(fixture, store_retry_next_due(fixture->store, &due_ms)), 0);
+    begin(fixture);
+    put(fixture, id, "late", 1, 0, 4000);
+    put(fixture, id, "second", 1, 0, 3000);
+    put(fixture, id, "first", 1, 0, 2000);
+    put(fixture, id, "dead", 3, 1, 2000);
+    commit(fixture);
+    assert_int_equal(check_ok(fixture, store_retry_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(due_ms, 2000);
+    assert_due(fixture, 1999, 10, "");
+    assert_due(fixture, 3000, 10, "first:1 second:1 ");
+    assert_due(fixture, 3000, 1, "first:1 ");
+    begin(fixture);
+    put(fixture, id, "first", 2, 0, 9000); /* again, later */
+    check_ok(fixture, store_retry_done(fixture->store, id, "second"));
+    commit(fixture);
+    assert_due(fixture, 5000, 10, "late:1 ");
+    begin(fixture);
+    put(fixture, id, "late", 2, 1, 0);
+    commit(fixture);
+    assert_due(fixture, 10000, 10, "first:2 ");
+    begin(fixture);
+    assert_int_equal(query_integer(fixture, "SELECT count(*) FROM handlings WHERE state = 'dead' "
+                                            "AND error = 'it said no' AND failed_ms = 1000"),
+                     2);
+    commit(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(action_is_claimed_whole_and_once),
+        STORE_TEST(claim_that_was_rolled_back_is_made_again),
+        STORE_TEST(oldest_are_claimed_first_up_to_max),
+        STORE_TEST(action_past_its_deadline_expires),
+        STORE_TEST(long_backlog_expires_in_steps),
+        STORE_TEST(next_due_is_the_earliest),
+        STORE_TEST(action_that_is_tried_again_counts_its_attempts),
+        STORE_TEST(retry_beyond_the_deadline_is_due_at_the_deadline),
+        STORE_TEST(each_end_is_written_down),
+        STORE_TEST(waiting_confirms_what_is_on_its_way),
+        STORE_TEST(waiting_confirms_nothing_else),
+        STORE_TEST(confirmed_stays_confirmed),
+        STORE_TEST(what_a_worker_left_is_unknown),
+        STORE_TEST(retry_brings_its_event_back),
+        STORE_TEST(retry_of_an_unreadable_body_comes_back_too),
+        STORE_TEST(retries_are_due_in_order_until_done_or_dead),
+    };
+    return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
+}
