@@ -1,6 +1,6 @@
 /*
- * call_standby.c: call.standby: the PBX asks where the call shall go. Callers that are known go to one
- * queue; new ones become known and go to the other.
+ * call_standby.c: call.standby: the PBX asks where the call shall go. Callers that are known go to
+ * one queue; new ones become known and go to the other.
  */
 #include <pbxhook/plugin.h>
 
@@ -21,7 +21,7 @@ static int32_t handle(const struct pbxhook_context *ctx, void *state,
     if (result < 0)
         return failed(ctx, "call_advance", result);
     if (event->their_number[0] != '\0') {
-        /* Looking up and creating in one: of two first calls at a time one finds the other's user. */
+        /* Looks up and creates in one: of two first calls at a time one finds the other. */
         is_new = ctx->db->user_create(ctx, event->their_number, NULL);
         if (is_new < 0)
             return failed(ctx, "user_create", is_new);

@@ -38,6 +38,7 @@ struct connection *connections_add(struct connections *list, int fd, int64_t now
     connection->fd = fd;
     connection->since_us = now_us;
     append(list, connection);
+    list->count++;
     return connection;
 }
 
@@ -46,6 +47,7 @@ void connections_remove(struct connections *list, struct connection *connection)
     if (connection == NULL)
         return;
     detach(list, connection);
+    list->count--;
     free(connection);
 }
 

@@ -20,6 +20,7 @@ struct connection {
 
 struct connections {
     struct connection *oldest, *newest;
+    int count;
 };
 
 /* A new one, the newest; NULL when out of memory. */

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "receiver/request.h"
@@ -32,6 +33,13 @@ static void answer_text(struct request *request, char *text, size_t size, const 
     if (response == NULL)
         free(text);
     request_answer(request, MHD_HTTP_OK, add_headers(response, type));
+}
+
+static void answer_constant(struct request *request, const char *text)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
+    request_answer(request, MHD_HTTP_OK, add_headers(response, JSON_TYPE));
 }
 
 static void refuse_for_now(struct request *request, const char *detail)
@@ -93,7 +101,7 @@ void dashboard_take_answered(struct reader_job *jobs)
 
 void dashboard_handle_health(struct request *request)
 {
-    request_answer_json(request, "{\"status\":\"ok\"}");
+    answer_constant(request, "{\"status\":\"ok\"}");
 }
 
 void dashboard_handle_readiness(struct request *request)
@@ -107,19 +115,17 @@ void dashboard_handle_readiness(struct request *request)
     else if (spool_thread_failing(shared->spool))
         refuse_for_now(request, "the spool can't be written, events are refused");
     else
-        request_answer_json(request, "{\"status\":\"ready\"}");
+        answer_constant(request, "{\"status\":\"ready\"}");
 }
 
 static void read_gauges(struct request_shared *shared, struct metrics_gauges *out)
 {
     struct spool_depth depth;
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(shared->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
     spool_thread_depth(shared->spool, &depth);
     *out = (struct metrics_gauges){.spool_events = depth.events,
                                    .spool_bytes = depth.bytes,
-                                   .connections = info == NULL ? 0 : (int)info->num_connections,
+                                   .connections = shared->connections.count,
                                    .workers_ready = supervisor_ready(shared->supervisor)};
     if (depth.events > 0 && depth.oldest_received_ms > 0)
         out->spool_oldest_ms = clock_wall_ms() - depth.oldest_received_ms;

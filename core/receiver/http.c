@@ -26,16 +26,17 @@
 #include "receiver/webhook.h"
 
 #define CONNECTIONS_MAX         4096
-#define DESCRIPTORS_KEPT        64 /* for everything that is not a client's connection */
-#define CONNECTION_MEMORY       ((size_t)8 << 10) /* heads that are larger are answered 431 */
-#define SILENCE_MAX_SECONDS     30u
-#define REQUEST_MAX_US          ((int64_t)90 * 1000000)
-
+#define DESCRIPTORS_KEPT        64                      /* for all but the clients' connections   */
+#define CONNECTION_MEMORY       ((size_t)8 << 10)       /* a head that is larger is answered 431  */
+#define SILENCE_MAX_SECONDS     30u                     /* between two parts of a request, or two */
+#define REQUEST_MAX_US          ((int64_t)90 * 1000000) /* for one, silence before it included */
 #define ROUND_MAX_MS            1000
+#define DRAIN_RECEIVING_MS      1000 /* for requests that a stopping server has a part of */
 #define ROUNDS_AFTER_ABANDONING 3
 
 struct http {
     struct request_shared shared;
+    struct MHD_Daemon *daemon; /* the loop's while it runs */
     char address[LISTEN_ADDRESS_SIZE];
     int epoll_fd; /* the daemon's */
     int wake_fd;
@@ -57,7 +58,7 @@ void http_wake(struct http *http)
 static int round_timeout_ms(struct http *http, int limit_ms)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
-    if (MHD_get_timeout(http->shared.daemon, &timeout_ms) == MHD_YES &&
+    if (MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES &&
         timeout_ms < (MHD_UNSIGNED_LONG_LONG)limit_ms)
         return (int)timeout_ms;
     return limit_ms;
@@ -82,7 +83,7 @@ static void serve_once(struct http *http, int limit_ms)
     shared->now_us = clock_mono_us();
     if (count > 0 && ready[1].revents != 0)
         take_results(http);
-    MHD_run(shared->daemon);
+    MHD_run(http->daemon);
     spool_thread_kick(shared->spool);
     connections_expire(&shared->connections, shared->now_us, REQUEST_MAX_US);
 }
@@ -106,27 +107,39 @@ static void abandon_requests(struct http *http)
                 log_int("requests", count));
     /* Nothing may be taken from the other threads any more, so not serve_once(). */
     for (int i = 0; i < ROUNDS_AFTER_ABANDONING; i++)
-        MHD_run(http->shared.daemon);
+        MHD_run(http->daemon);
+}
+
+/* How long a stopping server goes on, in milliseconds; 0: it is done. */
+static int drain_left_ms(const struct http *http, int64_t since_us)
+{
+    const struct request_shared *shared = &http->shared;
+    int limit_ms = http->drain_ms;
+
+    if (shared->open == 0)
+        return 0;
+    if (shared->open == shared->receiving && limit_ms > DRAIN_RECEIVING_MS)
+        limit_ms = DRAIN_RECEIVING_MS;
+    int64_t left_ms = limit_ms - (clock_mono_us() - since_us) / 1000;
+    if (left_ms <= 0)
+        return 0;
+    return left_ms < ROUND_MAX_MS ? (int)left_ms : ROUND_MAX_MS;
 }
 
 static void drain(struct http *http)
 {
-    struct request_shared *shared = &http->shared;
-    int64_t deadline_us = clock_mono_us() + (int64_t)http->drain_ms * 1000;
-    int listen_fd = MHD_quiesce_daemon(shared->daemon);
+    int64_t since_us = clock_mono_us();
+    int listen_fd = MHD_quiesce_daemon(http->daemon);
+    int left_ms;
 
     if (listen_fd >= 0)
         close(listen_fd);
-    shared->stopping = 1;
-    for (;;) {
-        int64_t left_ms = (deadline_us - clock_mono_us()) / 1000;
-        if (shared->open == 0 || left_ms <= 0)
-            break;
-        serve_once(http, left_ms < ROUND_MAX_MS ? (int)left_ms : ROUND_MAX_MS);
-    }
+    http->shared.stopping = 1;
+    while ((left_ms = drain_left_ms(http, since_us)) > 0)
+        serve_once(http, left_ms);
     abandon_requests(http);
-    MHD_stop_daemon(shared->daemon);
-    shared->daemon = NULL;
+    MHD_stop_daemon(http->daemon);
+    http->daemon = NULL;
 }
 
 /* Owns the daemon, its connections and all requests; runs until http_stop(). */
@@ -195,17 +208,16 @@ static int start_daemon(struct http *http, int listen_fd)
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
     if (log_enabled(LOG_LEVEL_DEBUG))
         flags |= MHD_USE_ERROR_LOG;
-    http->shared.daemon = MHD_start_daemon(
+    http->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, http_handler_request, shared, MHD_OPTION_EXTERNAL_LOGGER,
         http_handler_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
         connection_limit(), MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_MAX_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK,
         http_handler_keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_handler_completed,
         shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection, shared, MHD_OPTION_END);
-    if (http->shared.daemon == NULL)
+    if (http->daemon == NULL)
         return -1;
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(http->shared.daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (info == NULL)
         return -1;
     http->epoll_fd = info->epoll_fd;
@@ -245,7 +257,7 @@ int http_open(const struct http_options *options, struct http **out, char *error
     return 0;
 
 failed:
-    if (http->shared.daemon == NULL && listen_fd >= 0)
+    if (http->daemon == NULL && listen_fd >= 0)
         close(listen_fd);
     http_free(http);
     return -1;
@@ -290,8 +302,8 @@ void http_free(struct http *http)
     if (http == NULL)
         return;
     struct request_shared *shared = &http->shared;
-    if (shared->daemon != NULL)
-        MHD_stop_daemon(shared->daemon);
+    if (http->daemon != NULL)
+        MHD_stop_daemon(http->daemon);
     while (shared->orphans != NULL) {
         struct request *next = shared->orphans->next_orphan;
         request_free(shared->orphans);

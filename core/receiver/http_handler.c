@@ -31,15 +31,6 @@ static void refuse_method(struct request *request)
                                               .value = allow});
 }
 
-static void refuse_length(struct request *request)
-{
-    metrics_add(&request->shared->metrics->rejected[METRICS_REJECT_TOO_LARGE], 1);
-    request_refuse(request,
-                   &(struct problem){.status = MHD_HTTP_CONTENT_TOO_LARGE,
-                                     .reason = metrics_reject_name(METRICS_REJECT_TOO_LARGE),
-                                     .detail = "the body is larger than webhook.max_body"});
-}
-
 /*
  * The head is there: finds the route and decides what can be decided without the body. 1 when the
  * answer can't wait for the body's end, so that the connection is closed after it.
@@ -66,7 +57,7 @@ static int admit(struct request *request, const char *path, const char *method, 
     else if ((request->route->methods & request->method) == 0)
         refuse_method(request);
     else if (too_large)
-        refuse_length(request);
+        request_refuse_size(request);
     else if (request->route->success != 0)
         webhook_check(request);
     return request->state == REQUEST_DECIDED && (too_large || head->expects_continue);
@@ -87,15 +78,14 @@ static enum MHD_Result begin_request(struct request_shared *shared,
     request->place = place;
     place->request = request;
     shared->open++;
+    shared->receiving++;
     if (admit(request, path, method, version))
         return request_send_answer(request);
     return MHD_YES;
 }
 
-/* All of it is there. */
 static void handle_request(struct request *request)
 {
-    request->complete_us = clock_mono_us();
     if (request->method != ROUTE_OPTIONS) {
         request->route->handle(request);
         return;
@@ -135,6 +125,10 @@ enum MHD_Result http_handler_request(void *arg, struct MHD_Connection *connectio
         *size = 0;
         return code < 0 ? MHD_NO : MHD_YES;
     }
+    if (request->complete_us == 0) {
+        request->complete_us = clock_mono_us();
+        request->shared->receiving--;
+    }
     if (request->abandoned)
         return send_abandoned(request);
     if (request->state == REQUEST_RECEIVING)
@@ -154,6 +148,7 @@ void http_handler_completed(void *arg, struct MHD_Connection *connection, void *
         return;
     *context = NULL;
     shared->open--;
+    shared->receiving -= request->complete_us == 0;
     request->place->request = NULL;
     connections_renew(&shared->connections, request->place, shared->now_us);
     if (request->state == REQUEST_WAITING) {

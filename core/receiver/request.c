@@ -1,4 +1,4 @@
-/* request.c: a request's memory, its body and its answer. Called by http.c and the routes. */
+/* request.c: a request's memory, its body and its answer. Called by http_handler.c and the routes. */
 #include "receiver/request.h"
 
 #include <stdlib.h>
@@ -47,14 +47,13 @@ void request_free(struct request *request)
 /* The capacity for a body of `needed` bytes so far. */
 static size_t choose_capacity(const struct request *request, size_t needed)
 {
-    size_t capacity = request->body_capacity * 2;
-    size_t told = (size_t)request->head.content_length;
+    int told = request->head.content_lengths > 0;
+    size_t limit = told ? (size_t)request->head.content_length
+                        : (size_t)request->shared->config->webhook.max_body_bytes;
+    size_t capacity = told ? BELIEVED_MAX : FIRST_CAPACITY;
 
-    if (capacity == 0)
-        capacity = request->head.content_lengths == 0 ? FIRST_CAPACITY
-                   : told < BELIEVED_MAX              ? told
-                                                      : BELIEVED_MAX;
-    size_t limit = (size_t)request->shared->config->webhook.max_body_bytes;
+    if (request->body_capacity > 0)
+        capacity = request->body_capacity * 2;
     if (capacity > limit)
         capacity = limit;
     return capacity < needed ? needed : capacity;
@@ -79,15 +78,6 @@ static int reserve_body(struct request *request, size_t needed)
     request->counted_size += more;
     shared->bodies_size += more;
     return 0;
-}
-
-static void refuse_for_size(struct request *request)
-{
-    metrics_add(&request->shared->metrics->rejected[METRICS_REJECT_TOO_LARGE], 1);
-    request_refuse(request,
-                   &(struct problem){.status = MHD_HTTP_CONTENT_TOO_LARGE,
-                                     .reason = metrics_reject_name(METRICS_REJECT_TOO_LARGE),
-                                     .detail = "the body is larger than webhook.max_body"});
 }
 
 static void refuse_for_memory(struct request *request)
@@ -119,7 +109,7 @@ int request_take_body(struct request *request, const char *data, size_t size)
         return discard(request, size);
     if (needed > limit) {
         request_drop_body(request);
-        refuse_for_size(request);
+        request_refuse_size(request);
         return discard(request, size);
     }
     if (request->route->success == 0) { /* counted only, against the limit */
@@ -168,22 +158,18 @@ void request_answer(struct request *request, unsigned status, struct MHD_Respons
     decide(request, status, response, 0);
 }
 
-void request_answer_json(struct request *request, const char *text)
-{
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
-    if (response != NULL &&
-        (!MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json") ||
-         !MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"))) {
-        MHD_destroy_response(response);
-        response = NULL;
-    }
-    request_answer(request, MHD_HTTP_OK, response);
-}
-
 void request_refuse(struct request *request, const struct problem *problem)
 {
     request_answer(request, problem->status, problem_response(problem));
+}
+
+void request_refuse_size(struct request *request)
+{
+    metrics_add(&request->shared->metrics->rejected[METRICS_REJECT_TOO_LARGE], 1);
+    request_refuse(request,
+                   &(struct problem){.status = MHD_HTTP_CONTENT_TOO_LARGE,
+                                     .reason = metrics_reject_name(METRICS_REJECT_TOO_LARGE),
+                                     .detail = "the body is larger than webhook.max_body"});
 }
 
 void request_wait(struct request *request)

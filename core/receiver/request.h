@@ -34,7 +34,6 @@ struct request_shared {
     struct supervisor *supervisor;
     struct spool_thread *spool;
     struct reader_thread *reader;
-    struct MHD_Daemon *daemon;
     /* For events that are safe: 204 and 200, made once; the second pair closes the connection. */
     struct MHD_Response *no_content[2], *ok[2];
     struct connections connections;
@@ -42,6 +41,7 @@ struct request_shared {
     int64_t now_us;     /* of this round of the loop */
     size_t bodies_size; /* of REQUEST_BODIES_MAX     */
     int open;           /* requests begun and not completed */
+    int receiving;      /* of them, those whose end has not come */
     int stopping;       /* what is in hand is the last      */
 };
 
@@ -67,7 +67,7 @@ struct request {
 
     struct spool_ticket ticket;
     struct reader_job job;
-    int64_t complete_us; /* monotonic: when its last byte was there */
+    int64_t complete_us; /* monotonic: when its last byte was there; 0: it was not yet */
 
     unsigned status; /* the answer */
     struct MHD_Response *response;
@@ -90,10 +90,10 @@ void request_drop_body(struct request *request);
 void request_answer(struct request *request, unsigned status, struct MHD_Response *response);
 /* The same with a response that all requests share. */
 void request_answer_shared(struct request *request, unsigned status, struct MHD_Response *response);
-/* The same with a JSON text: static, or to be freed. */
-void request_answer_json(struct request *request, const char *text);
 /* The same with a problem. */
 void request_refuse(struct request *request, const struct problem *problem);
+/* The same, 413, counted. */
+void request_refuse_size(struct request *request);
 
 /* It is with another thread: suspends the connection. */
 void request_wait(struct request *request);

@@ -37,25 +37,25 @@ static const struct route routes[] = {
     {.path = "/healthz",
      .methods = READ,
      .summary = "200 while the server lives",
-     .handle = dashboard_handle_health                     },
+     .handle = dashboard_handle_health},
     {.path = "/readyz",
      .methods = READ,
      .summary = "200 when events are taken and handled",
-     .handle = dashboard_handle_readiness      },
+     .handle = dashboard_handle_readiness},
     {.path = "/metrics",
      .methods = READ,
      .summary = "metrics in Prometheus text format",
-     .handle = dashboard_handle_metrics                  },
-    {.path = "/",                                                  .methods = READ,     .summary = "this list",                        .handle = dashboard_handle_index        },
+     .handle = dashboard_handle_metrics},
+    {.path = "/", .methods = READ, .summary = "this list", .handle = dashboard_handle_index},
 };
 
 static const struct {
     enum route_method method;
     const char *name;
 } methods[] = {
-    {ROUTE_POST,    "POST"   },
-    {ROUTE_GET,     "GET"    },
-    {ROUTE_HEAD,    "HEAD"   },
+    {ROUTE_POST, "POST"},
+    {ROUTE_GET, "GET"},
+    {ROUTE_HEAD, "HEAD"},
     {ROUTE_OPTIONS, "OPTIONS"},
 };
 

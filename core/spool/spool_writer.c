@@ -8,6 +8,8 @@
 #include "spool/spool.h"
 #include "spool/spool_file.h"
 
+#define SCHEMA_PAGES 1 /* of a file without events, but for the table's own root */
+
 struct spool_writer {
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *rollback, *insert, *remove, *oldest, *pages, *free_pages;
@@ -78,17 +80,17 @@ static int prepare_all(struct spool_writer *spool)
         sqlite3_stmt **statement;
         const char *sql;
     } statements[] = {
-        {&spool->begin,      "BEGIN IMMEDIATE"                                                      },
-        {&spool->commit,     "COMMIT"                                                               },
-        {&spool->rollback,   "ROLLBACK"                                                             },
+        {&spool->begin, "BEGIN IMMEDIATE"},
+        {&spool->commit, "COMMIT"},
+        {&spool->rollback, "ROLLBACK"},
         {&spool->insert,
          "INSERT INTO event (seq, call_hash, received_ms, spooled_us, time_ms,"
-         " identity, body, " SPOOL_FIELDS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"              },
- /* one worker: every hash is its own, and SQLite deletes by the key's range alone */
-        {&spool->remove,     "DELETE FROM event WHERE seq <= ?1 AND (?2 = 1 OR call_hash % ?2 = ?3)"},
-        {&spool->oldest,     "SELECT received_ms FROM event ORDER BY seq LIMIT 1"                   },
-        {&spool->pages,      "PRAGMA page_count"                                                    },
-        {&spool->free_pages, "PRAGMA freelist_count"                                                },
+         " identity, body, " SPOOL_FIELDS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
+        /* one worker: every hash is its own, and SQLite deletes by the key's range alone */
+        {&spool->remove, "DELETE FROM event WHERE seq <= ?1 AND (?2 = 1 OR call_hash % ?2 = ?3)"},
+        {&spool->oldest, "SELECT received_ms FROM event ORDER BY seq LIMIT 1"},
+        {&spool->pages, "PRAGMA page_count"},
+        {&spool->free_pages, "PRAGMA freelist_count"},
     };
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
         int code = sqlite3_prepare_v3(spool->db, statements[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
@@ -99,7 +101,7 @@ static int prepare_all(struct spool_writer *spool)
     return SQLITE_OK;
 }
 
-/* bytes: what the file really holds, whole pages, so that the cap is about the disk. */
+/* bytes: the pages that the events really take, so that the cap is about the disk. */
 static int measure_depth(struct spool_writer *spool)
 {
     int64_t pages = 0, free_pages = 0;
@@ -108,8 +110,10 @@ static int measure_depth(struct spool_writer *spool)
         code = read_integer(spool->free_pages, &free_pages);
     if (code == SQLITE_OK)
         code = read_integer(spool->oldest, &spool->depth.oldest_received_ms);
-    if (code == SQLITE_OK)
-        spool->depth.bytes = (pages - free_pages) * spool->page_size;
+    if (code == SQLITE_OK && spool->depth.events == 0)
+        spool->depth.bytes = 0;
+    else if (code == SQLITE_OK)
+        spool->depth.bytes = (pages - free_pages - SCHEMA_PAGES) * spool->page_size;
     return code;
 }
 

@@ -25,12 +25,15 @@
  * checkpoint, with its syncs, behind nearly every batch of 500 events, and each one would write the
  * same leaves of the indexes on random keys again; with 4000 a page that several batches changed is
  * written into the file once, and the WAL stays at about 16 MiB. A batch bigger than that, or a reader
- * that stays in a snapshot, makes it grow; the limit cuts it again afterwards.
+ * that stays in a snapshot, makes it grow; the limit cuts it again afterwards. Much more than 4000
+ * only makes the one commit longer that has to checkpoint. What is deleted is overwritten: it is about
+ * people. Memory for temporary things, so that no directory for them is needed.
  */
 static const char writer_settings[] = "PRAGMA synchronous = FULL;"
                                       "PRAGMA wal_autocheckpoint = 4000;"
                                       "PRAGMA journal_size_limit = 67108864;"
                                       "PRAGMA cache_size = -8192;"
+                                      "PRAGMA secure_delete = ON;"
                                       "PRAGMA temp_store = MEMORY;"
                                       "PRAGMA mmap_size = 0;";
 
@@ -53,13 +56,11 @@ static long lock_holder(int fd)
     return strtol(text, NULL, 10);
 }
 
-/* For people only: that it fails changes nothing. */
+/* For people only: if it fails, the lock is held all the same. */
 static void lock_sign(int fd)
 {
-    char text[32];
-    int size = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)size, 0) != size)
-        return;
+    if (ftruncate(fd, 0) == 0)
+        dprintf(fd, "%ld\n", (long)getpid());
 }
 
 /* 0 when the lock was taken within the time, else the errno: EWOULDBLOCK when another one has it. */

@@ -56,7 +56,7 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
 
     [SQL_ACTION_ADD] = "INSERT INTO actions (key, call_id, event_id, state, state_ms, due_ms, "
                        "received_ms, expires_ms, attempts, body) "
-                       "VALUES (?1, ?2, ?3, 'pending', ?4, min(?4, ?5), ?4, ?5, 0, ?6)",
+                       "VALUES (?1, ?2, ?3, 'pending', ?4, ?4, ?4, ?5, 0, ?6)",
     [SQL_ACTION_DUE] = "SELECT id, key, call_id, body, received_ms, expires_ms, attempts "
                        "FROM actions WHERE state = 'pending' AND due_ms <= ?1 "
                        "ORDER BY due_ms, id LIMIT 1",

@@ -1,7 +1,7 @@
 /*
  * dispatch.c: calls the plugins, each in a savepoint of its own, and writes down what they did not
- * handle. Called by worker.c inside its batch's transaction, which it never commits or rolls back (but
- * for the ones around open()).
+ * handle. Called by worker.c inside its batch's transaction, which it never commits or rolls back
+ * (but for the ones around open()).
  */
 #include "worker/dispatch.h"
 
@@ -42,7 +42,7 @@ struct dispatch {
     size_t count;
 };
 
-/* ---- Opening and closing ------------------------------------------------------------------------ */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
 static const char *answer_name(int32_t answer)
 {
@@ -198,17 +198,17 @@ const char *dispatch_types(const struct dispatch *dispatch)
     return dispatch_routes_types(dispatch->routes);
 }
 
-/* ---- Calling ------------------------------------------------------------------------------------ */
+/* ---- Calling --------------------------------------------------------------------------------- */
 
 /* 1 s, 2 s, 4 s ... 5 min, less a random part of up to a half, so that what failed together is not
  * tried again together. */
 static int64_t backoff_ms(int attempts)
 {
-    int64_t wait = LONGEST_WAIT_MS;
+    int64_t wait = (int64_t)FIRST_RETRY_MS << (attempts - 1); /* fewer than MAX_ATTEMPTS */
     uint32_t random = 0;
 
-    if (attempts < 10 && (int64_t)FIRST_RETRY_MS << (attempts - 1) < wait)
-        wait = (int64_t)FIRST_RETRY_MS << (attempts - 1);
+    if (wait > LONGEST_WAIT_MS)
+        wait = LONGEST_WAIT_MS;
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
         random = 0;
     return wait - random % (wait / 2 + 1);
@@ -356,7 +356,7 @@ int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry)
     return result < 0 ? result : 1;
 }
 
-/* ---- The batch's end ---------------------------------------------------------------------------- */
+/* ---- The batch's end ------------------------------------------------------------------------- */
 
 void dispatch_committed(struct dispatch *dispatch)
 {

@@ -1,6 +1,6 @@
 /*
- * dispatch.h: the plugins of one worker, loaded, opened and called. Worker thread only. What a plugin
- * sees (contexts, services, the event's getters) is behind this door.
+ * dispatch.h: the plugins of one worker, loaded, opened and called. Worker thread only. What a
+ * plugin sees (contexts, services, the event's getters) is behind this door.
  */
 #ifndef PBXHOOK_DISPATCH_H
 #define PBXHOOK_DISPATCH_H
@@ -32,17 +32,17 @@ const char *dispatch_types(const struct dispatch *dispatch);
  * Calls, in order, the plugins that take this stored event, each inside a savepoint of the store's
  * open transaction. One that does not answer PBXHOOK_OK is undone, logged, and written down with
  * store_retry_put(): RETRY with backoff, or dead. A call.waiting confirms the call's actions first.
- * Returns the number of plugins called (0: nobody takes this type) or STORE_E_FAILED: roll the batch
- * back and run it again.
+ * Returns the number of plugins called (0: nobody takes this type) or STORE_E_FAILED: roll the
+ * batch back and run it again.
  */
 int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t event_id);
 
-/* The same for one plugin's failed handling that is due; settles its store_retry row. 0 when its plugin
- * is not loaded (any more): that counts as one more failure. */
+/* The same for one plugin's failed handling that is due; settles its store_retry row. 0 when its
+ * plugin is not loaded (any more): that counts as one more failure. */
 int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry);
 
-/* The batch's end: its numbers and log lines ("event handled", the warnings of failed handlings) come
- * true, or are forgotten. */
+/* The batch's end: its numbers and log lines ("event handled", the warnings of failed handlings)
+ * come true, or are forgotten. */
 void dispatch_committed(struct dispatch *dispatch);
 void dispatch_rolled_back(struct dispatch *dispatch);
 

@@ -1,6 +1,6 @@
 /*
- * dispatch_ledger.c: a list of what happened, in order, until the commit. dispatch.c writes it; nothing
- * here looks at a plugin or at the store.
+ * dispatch_ledger.c: a list of what happened, in order, until the commit. dispatch.c writes it;
+ * nothing here looks at a plugin or at the store.
  */
 #include "worker/dispatch_ledger.h"
 
@@ -49,7 +49,7 @@ void ledger_free(struct ledger *ledger)
     free(ledger);
 }
 
-/* ---- Writing it down ---------------------------------------------------------------------------- */
+/* ---- Writing it down ------------------------------------------------------------------------- */
 
 static int append_entry(struct ledger *ledger, const struct entry *entry)
 {
@@ -133,7 +133,7 @@ void ledger_add_confirmed(struct ledger *ledger, int actions)
     ledger->confirmed += (uint64_t)actions;
 }
 
-/* ---- The batch's end ---------------------------------------------------------------------------- */
+/* ---- The batch's end ------------------------------------------------------------------------- */
 
 static const char *text_after(const char *text)
 {

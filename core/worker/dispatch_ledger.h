@@ -1,6 +1,6 @@
 /*
- * dispatch_ledger.h: what the plugins did in the batch under way: the numbers and log lines that come
- * true with its commit, and never were when it is rolled back. Worker thread only.
+ * dispatch_ledger.h: what the plugins did in the batch under way: the numbers and log lines that
+ * come true with its commit, and never were when it is rolled back. Worker thread only.
  */
 #ifndef PBXHOOK_DISPATCH_LEDGER_H
 #define PBXHOOK_DISPATCH_LEDGER_H
@@ -30,8 +30,8 @@ struct ledger;
 struct ledger *ledger_new(struct metrics_worker *metrics); /* NULL when out of memory */
 void ledger_free(struct ledger *ledger);                   /* accepts NULL            */
 
-/* One call; its warning, when it was not handled. All texts are copied. What there is no memory for is
- * not counted. */
+/* One call; its warning, when it was not handled. All texts are copied. What there is no memory for
+ * is not counted. */
 void ledger_add_call(struct ledger *ledger, const struct ledger_call *call);
 /* One event is through all its plugins: the line "event handled". */
 void ledger_add_event(struct ledger *ledger, const struct event *event, int plugins,

@@ -1,7 +1,7 @@
 /*
- * dispatch_routes.c: event types to plugins. A PBX has a dozen types, so what was matched once is kept
- * in a small table; a type whose place is taken drives the other out, so that a sender who invents
- * types costs time and never memory.
+ * dispatch_routes.c: event types to plugins. A PBX has a dozen types, so what was matched once is
+ * kept in a small table; a type whose place is taken drives the other out, so that a sender who
+ * invents types costs time and never memory.
  */
 #include "worker/dispatch_routes.h"
 

@@ -14,7 +14,8 @@ struct dispatch_routes;
 struct dispatch_routes *dispatch_routes_new(const struct plugin_host *host);
 void dispatch_routes_free(struct dispatch_routes *routes); /* accepts NULL */
 
-/* The plugins' places in the host, ascending: their number, and *plugins borrowed until the next call. */
+/* The plugins' places in the host, ascending: their number, and *plugins borrowed until the next
+ * call. */
 size_t dispatch_routes_find(struct dispatch_routes *routes, const char *type,
                             const size_t **plugins);
 

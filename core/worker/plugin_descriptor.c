@@ -1,6 +1,7 @@
 /*
- * plugin_descriptor.c: reads a stranger's descriptor by the ABI's rules: the first four members tell
- * whether and how far the rest may be read. Called by plugin_host.c for each file; calls no hook.
+ * plugin_descriptor.c: reads a stranger's descriptor by the ABI's rules: the first four members
+ * tell whether and how far the rest may be read. Called by plugin_host.c for each file; calls no
+ * hook.
  */
 #include "worker/plugin_descriptor.h"
 

@@ -1,8 +1,9 @@
 /*
- * plugin_file.c: the checks before dlopen(), and dlopen(). What runs a plugin's code runs it with the
- * server's rights, so a file counts as trusted only when root or the running user alone could have
- * written it, its directory, or any directory above. A sticky directory above will do: nobody can replace
- * there what is another's. As the plugin directory itself it won't: anybody can add to it.
+ * plugin_file.c: the checks before dlopen(), and dlopen(). What runs a plugin's code runs it with
+ * the server's rights, so a file counts as trusted only when root or the running user alone could
+ * have written it, its directory, or any directory above. A sticky directory above will do: nobody
+ * can replace there what is another's. As the plugin directory itself it won't: anybody can add to
+ * it.
  */
 #include "worker/plugin_file.h"
 

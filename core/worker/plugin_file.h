@@ -1,6 +1,6 @@
 /*
- * plugin_file.h: from the name of a file to its descriptor in memory: who may have written the file,
- * and dlopen(). plugin_host.c uses it; it judges nothing that is inside the descriptor.
+ * plugin_file.h: from the name of a file to its descriptor in memory: who may have written the
+ * file, and dlopen(). plugin_host.c uses it; it judges nothing that is inside the descriptor.
  */
 #ifndef PBXHOOK_PLUGIN_FILE_H
 #define PBXHOOK_PLUGIN_FILE_H
@@ -10,15 +10,16 @@
 #include <pbxhook/plugin.h>
 
 /*
- * Whether only root and the running user can have put `path`, a directory or a file, where it is: it,
- * what its links lead to, and every directory above belong to them and nobody else may write there.
- * 0, or -1 and one line to `errors`.
+ * Whether only root and the running user can have put `path`, a directory or a file, where it is:
+ * it, what its links lead to, and every directory above belong to them and nobody else may write
+ * there. 0, or -1 and one line to `errors`.
  */
 int plugin_file_check_place(const char *path, FILE *errors);
 
 /*
- * Loads one absolute path for as long as the process lives and gives its symbol, unchecked. NULL and
- * one line to `errors` when it is no regular file, may not be trusted, does not load or has no symbol.
+ * Loads one absolute path for as long as the process lives and gives its symbol, unchecked. NULL
+ * and one line to `errors` when it is no regular file, may not be trusted, does not load or has no
+ * symbol.
  */
 const struct pbxhook_plugin *plugin_file_load(const char *path, FILE *errors);
 

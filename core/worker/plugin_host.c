@@ -1,7 +1,7 @@
 /*
- * plugin_host.c: the plugin directory to a list of loaded, checked plugins with their options. Called
- * at a worker's start and by `pbxhook check` and `pbxhook plugins`. What one file has to be is in
- * plugin_file.c, one descriptor in plugin_descriptor.c, the options in plugin_settings.c.
+ * plugin_host.c: the plugin directory to a list of loaded, checked plugins with their options.
+ * Called at a worker's start and by `pbxhook check` and `pbxhook plugins`. What one file has to be
+ * is in plugin_file.c, one descriptor in plugin_descriptor.c, the options in plugin_settings.c.
  */
 #include "worker/plugin_host.h"
 

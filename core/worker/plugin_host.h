@@ -1,6 +1,6 @@
 /*
- * plugin_host.h: finds, checks and loads plugin files by the rules of DESIGN.md, section 3, and holds
- * their options. It calls nothing of a plugin (that is dispatch.h), so `pbxhook check` and
+ * plugin_host.h: finds, checks and loads plugin files by the rules of DESIGN.md, section 3, and
+ * holds their options. It calls nothing of a plugin (that is dispatch.h), so `pbxhook check` and
  * `pbxhook plugins` use it too. Loaded files are never unloaded.
  */
 #ifndef PBXHOOK_PLUGIN_HOST_H
@@ -31,11 +31,11 @@ struct plugin {
 struct plugin_host;
 
 /*
- * Loads the .so files of plugin_dir in lexical order and matches the configuration's plugin sections against
- * them. Each refusal is one line to `errors` (file, what was found, what was wanted) and the rest is
- * still looked at. 0, or -1 when anything was refused; *out is set in both cases (for a listing) unless
- * memory ran out. An empty directory is no refusal: 0, with one line of warning in `errors`. The host
- * borrows texts of `config`, which must outlive it.
+ * Loads the .so files of plugin_dir in lexical order and matches the configuration's plugin
+ * sections against them. Each refusal is one line to `errors` (file, what was found, what was
+ * wanted) and the rest is still looked at. 0, or -1 when anything was refused; *out is set in both
+ * cases (for a listing) unless memory ran out. An empty directory is no refusal: 0, with one line
+ * of warning in `errors`. The host borrows texts of `config`, which must outlive it.
  */
 int plugin_host_load(const struct config *config, FILE *errors, struct plugin_host **out);
 void plugin_host_free(struct plugin_host *host); /* does not unload; accepts NULL */

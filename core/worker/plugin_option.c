@@ -1,6 +1,7 @@
 /*
- * plugin_option.c: reads the values of plugin options: all of the text or nothing, no blanks around.
- * Used by plugin_descriptor.c (defaults), plugin_settings.c (values) and plugin_print.c (names).
+ * plugin_option.c: reads the values of plugin options: all of the text or nothing, no blanks
+ * around. Used by plugin_descriptor.c (defaults), plugin_settings.c (values) and plugin_print.c
+ * (names).
  */
 #include "worker/plugin_option.h"
 
@@ -16,10 +17,10 @@ static const struct {
     const char *name;
     const char *wanted;
 } types[] = {
-    [PBXHOOK_OPTION_STRING] = {"string",  "a text"                                  },
-    [PBXHOOK_OPTION_INTEGER] = {"integer", "an integer of 64 bits"                   },
-    [PBXHOOK_OPTION_BOOLEAN] = {"boolean", "true, false, yes, no, 1 or 0"            },
-    [PBXHOOK_OPTION_NUMBER] = {"number",  "a finite number, with a point if need be"},
+    [PBXHOOK_OPTION_STRING] = {"string", "a text"},
+    [PBXHOOK_OPTION_INTEGER] = {"integer", "an integer of 64 bits"},
+    [PBXHOOK_OPTION_BOOLEAN] = {"boolean", "true, false, yes, no, 1 or 0"},
+    [PBXHOOK_OPTION_NUMBER] = {"number", "a finite number, with a point if need be"},
 };
 
 const char *plugin_option_type_name(uint32_t type)
@@ -53,12 +54,7 @@ static int parse_boolean(const char *text, int64_t *out)
         const char *word;
         int value;
     } words[] = {
-        {"true",  1},
-        {"false", 0},
-        {"yes",   1},
-        {"no",    0},
-        {"1",     1},
-        {"0",     0},
+        {"true", 1}, {"false", 0}, {"yes", 1}, {"no", 0}, {"1", 1}, {"0", 0},
     };
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

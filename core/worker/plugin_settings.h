@@ -1,5 +1,6 @@
 /*
- * plugin_settings.h: the options that plugins declare against the options that the configuration sets.
+ * plugin_settings.h: the options that plugins declare against the options that the configuration
+ * sets.
  */
 #ifndef PBXHOOK_PLUGIN_SETTINGS_H
 #define PBXHOOK_PLUGIN_SETTINGS_H
@@ -17,7 +18,8 @@
  */
 int plugin_settings_resolve(struct plugin *plugin, const struct config *config, FILE *errors);
 
-/* Refuses what the configuration sets and no loaded plugin declares: 0, or -1 with a line for each. */
+/* Refuses what the configuration sets and no loaded plugin declares: 0, or -1 with a line for
+ * each. */
 int plugin_settings_check_unknown(const struct plugin *plugins, size_t count,
                                   const struct config *config, FILE *errors);
 

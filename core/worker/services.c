@@ -1,6 +1,6 @@
 /*
- * services.c: the contexts of the plugins: who may call when, what is lent, the log, the options and
- * get_service(). The database is in services_db.c, the PBX in services_pbx.c, the event in
+ * services.c: the contexts of the plugins: who may call when, what is lent, the log, the options
+ * and get_service(). The database is in services_db.c, the PBX in services_pbx.c, the event in
  * services_event.c. Nothing here calls a plugin.
  */
 #include "worker/services_private.h"
@@ -13,7 +13,7 @@
 
 #define LOG_TEXT 2048 /* longest line of a plugin, bytes */
 
-/* ---- Who may call ------------------------------------------------------------------------------- */
+/* ---- Who may call ---------------------------------------------------------------------------- */
 
 int services_are_open(const struct services *services)
 {
@@ -30,8 +30,6 @@ int32_t services_admit(const struct pbxhook_context *ctx, struct plugin_context 
     context = ctx->host;
     if (!services_are_open(context->services) || context->services->active != context)
         return PBXHOOK_E_STATE;
-    if (context->store_failed)
-        return PBXHOOK_E_STORE;
     *out = context;
     return 0;
 }
@@ -60,7 +58,7 @@ int32_t services_answer(struct plugin_context *context, int result)
     }
 }
 
-/* ---- What is lent ------------------------------------------------------------------------------- */
+/* ---- What is lent ---------------------------------------------------------------------------- */
 
 void *services_lend(struct services *services, void *block)
 {
@@ -87,7 +85,7 @@ static void take_back_loans(struct services *services)
         free(services->loans[--services->loan_count]);
 }
 
-/* ---- Service "pbxhook.log/1" --------------------------------------------------------------------- */
+/* ---- Service "pbxhook.log/1" ----------------------------------------------------------------- */
 
 static enum log_level level_of(int32_t level)
 {
@@ -136,7 +134,7 @@ static const struct pbxhook_log_api log_api = {
     .write = log_api_write,
 };
 
-/* ---- Service "pbxhook.config/1" ------------------------------------------------------------------ */
+/* ---- Service "pbxhook.config/1" -------------------------------------------------------------- */
 
 static const struct plugin_setting *find_setting(const struct pbxhook_context *ctx,
                                                  const char *option)
@@ -218,7 +216,7 @@ static const struct pbxhook_config_api config_api = {
     .get_number = config_get_number,
 };
 
-/* ---- The context itself -------------------------------------------------------------------------- */
+/* ---- The context itself ---------------------------------------------------------------------- */
 
 static void PBXHOOK_PRINTF(2, 3)
     set_error(const struct pbxhook_context *ctx, const char *format, ...)
@@ -242,10 +240,10 @@ static const void *get_service(const struct pbxhook_context *ctx, const char *id
         const char *id;
         const void *api;
     } services[] = {
-        {"pbxhook.log/1",    &log_api         },
-        {"pbxhook.config/1", &config_api      },
-        {"pbxhook.db/1",     &services_db_api },
-        {"pbxhook.pbx/1",    &services_pbx_api},
+        {"pbxhook.log/1", &log_api},
+        {"pbxhook.config/1", &config_api},
+        {"pbxhook.db/1", &services_db_api},
+        {"pbxhook.pbx/1", &services_pbx_api},
     };
 
     (void)ctx;

@@ -1,8 +1,8 @@
 /*
- * services.h: the host's side of the contexts that plugins get: log, configuration, database, PBX, the
- * event's getters. dispatch.c opens and closes the door around each call of a plugin; a service called
- * with the door closed, by another plugin or on another thread answers PBXHOOK_E_STATE. Worker thread
- * only, but for what plugin.h marks [any thread].
+ * services.h: the host's side of the contexts that plugins get: log, configuration, database, PBX,
+ * the event's getters. dispatch.c opens and closes the door around each call of a plugin; a service
+ * called with the door closed, by another plugin or on another thread answers PBXHOOK_E_STATE.
+ * Worker thread only, but for what plugin.h marks [any thread].
  */
 #ifndef PBXHOOK_SERVICES_H
 #define PBXHOOK_SERVICES_H
@@ -20,8 +20,8 @@
 struct services;       /* what the plugins of one worker share */
 struct plugin_context; /* what one plugin sees                 */
 
-/* Both are borrowed and must outlive it. The thread that calls this is the handler thread. NULL when
- * out of memory. */
+/* Both are borrowed and must outlive it. The thread that calls this is the handler thread. NULL
+ * when out of memory. */
 struct services *services_new(const struct config *config, struct store *store);
 void services_free(struct services *services); /* after its contexts; accepts NULL */
 
@@ -32,8 +32,8 @@ void services_free_plugin(struct plugin_context *context); /* accepts NULL */
 /* What is passed to open() and handle(). */
 const struct pbxhook_context *services_context(const struct plugin_context *context);
 
-/* The event that the next calls are about, borrowed until services_end_event(). What a getter parses
- * is kept between the two, for all plugins that take the event. */
+/* The event that the next calls are about, borrowed until services_end_event(). What a getter
+ * parses is kept between the two, for all plugins that take the event. */
 void services_begin_event(struct services *services, const struct event *event, int64_t event_id);
 void services_end_event(struct services *services);
 /* What is passed to handle(). attempt begins with 1. */
@@ -43,8 +43,8 @@ const struct pbxhook_event *services_event(struct services *services, int attemp
 void services_enter(struct plugin_context *context);
 void services_leave(struct plugin_context *context);
 
-/* Of the last call, until the next services_enter(): the text of set_error(), "" when there was none;
- * and whether the database failed under a service, whatever the plugin made of it. */
+/* Of the last call, until the next services_enter(): the text of set_error(), "" when there was
+ * none; and whether the database failed under a service, whatever the plugin made of it. */
 const char *services_error(const struct plugin_context *context);
 int services_store_failed(const struct plugin_context *context);
 

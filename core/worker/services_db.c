@@ -43,7 +43,7 @@ static void give(void *out, uint32_t out_size, const void *from, size_t from_siz
            (out_size < from_size ? out_size : from_size) - head);
 }
 
-/* ---- Calls -------------------------------------------------------------------------------------- */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
 static const char *db_dialect(const struct pbxhook_context *ctx)
 {
@@ -132,7 +132,7 @@ static int32_t db_call_find(const struct pbxhook_context *ctx, const char *call_
     return result == 1 ? give_call(context->services, found, out) : result;
 }
 
-/* ---- Users -------------------------------------------------------------------------------------- */
+/* ---- Users ----------------------------------------------------------------------------------- */
 
 static int knows_user(const struct pbxhook_user *out)
 {
@@ -197,7 +197,7 @@ static int32_t db_user_create(const struct pbxhook_context *ctx, const char *num
     return given == 0 ? result : given;
 }
 
-/* ---- A plugin's own SQL ------------------------------------------------------------------------- */
+/* ---- A plugin's own SQL ---------------------------------------------------------------------- */
 
 static int take_value(const struct pbxhook_value *from, struct store_value *to)
 {

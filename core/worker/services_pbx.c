@@ -1,6 +1,6 @@
 /*
- * services_pbx.c: service "pbxhook.pbx/1": actions for the PBX, written into the outbox in the event's
- * transaction. Nothing is sent from here: core/pbx does that after the commit.
+ * services_pbx.c: service "pbxhook.pbx/1": actions for the PBX, written into the outbox in the
+ * event's transaction. Nothing is sent from here: core/pbx does that after the commit.
  */
 #include "worker/services_private.h"
 

@@ -48,7 +48,7 @@ extern const struct pbxhook_pbx_api services_pbx_api;
 int services_are_open(const struct services *services);
 
 /* Whether the context's own plugin may use a [handler thread] function now: 0 and *out, or a
- * PBXHOOK_E_... After a failure of the store it is PBXHOOK_E_STORE until the call ends. */
+ * PBXHOOK_E_... */
 int32_t services_admit(const struct pbxhook_context *ctx, struct plugin_context **out);
 
 /* The store's answer as the plugin's: what is not negative stays, a failure of the database is kept

@@ -1,4 +1,4 @@
-/* header_c.c: the smallest plugin, as its comment shows it: compiled with every warning there is. */
+/* header_c.c: the smallest plugin, with an option, under every warning. */
 #include <pbxhook/plugin.h>
 
 static int32_t handle(const struct pbxhook_context *ctx, void *state,

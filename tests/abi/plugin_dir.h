@@ -1,6 +1,6 @@
 /*
- * plugin_dir.h: a throw-away plugin directory for a test. It is made in the build tree and not in /tmp,
- * for the host trusts no plugin below a directory that everyone may write to.
+ * plugin_dir.h: a throw-away plugin directory for a test, in the build tree, beside the test
+ * plugins that it is filled with.
  */
 #ifndef PLUGIN_DIR_H
 #define PLUGIN_DIR_H

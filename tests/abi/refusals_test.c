@@ -1,6 +1,6 @@
 /*
- * refusals_test.c: what the host says of each deliberately bad plugin of plugins/, word by word, and
- * that it loads the ones that are only unusual. One row is one plugin directory.
+ * refusals_test.c: what the host says of each deliberately bad plugin of plugins/, word by word,
+ * and that it loads the ones that are only unusual. One row is one plugin directory.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,7 +57,7 @@ static void expect(const struct plugin_dir *dir, int result, size_t loaded, cons
     free(outcome.errors);
 }
 
-/* ---- Descriptors -------------------------------------------------------------------------------- */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 struct refusal {
     const char *plugin;
@@ -177,7 +177,7 @@ static void test_longer_descriptor_loads(void **state)
     plugin_dir_remove(&dir);
 }
 
-/* ---- Files -------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static void test_files_that_do_not_load(void **state)
 {
@@ -277,7 +277,7 @@ static void test_empty_directory_is_allowed(void **state)
     plugin_dir_remove(&dir);
 }
 
-/* ---- Who may have written it -------------------------------------------------------------------- */
+/* ---- Who may have written it ----------------------------------------------------------------- */
 
 static void test_writable_file(void **state)
 {
@@ -364,6 +364,24 @@ static void test_writable_parent(void **state)
     plugin_dir_remove(&outer);
 }
 
+/* As /tmp: everyone may add to it, and nobody may replace what is another's. */
+static void test_sticky_parent_will_do(void **state)
+{
+    struct plugin_dir outer, inner;
+    char *path;
+
+    (void)state;
+    plugin_dir_make(&outer);
+    path = plugin_dir_join(&outer, "plugins");
+    snprintf(inner.path, sizeof inner.path, "%s", path);
+    assert_int_equal(mkdir(path, 0755), 0);
+    free(path);
+    plugin_dir_copy(&inner, "good");
+    assert_int_equal(chmod(outer.path, 01777), 0);
+    expect(&inner, 0, 1, "");
+    plugin_dir_remove(&outer);
+}
+
 /* Only root can give files away, so only root can see this refused. */
 static void test_wrong_owner(void **state)
 {
@@ -406,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_writable_file),
         cmocka_unit_test(test_writable_directory),
         cmocka_unit_test(test_writable_parent),
+        cmocka_unit_test(test_sticky_parent_will_do),
         cmocka_unit_test(test_wrong_owner),
     };
 

@@ -13,6 +13,9 @@
 #define GOOD      "{\"type\":\"call.new\",\"call_id\":\"good\"}"
 #define GOOD_SIZE "36"
 
+/* Far below the time after which the server gives up a silent connection. */
+#define NOTICE_LIMIT_MS 3000
+
 static void check_problem(const struct world *world, int status)
 {
     char member[32];
@@ -243,18 +246,39 @@ static void test_ambiguous_framing(struct world *world)
 static void test_rubbish(struct world *world)
 {
     static const char *const requests[] = {
-        "\r\n\r\n\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x01\x01 hello, TLS?\r\n\r\n",
+        "GET\r\n\r\n", "\x16\x03\x01\x02\x01\x01 hello, TLS?\r\n\r\n",
         "POST " ROUTE_FLAT " HTTP/9.9\r\nHost: x\r\n\r\n", "not http at all\r\n\r\n"};
     world_start(world);
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
         int fd = socket_connect(world->server.port);
         socket_write_text(fd, requests[i]);
-        shutdown(fd, SHUT_WR);
         char answer[4096];
         int status = socket_read_answer(fd, answer, sizeof answer);
         close(fd);
         assert_true(status == 0 || status >= 400);
     }
+    check_still_answers(world);
+}
+
+/* A sender that ends in the middle of a request leaves nothing open behind it. */
+static void test_an_end_in_the_middle_is_noticed(struct world *world)
+{
+    static const char *const beginnings[] = {"\r\n\r\n", "POST " ROUTE_FLAT " HT", POST_HEAD,
+                                             POST_HEAD "Content-Length: " GOOD_SIZE
+                                                       "\r\n\r\n{\"type\":"};
+    world_start(world);
+    for (int i = 0; i < 40; i++) {
+        char answer[4096];
+        int64_t started_ms = wait_now_ms();
+        int fd = socket_connect(world->server.port);
+        socket_write_text(fd, beginnings[i % 4]);
+        shutdown(fd, SHUT_WR);
+        int status = socket_read_answer(fd, answer, sizeof answer);
+        close(fd);
+        assert_true(status == 0 || status >= 400);
+        assert_true(wait_now_ms() - started_ms < wait_stretch(NOTICE_LIMIT_MS));
+    }
+    await(metric_get(world, "pbxhook_http_connections") <= 1); /* that of the question */
     check_still_answers(world);
 }
 
@@ -314,6 +338,7 @@ int main(void)
         {"Expect: 100-continue", test_expect_continue},
         {"ambiguous framing", test_ambiguous_framing},
         {"rubbish", test_rubbish},
+        {"an end in the middle is noticed", test_an_end_in_the_middle_is_noticed},
         {"half a request disturbs nobody", test_half_a_request_disturbs_nobody},
         {"pipelined requests", test_pipelined_requests},
         {"byte by byte", test_byte_by_byte},

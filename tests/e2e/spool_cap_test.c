@@ -106,6 +106,7 @@ int main(void)
         {"the cap", test_the_cap},
         {"the cap after a restart", test_the_cap_after_a_restart},
         {"the cap under load", test_the_cap_under_load},
+        {"the smallest cap", test_the_smallest_cap},
     };
     return WORLD_RUN("spool_cap", tests);
 }

@@ -1,6 +1,6 @@
 /*
- * dispatch_test.c: two puppets and a real store: what is kept, undone, tried again, given up, counted.
- * The puppets (tests/abi/plugins/puppet.c) do what the event's body tells them.
+ * dispatch_test.c: two puppets and a real store: what is kept, undone, tried again, given up,
+ * counted. The puppets (tests/abi/plugins/puppet.c) do what the event's body tells them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,7 +98,7 @@ static void open_dispatch(struct scene *scene)
         fail_msg("%s", error);
 }
 
-/* ---- What the puppets left behind --------------------------------------------------------------- */
+/* ---- What the puppets left behind ------------------------------------------------------------ */
 
 static int collect(void *arg, const struct store_value *values, uint32_t count)
 {
@@ -229,7 +229,7 @@ static void assert_counted(const struct scene *scene, const char *name, uint64_t
     assert_int_equal(observed, handled + retried + rejected);
 }
 
-/* ---- Opening and closing ------------------------------------------------------------------------ */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
 static void test_open_and_close(void **state)
 {
@@ -296,7 +296,7 @@ static void test_load_is_refused(void **state)
     free(wanted);
 }
 
-/* ---- Events ------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 static void test_who_is_called(void **state)
 {
@@ -378,7 +378,8 @@ static int64_t failed_ms(const struct scene *scene)
     return result;
 }
 
-/* Each wait is up to twice the one before, and five minutes at most; the twentieth failure is the last. */
+/* Each wait is up to twice the one before, and five minutes at most; the twentieth failure is the
+ * last. */
 static void test_retries_end(void **state)
 {
     struct scene *scene = *state;
@@ -495,7 +496,8 @@ static char *read_log(FILE *file)
     return text;
 }
 
-/* The lines of a batch that was rolled back are not written: it is run again, and writes them then. */
+/* The lines of a batch that was rolled back are not written: it is run again, and writes them
+ * then. */
 static void test_log_comes_with_the_commit(void **state)
 {
     struct scene *scene = *state;
@@ -535,8 +537,8 @@ static void test_log_comes_with_the_commit(void **state)
     free(text);
 }
 
-/* The plugin says that all is well, but the database failed under it: no file may grow any more, and
- * what it writes does not fit the cache. */
+/* The plugin says that all is well, but the database failed under it: no file may grow any more,
+ * and what it writes does not fit the cache. */
 static void test_store_failure(void **state)
 {
     static const char body[] =

@@ -98,7 +98,7 @@ static void counts_calls_by_their_status(void **state)
 
     ask(server, "HEAD", "/api/dashboard/count", "", &answer);
     assert_int_equal(answer.status, 200);
-    char length[16];
+    char length[32];
     snprintf(length, sizeof length, "%zu", strlen(expected));
     check_field(&answer, "Content-Length", length);
     client_answer_free(&answer);

@@ -1,6 +1,6 @@
 /*
- * plugins_test.c: the seven plugins of plugins/, as they are built, over a real store: a call's life as
- * the PBX posts it, and which queue its caller is sent to.
+ * plugins_test.c: the seven plugins of plugins/, as they are built, over a real store: a call's
+ * life as the PBX posts it, and which queue its caller is sent to.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -51,23 +51,24 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* The answers of one notification: how many; each must have the text, or none when it is NULL. */
-static int take_all(struct reader_thread *thread, const char *text)
+/* Takes `count` answers; each must have the text, or none when it is NULL. */
+static void take_answers(struct reader_thread *thread, int count, const char *text)
 {
-    int count = 0;
-    await_answer();
-    for (struct reader_job *job = reader_thread_take(thread); job != NULL; job = job->next) {
-        if (text == NULL) {
-            assert_null(job->text);
-        } else {
-            assert_non_null(job->text);
-            assert_non_null(strstr(job->text->data, text));
-            assert_int_equal(job->text->size, strlen(job->text->data));
+    while (count > 0) {
+        await_answer();
+        for (struct reader_job *job = reader_thread_take(thread); job != NULL; job = job->next) {
+            if (text == NULL) {
+                assert_null(job->text);
+            } else {
+                assert_non_null(job->text);
+                assert_non_null(strstr(job->text->data, text));
+                assert_int_equal(job->text->size, strlen(job->text->data));
+            }
+            reader_text_release(job->text);
+            count--;
         }
-        reader_text_release(job->text);
-        count++;
     }
-    return count;
+    assert_int_equal(count, 0);
 }
 
 static void one_read_answers_all_that_wait(void **state)
@@ -84,8 +85,7 @@ static void one_read_answers_all_that_wait(void **state)
         assert_int_equal(reader_thread_submit(thread, &rest[i]), 0);
     }
     fakes_hold_store(0);
-    assert_int_equal(take_all(thread, "\"userCount\":7"), 1);
-    assert_int_equal(take_all(thread, "\"userCount\":7"), MANY);
+    take_answers(thread, 1 + MANY, "\"userCount\":7");
     assert_int_equal(fakes_store_reads(), 2);
     assert_int_equal(fakes_store_opens(), 1);
 }
@@ -97,18 +97,18 @@ static void opens_the_store_again_after_a_failure(void **state)
 
     fakes_set_store_works(0);
     assert_int_equal(reader_thread_submit(thread, &job), 0);
-    assert_int_equal(take_all(thread, NULL), 1);
+    take_answers(thread, 1, NULL);
     fakes_set_store_works(1);
     assert_int_equal(reader_thread_submit(thread, &job), 0);
-    assert_int_equal(take_all(thread, "\"data\""), 1);
+    take_answers(thread, 1, "\"data\"");
     assert_int_equal(fakes_store_opens(), 2);
 
     fakes_set_store_works(0); /* now while it is open */
     assert_int_equal(reader_thread_submit(thread, &job), 0);
-    assert_int_equal(take_all(thread, NULL), 1);
+    take_answers(thread, 1, NULL);
     fakes_set_store_works(1);
     assert_int_equal(reader_thread_submit(thread, &job), 0);
-    assert_int_equal(take_all(thread, "\"data\""), 1);
+    take_answers(thread, 1, "\"data\"");
     assert_int_equal(fakes_store_opens(), 3);
 }
 
@@ -124,11 +124,9 @@ static void takes_no_more_than_its_queue(void **state)
         assert_int_equal(reader_thread_submit(thread, &jobs[i]), 0);
     assert_int_equal(reader_thread_submit(thread, &jobs[READER_QUEUE_MAX]), -1);
     fakes_hold_store(0);
-    int count = 0;
-    while (count < READER_QUEUE_MAX)
-        count += take_all(thread, "{\"data\":{}}");
+    take_answers(thread, READER_QUEUE_MAX, "{\"data\":{}}");
     assert_int_equal(reader_thread_submit(thread, &jobs[READER_QUEUE_MAX]), 0);
-    assert_int_equal(take_all(thread, "{\"data\":{}}"), 1);
+    take_answers(thread, 1, "{\"data\":{}}");
 }
 
 static void stops_with_jobs_waiting(void **state)

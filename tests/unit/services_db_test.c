@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "services_scene.h"
 
-/* ---- Calls and users ---------------------------------------------------------------------------- */
+/* ---- Calls and users ------------------------------------------------------------------------- */
 
 static void test_calls(void **state)
 {
@@ -77,7 +77,8 @@ static void test_users(void **state)
     assert_int_equal(db->user_find(scene->ctx, "1199", NULL), PBXHOOK_E_ARGUMENT);
 }
 
-/* A plugin of a later header brings a longer struct: what this host does not know stays as it was. */
+/* A plugin of a later header brings a longer struct: what this host does not know stays as it
+ * was. */
 static void test_only_the_known_part_is_written(void **state)
 {
     const struct scene *scene = *state;
@@ -105,7 +106,7 @@ static void test_only_this_event_advances(void **state)
     assert_int_equal(scene->ctx->db->call_save(scene->ctx, NULL), PBXHOOK_E_ARGUMENT);
 }
 
-/* ---- SQL ---------------------------------------------------------------------------------------- */
+/* ---- SQL ------------------------------------------------------------------------------------- */
 
 struct seen {
     int rows, stop_after;
@@ -174,7 +175,7 @@ static void test_bad_sql(void **state)
     assert_int_equal(db->call_advance(scene->ctx, scene->shown), 0);
 }
 
-/* ---- The outbox --------------------------------------------------------------------------------- */
+/* ---- The outbox ------------------------------------------------------------------------------ */
 
 static struct store_action claim_one(const struct scene *scene, struct store_action **actions)
 {
@@ -234,8 +235,8 @@ static void test_action(void **state)
     store_actions_free(actions, 1);
 }
 
-/* A database that fails stays failed until the call ends, whatever the plugin goes on to do. No file may
- * grow any more: the next page that does not fit the cache can't be written. */
+/* A database that fails stays failed until the call ends, whatever the plugin goes on to do. No
+ * file may grow any more: the next page that does not fit the cache can't be written. */
 static void test_store_failure_sticks(void **state)
 {
     static const char fill[] = "INSERT INTO t SELECT hex(randomblob(1000000)) FROM "

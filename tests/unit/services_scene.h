@@ -1,6 +1,6 @@
 /*
- * services_scene.h: one plugin inside handle() of an event that is stored, in an open transaction of a
- * real store: what the tests of the services begin with.
+ * services_scene.h: one plugin inside handle() of an event that is stored, in an open transaction
+ * of a real store: what the tests of the services begin with.
  */
 #ifndef SERVICES_SCENE_H
 #define SERVICES_SCENE_H

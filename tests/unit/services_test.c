@@ -1,6 +1,6 @@
 /*
- * services_test.c: options, errors and services by name, and the door that is open only to one plugin,
- * inside its open() and handle(), on the handler thread.
+ * services_test.c: options, errors and services by name, and the door that is open only to one
+ * plugin, inside its open() and handle(), on the handler thread.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 
 #include "services_scene.h"
 
-/* ---- Options, errors, services ------------------------------------------------------------------ */
+/* ---- Options, errors, services --------------------------------------------------------------- */
 
 static void test_config(void **state)
 {
@@ -91,7 +91,7 @@ static int32_t no_row(void *arg, const struct pbxhook_value *values, uint32_t co
     return 1;
 }
 
-/* ---- The door ----------------------------------------------------------------------------------- */
+/* ---- The door -------------------------------------------------------------------------------- */
 
 static void assert_door_is_closed(const struct scene *scene, const struct pbxhook_context *ctx)
 {

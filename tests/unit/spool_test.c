@@ -156,6 +156,7 @@ static void test_done_is_removed_and_depth_follows(void **state)
     assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, all, 1), 0);
     spool_writer_depth(fixture->writer, &depth);
     assert_int_equal(depth.events, 0);
+    assert_int_equal(depth.bytes, 0);
     assert_int_equal(depth.oldest_received_ms, 0);
 }
 

@@ -190,6 +190,31 @@ static void row_may_ask_the_same_again(void **state)
     assert_int_equal(find_call(fixture, "from a row")->state, LIFECYCLE_NEW);
 }
 
+static int ask_many_others(void *arg, const struct store_value *values, uint32_t count)
+{
+    struct nested *nested = arg;
+    assert_int_equal(count, 1);
+    assert_int_equal(values[0].as.integer, ++nested->rows);
+    for (int i = 0; i < 70; i++) {
+        char sql[64];
+        snprintf(sql, sizeof(sql), "SELECT %d + count(*) FROM notes", i);
+        assert_int_equal(query_integer(nested->fixture, sql), i + 3);
+    }
+    return 0;
+}
+
+/* The one that is running is not thrown out for the newer ones. */
+static void row_may_ask_many_others(void **state)
+{
+    struct fixture *fixture = *state;
+    struct nested nested = {.fixture = fixture};
+    begin_with_table(fixture);
+    check_ok(fixture, store_sql(fixture->store, "SELECT id FROM notes ORDER BY id", NULL, 0,
+                                ask_many_others, &nested, NULL));
+    assert_int_equal(nested.rows, 3);
+    commit(fixture);
+}
+
 /* More statements than are kept prepared, in an order in which each one was just thrown out. */
 static void many_statements_all_work(void **state)
 {
@@ -308,8 +333,7 @@ static void innocent_statements_pass(void **state)
         "SELECT count(*) FROM calls",
         "CREATE TABLE calls_of_mine (call_id TEXT REFERENCES calls (call_id))",
         "INSERT INTO calls_of_mine SELECT call_id FROM calls",
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) "
-        "SELECT i FROM n",
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 9) SELECT i FROM n",
     };
     struct fixture *fixture = *state;
     begin(fixture);
@@ -343,6 +367,7 @@ int main(void)
         STORE_TEST(changed_is_the_number_of_rows),
         STORE_TEST(row_may_stop_the_query),
         STORE_TEST(row_may_ask_the_same_again),
+        STORE_TEST(row_may_ask_many_others),
         STORE_TEST(many_statements_all_work),
         STORE_TEST(statement_outlives_a_change_of_its_table),
         STORE_TEST(refused_statement_costs_nothing),

@@ -209,6 +209,8 @@ static void queue_and_actor_follow_the_status(void **state)
     begin(fixture);
     send_with(fixture, "call.new", 10, "", "");
     send_with(fixture, "call.waiting", 30, "900", "");
+    send_with(fixture, "call.waiting", 30, "700", ""); /* the same event again: leaves it */
+    assert_string_equal(find_call(fixture, "a")->queue, "900");
     send_with(fixture, "actor.entered", 40, "", "Ana");
     assert_string_equal(find_call(fixture, "a")->queue, "900");
     assert_string_equal(find_call(fixture, "a")->actor, "Ana");

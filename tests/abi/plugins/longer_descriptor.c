@@ -1,6 +1,6 @@
 /*
- * longer_descriptor.c: built with the header of a later minor, whose descriptor has more members, and
- * needing none of them: it must load.
+ * longer_descriptor.c: built with the header of a later minor, whose descriptor has more members,
+ * and needing none of them: it must load.
  */
 #include "minimal.h"
 

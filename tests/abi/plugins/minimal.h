@@ -1,6 +1,7 @@
 /*
- * minimal.h: what every plugin of this folder has and none is about: a handler and an event. Each file
- * beside this one is right but for one thing, and refusals_test.c knows what the host must say of it.
+ * minimal.h: what every plugin of this folder has and none is about: a handler and an event. Each
+ * file beside this one is right but for one thing, and refusals_test.c knows what the host must say
+ * of it.
  */
 #ifndef MINIMAL_H
 #define MINIMAL_H

@@ -2,9 +2,9 @@
 #include "minimal.h"
 
 static const struct pbxhook_option options[] = {
-    {.name = "limit", .default_value = "many",  .help = "limit", .type = PBXHOOK_OPTION_INTEGER},
-    {.name = "loud",  .default_value = "maybe", .help = "loud",  .type = PBXHOOK_OPTION_BOOLEAN},
-    {.name = "share", .default_value = "1,5",   .help = "share", .type = PBXHOOK_OPTION_NUMBER },
+    {.name = "limit", .default_value = "many", .help = "limit", .type = PBXHOOK_OPTION_INTEGER},
+    {.name = "loud", .default_value = "maybe", .help = "loud", .type = PBXHOOK_OPTION_BOOLEAN},
+    {.name = "share", .default_value = "1,5", .help = "share", .type = PBXHOOK_OPTION_NUMBER},
     PBXHOOK_OPTION_END,
 };
 

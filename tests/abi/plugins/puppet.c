@@ -3,9 +3,9 @@
  *
  *     {"puppet_one": {"answer": 1, "until": 3, "error": "not today", "sql": "..."}, ...}
  *
- * It notes each call in a table of its own, runs the SQL, and answers 1 until the third attempt. It is
- * built as puppet_one and puppet_two (PUPPET_NAME), and does not open when its option `stage` says
- * "closed".
+ * It notes each call in a table of its own, runs the SQL, and answers 1 until the third attempt. It
+ * is built as puppet_one and puppet_two (PUPPET_NAME), and does not open when its option `stage`
+ * says "closed".
  */
 #include <stdio.h>
 #include <stdlib.h>

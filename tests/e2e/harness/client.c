@@ -15,7 +15,7 @@
 
 #include "wait.h"
 
-#define ANSWER_LIMIT_MS 30000
+#define ANSWER_LIMIT_MS WAIT_LIMIT_MS
 
 /* ---- libcurl ----------------------------------------------------------------------------------- */
 

@@ -39,39 +39,39 @@ static int line_holds(const char *line, size_t length, const char *text)
     return text == NULL || memmem(line, length, text, strlen(text)) != NULL;
 }
 
-/* Counts the lines that match and gives the last one, new, if `last` is not NULL. */
-static int find_lines(const struct server *server, const char *text, const char *and_text,
-                      char **last)
+/* The last line that matches, new, or NULL; *count (may be NULL) is how many there are. */
+static char *find_lines(const struct server *server, const char *text, const char *and_text,
+                        int *count)
 {
-    char *whole = NULL;
-    int count = 0;
+    char *whole = NULL, *last = NULL;
+    int found = 0;
     for (const char *line = read_log(server, &whole); *line != '\0';) {
         size_t length = strcspn(line, "\n");
         if (line[length] == '\0')
             break; /* still being written */
         if (line_holds(line, length, text) && line_holds(line, length, and_text)) {
-            count++;
-            if (last != NULL) {
-                free(*last);
-                *last = strndup(line, length);
-            }
+            found++;
+            free(last);
+            last = strndup(line, length);
         }
         line += length + 1;
     }
     free(whole);
-    return count;
+    if (count != NULL)
+        *count = found;
+    return last;
 }
 
 int server_log_count(const struct server *server, const char *text, const char *and_text)
 {
-    return find_lines(server, text, and_text, NULL);
+    int count = 0;
+    free(find_lines(server, text, and_text, &count));
+    return count;
 }
 
 char *server_log_line(const struct server *server, const char *text, const char *and_text)
 {
-    char *line = NULL;
-    find_lines(server, text, and_text, &line);
-    return line;
+    return find_lines(server, text, and_text, NULL);
 }
 
 void server_print_log(const struct server *server)
