@@ -72,3 +72,17 @@ int connections_expire(struct connections *list, int64_t now_us, int64_t limit_u
     }
     return shut;
 }
+
+int connections_hang_up(struct connections *list)
+{
+    int shut = 0;
+
+    for (struct connection *at = list->oldest; at != NULL; at = at->newer) {
+        char byte;
+        if (at->waiting || recv(at->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+            continue;
+        shutdown(at->fd, SHUT_RDWR);
+        shut++;
+    }
+    return shut;
+}

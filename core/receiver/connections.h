@@ -37,4 +37,11 @@ void connections_renew(struct connections *list, struct connection *connection, 
  */
 int connections_expire(struct connections *list, int64_t now_us, int64_t limit_us);
 
+/*
+ * Shuts those whose client has said that it is done (a FIN) without our having been told: libmicrohttpd
+ * waits for edges, and one that comes together with the last bytes is lost. One system call for each
+ * open connection, so once a second will do. Their number.
+ */
+int connections_hang_up(struct connections *list);
+
 #endif

@@ -30,6 +30,8 @@
 #define CONNECTION_MEMORY       ((size_t)8 << 10)       /* a head that is larger is answered 431  */
 #define SILENCE_MAX_SECONDS     30u                     /* between two parts of a request, or two */
 #define REQUEST_MAX_US          ((int64_t)90 * 1000000) /* for one, silence before it included */
+#define HANG_UP_EVERY_US        1000000
+
 #define ROUND_MAX_MS            1000
 #define DRAIN_RECEIVING_MS      1000 /* for requests that a stopping server has a part of */
 #define ROUNDS_AFTER_ABANDONING 3
@@ -43,6 +45,7 @@ struct http {
     pthread_t loop;
     int started;
     int drain_ms;
+    int64_t hang_up_us; /* when to look for clients that are gone */
     _Atomic int stop;
 };
 
@@ -86,6 +89,10 @@ static void serve_once(struct http *http, int limit_ms)
     MHD_run(http->daemon);
     spool_thread_kick(shared->spool);
     connections_expire(&shared->connections, shared->now_us, REQUEST_MAX_US);
+    if (shared->now_us >= http->hang_up_us) {
+        connections_hang_up(&shared->connections);
+        http->hang_up_us = shared->now_us + HANG_UP_EVERY_US;
+    }
 }
 
 /* Lets those go that still wait for another thread; libmicrohttpd can't stop before. */

@@ -16,10 +16,10 @@
 
 #include "common/clock.h"
 #include "common/control.h"
+#include "common/event_pattern.h"
 #include "common/log.h"
 #include "receiver/spool_thread.h"
 #include "receiver/worker_process.h"
-#include "worker/plugin_host.h"
 
 #define STOP_LIMIT_US (10 * 1000000) /* for a worker to finish its batch */
 
@@ -129,7 +129,7 @@ int supervisor_takes(struct supervisor *supervisor, const char *type)
         if (length < sizeof pattern) {
             memcpy(pattern, line, length);
             pattern[length] = '\0';
-            takes = plugin_pattern_matches(pattern, type);
+            takes = event_pattern_matches(pattern, type);
         }
         line += length + (line[length] == '\n');
     }

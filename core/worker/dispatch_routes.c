@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/event.h"
+#include "common/event_pattern.h"
 
 #define PLACES 64 /* a power of two */
 
@@ -104,7 +105,7 @@ static size_t place_of(const char *type)
 static int takes(const struct plugin *plugin, const char *type)
 {
     for (const char *const *event = plugin->descriptor.events; *event != NULL; event++) {
-        if (plugin_pattern_matches(*event, type))
+        if (event_pattern_matches(*event, type))
             return 1;
     }
     return 0;

@@ -43,9 +43,6 @@ void plugin_host_free(struct plugin_host *host); /* does not unload; accepts NUL
 size_t plugin_host_count(const struct plugin_host *host);
 const struct plugin *plugin_host_get(const struct plugin_host *host, size_t index);
 
-/* Whether a pattern of a descriptor ("call.new", "call.*", "*") covers a type. */
-int plugin_pattern_matches(const char *pattern, const char *type);
-
 /* For people: file, name, version, ABI, events, options with type, default and value in force. */
 int plugin_host_print(const struct plugin_host *host, FILE *out);
 

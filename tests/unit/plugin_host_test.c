@@ -252,35 +252,6 @@ static void test_options_of_a_refused_plugin_are_no_mistake(void **state)
                   "pbxhook plugin\n");
 }
 
-static void test_patterns(void **state)
-{
-    static const struct {
-        const char *pattern, *type;
-        int matches;
-    } cases[] = {
-        {"call.new", "call.new", 1},
-        {"call.new", "call.news", 0},
-        {"call.new", "call.ne", 0},
-        {"call.*", "call.new", 1},
-        {"call.*", "call.cpf-x", 1},
-        {"call.*", "call.a.b", 1},
-        {"call.*", "call.", 0},
-        {"call.*", "call", 0},
-        {"call.*", "caller.new", 0},
-        {"call.*", "actor.left", 0},
-        {"*", "anything", 1},
-        {"*", "call.new", 1},
-        {"*", "", 0},
-        {"Call.new", "call.new", 0},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        if (plugin_pattern_matches(cases[i].pattern, cases[i].type) != cases[i].matches)
-            fail_msg("%s and %s", cases[i].pattern, cases[i].type);
-    }
-}
-
 static void test_print(void **state)
 {
     struct scene *scene = *state;
@@ -347,7 +318,6 @@ int main(void)
         TEST(test_option_without_default_must_be_set),
         TEST(test_unknown_options_are_refused),
         TEST(test_options_of_a_refused_plugin_are_no_mistake),
-        cmocka_unit_test(test_patterns),
         TEST(test_print),
         TEST(test_print_nothing),
     };

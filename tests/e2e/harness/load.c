@@ -96,10 +96,10 @@ int load_failures(struct load *load)
 
 void load_finish(struct load *load)
 {
-    for (int i = 0; i < load->threads; i++) {
+    for (int i = 0; i < load->threads; i++)
         pthread_join(load->thread[i], NULL);
-        client_close(load->client[i]);
-    }
+    for (int i = 0; i < load->threads; i++)
+        client_close(load->client[i]); /* only now: any thread may have taken it */
     int acknowledged = load->acknowledged, calls = load->calls;
     free(load);
     assert_int_equal(acknowledged, calls * EVENTS_OF_CALL);
