@@ -47,6 +47,7 @@ struct reading {
     struct source call;
     struct source attendant;
     int64_t time_ms;
+    int has_time;
     const char *field[EVENT_FIELD_COUNT];
     char decimal[EVENT_FIELD_COUNT][INT64_TEXT_SIZE];
     struct event_problem *problem;
@@ -328,8 +329,10 @@ static int read_time(struct reading *reading, int64_t received_ms)
     const char *text = json_string_value(value); /* NULL when it is no string */
 
     reading->time_ms = received_ms;
-    if (value == NULL || json_is_null(value) || (text != NULL && text[0] == '\0') ||
-        (text != NULL && timestamp_parse(text, &reading->time_ms) == 0))
+    if (value == NULL || json_is_null(value) || (text != NULL && text[0] == '\0'))
+        return 0;
+    reading->has_time = text != NULL && timestamp_parse(text, &reading->time_ms) == 0;
+    if (reading->has_time)
         return 0;
     if (text == NULL)
         return refuse_member(reading, &reading->call, "timestamp", "wrong_type",
@@ -388,6 +391,7 @@ int event_parse(const char *body, size_t body_size, int64_t received_ms, struct 
         goto done;
     }
     event->time_ms = reading.time_ms;
+    event->has_time = reading.has_time;
     event->received_ms = received_ms;
     *out = event;
 done:

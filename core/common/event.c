@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 
 #define SHA256_SIZE 32
+#define TIME_SIZE   6 /* of an identity's beginning */
 
 /* Hashed before the key or the body, so that a key "x" never equals a content "x". Identities are
  * stored: neither these nor the digest may change. */
@@ -67,6 +68,13 @@ static int identify(struct event *event, const char *domain, const void *data, s
     return 0;
 }
 
+/* The time's last six bytes, the most significant first: until the year 10889. */
+static void begin_with_time(struct event *event, int64_t time_ms)
+{
+    for (int i = 0; i < TIME_SIZE; i++)
+        event->identity[i] = (uint8_t)((uint64_t)time_ms >> (8 * (TIME_SIZE - 1 - i)));
+}
+
 int event_identify_by_key(struct event *event, const char *key)
 {
     return identify(event, DOMAIN_KEY, key, strlen(key));
@@ -74,7 +82,12 @@ int event_identify_by_key(struct event *event, const char *key)
 
 int event_identify_by_content(struct event *event)
 {
-    return identify(event, DOMAIN_CONTENT, event->body, event->body_size);
+    if (identify(event, DOMAIN_CONTENT, event->body, event->body_size) < 0)
+        return -1;
+    /* received_ms would not do: the same event, received again, must be the same. */
+    if (event->has_time)
+        begin_with_time(event, event->time_ms);
+    return 0;
 }
 
 int event_identify_uniquely(struct event *event)
@@ -89,6 +102,7 @@ int event_identify_uniquely(struct event *event)
     if (got != (ssize_t)sizeof random)
         return -1;
     memcpy(event->identity, random, sizeof random);
+    begin_with_time(event, event->received_ms);
     return 0;
 }
 

@@ -190,9 +190,6 @@ static int set_wal(struct sqlite_store *store)
 static int open_writer(struct sqlite_store *store, int lock_wait_ms)
 {
     int version = 0;
-    /* SQLite's memory statistics cost a seventh of its time: a mutex around each malloc(). Refused,
-     * harmlessly, when the process uses SQLite already. Only here: a worker has one thread by now. */
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int result = take_lock(store, lock_wait_ms);
     if (result == 0)
         result = create_file(store);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -253,6 +254,7 @@ int worker_main(int index)
     if (worker == NULL)
         return refuse("out of memory");
     worker->index = index;
+    prctl(PR_SET_NAME, "pbxhook-worker"); /* started through /proc/self/exe, it would be "exe" */
     umask(077);
     set_signals();
     json_object_seed(0); /* before there is a second thread */

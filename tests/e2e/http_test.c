@@ -260,24 +260,29 @@ static void test_rubbish(struct world *world)
     check_still_answers(world);
 }
 
-/* A sender that ends in the middle of a request leaves nothing open behind it. */
+/* Senders that end in the middle of a request leave nothing open behind them. */
 static void test_an_end_in_the_middle_is_noticed(struct world *world)
 {
     static const char *const beginnings[] = {"\r\n\r\n", "POST " ROUTE_FLAT " HT", POST_HEAD,
                                              POST_HEAD "Content-Length: " GOOD_SIZE
                                                        "\r\n\r\n{\"type\":"};
+    int fds[40];
+    const int count = sizeof fds / sizeof fds[0];
     world_start(world);
-    for (int i = 0; i < 40; i++) {
-        char answer[4096];
-        int64_t started_ms = wait_now_ms();
-        int fd = socket_connect(world->server.port);
-        socket_write_text(fd, beginnings[i % 4]);
-        shutdown(fd, SHUT_WR);
-        int status = socket_read_answer(fd, answer, sizeof answer);
-        close(fd);
-        assert_true(status == 0 || status >= 400);
-        assert_true(wait_now_ms() - started_ms < wait_stretch(NOTICE_LIMIT_MS));
+    for (int i = 0; i < count; i++) {
+        fds[i] = socket_connect(world->server.port);
+        assert_true(fds[i] >= 0);
+        socket_write_text(fds[i], beginnings[i % 4]);
+        shutdown(fds[i], SHUT_WR);
     }
+    int64_t started_ms = wait_now_ms();
+    for (int i = 0; i < count; i++) {
+        char answer[4096];
+        int status = socket_read_answer(fds[i], answer, sizeof answer);
+        close(fds[i]);
+        assert_true(status == 0 || status >= 400);
+    }
+    assert_true(wait_now_ms() - started_ms < wait_stretch(NOTICE_LIMIT_MS));
     await(metric_get(world, "pbxhook_http_connections") <= 1); /* that of the question */
     check_still_answers(world);
 }

@@ -101,6 +101,12 @@ static void identities_are_stable(void **state)
     assert_int_equal(event_identify_by_content(empty), 0);
     event_identity_hex(empty, hex);
     assert_string_equal(hex, "2e7d2c03a9507ae265ecf5b5356885a5");
+    /* With a time of its own: its milliseconds, 0x1619b1c2b52, then the digest from its 7th byte. */
+    event->has_time = 1;
+    event->time_ms = 0x1619b1c2b52;
+    assert_int_equal(event_identify_by_content(event), 0);
+    event_identity_hex(event, hex);
+    assert_string_equal(hex, "01619b1c2b5223bb2dac104a23a496d7");
     event_free(event);
     event_free(empty);
 }
