@@ -361,7 +361,9 @@ static int find_sources(struct reading *reading, const json_t *root)
     if (!json_is_object(call))
         return refuse(reading->problem, "wrong_type", "chamada",
                       "chamada must be an object, and is %s", json_type_word(call));
-    if (attendant != NULL && !json_is_object(attendant) && !json_is_null(attendant))
+    /* An empty array is what some languages make of an empty object. */
+    if (attendant != NULL && !json_is_object(attendant) && !json_is_null(attendant) &&
+        !(json_is_array(attendant) && json_array_size(attendant) == 0))
         return refuse(reading->problem, "wrong_type", "atendente",
                       "atendente must be an object, and is %s", json_type_word(attendant));
     reading->call = (struct source){.object = call, .prefix = "chamada."};
@@ -392,6 +394,7 @@ int event_parse(const char *body, size_t body_size, int64_t received_ms, struct 
     }
     event->time_ms = reading.time_ms;
     event->has_time = reading.has_time;
+    event->enveloped = reading.call.prefix[0] != '\0';
     event->received_ms = received_ms;
     *out = event;
 done:

@@ -37,6 +37,7 @@ struct event {
     int64_t seq;         /* its place in the spool; 0 before it has one          */
     int64_t time_ms;     /* chamada.timestamp, or received_ms when there is none */
     int64_t received_ms; /* wall clock                                           */
+    int enveloped;       /* 1: it came in the seed's envelope (as read, not kept in the spool) */
     int has_time;        /* 1: time_ms is the PBX's own word (as read, not kept in the spool) */
     int64_t spooled_us;  /* monotonic clock when it was received, for latencies within one boot */
     enum lifecycle state;

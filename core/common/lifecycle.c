@@ -7,12 +7,12 @@ static const struct {
     const char *type;
     const char *word;
 } states[LIFECYCLE_COUNT] = {
-    [LIFECYCLE_NEW] = {"call.new",      "new"     },
-    [LIFECYCLE_STANDBY] = {"call.standby",  "standby" },
-    [LIFECYCLE_WAITING] = {"call.waiting",  "waiting" },
-    [LIFECYCLE_ENTERED] = {"actor.entered", "entered" },
-    [LIFECYCLE_ONGOING] = {"call.ongoing",  "ongoing" },
-    [LIFECYCLE_LEFT] = {"actor.left",    "left"    },
+    [LIFECYCLE_NEW] = {"call.new", "new"},
+    [LIFECYCLE_STANDBY] = {"call.standby", "standby"},
+    [LIFECYCLE_WAITING] = {"call.waiting", "waiting"},
+    [LIFECYCLE_ENTERED] = {"actor.entered", "entered"},
+    [LIFECYCLE_ONGOING] = {"call.ongoing", "ongoing"},
+    [LIFECYCLE_LEFT] = {"actor.left", "left"},
     [LIFECYCLE_FINISHED] = {"call.finished", "finished"},
 };
 

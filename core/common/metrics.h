@@ -90,6 +90,7 @@ struct metrics_worker {
     struct metrics_histogram event_latency;  /* from the spool's arrival to the store's commit */
     struct metrics_histogram action_latency; /* from the event's arrival to the PBX's answer  */
     struct metrics_histogram commit;         /* one store transaction                          */
+    _Atomic int64_t handler_since_us; /* monotonic: when the handler that runs now began; 0: none */
     _Atomic uint32_t plugin_count;
     struct metrics_plugin plugin[METRICS_PLUGINS];
 };

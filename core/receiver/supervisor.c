@@ -241,20 +241,29 @@ static void read_signals(struct supervisor *supervisor)
     }
 }
 
-/* How long to sleep: until the next dead worker is due, at most limit_us; -1 for ever. */
+static void check_handlers(struct supervisor *supervisor)
+{
+    for (int i = 0; i < supervisor->count; i++)
+        worker_process_check(&supervisor->worker[i], supervisor->config->handler_timeout_ms);
+}
+
+/* How long to sleep: until the next dead worker is due or the handlers' time is looked at, at most
+ * limit_us (-1: no limit). */
 static int poll_timeout_ms(const struct supervisor *supervisor, int64_t limit_us)
 {
-    int64_t wait_us = limit_us;
+    int64_t wait_us = (int64_t)supervisor->config->handler_timeout_ms * 1000 / 4 + 1000;
+    if (limit_us >= 0 && limit_us < wait_us)
+        wait_us = limit_us;
     for (int i = 0; i < supervisor->count && !supervisor->stopping; i++) {
         const struct worker_process *worker = &supervisor->worker[i];
         if (worker->pid != 0)
             continue;
         int64_t due_us = worker->restart_us - clock_mono_us();
         due_us = due_us < 0 ? 0 : due_us;
-        if (wait_us < 0 || due_us < wait_us)
+        if (due_us < wait_us)
             wait_us = due_us;
     }
-    return wait_us < 0 ? -1 : (int)(wait_us / 1000 + 1);
+    return (int)(wait_us / 1000 + 1);
 }
 
 /* One round: waits for a signal or a message, and serves what is there. */
@@ -282,6 +291,7 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
         read_signals(supervisor);
     /* Every round, not only on SIGCHLD: a closed socket wakes the poll before the signal is there. */
     reap_workers(supervisor);
+    check_handlers(supervisor);
 }
 
 int supervisor_start(struct supervisor *supervisor)

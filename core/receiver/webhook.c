@@ -76,13 +76,13 @@ static void refuse_body(struct request *request, const struct event_problem *fou
                              .member = found->member});
 }
 
-static void refuse_unknown(struct request *request)
+static void refuse_unknown(struct request *request, const struct event *event)
 {
     reject(request, METRICS_REJECT_UNKNOWN_EVENT,
            &(struct problem){.status = MHD_HTTP_UNPROCESSABLE_CONTENT,
                              .detail = "no handler takes events of this type, and "
                                        "webhook.unknown_events is \"reject\"",
-                             .member = "type"});
+                             .member = event->enveloped ? "chamada.type" : "type"});
 }
 
 /* The sender's own id when there is one, else the content. */
@@ -120,7 +120,7 @@ void webhook_handle(struct request *request)
     request->ticket.event = event; /* from here on freed with the request */
     event->spooled_us = request->complete_us;
     if (is_unknown(request, event)) {
-        refuse_unknown(request);
+        refuse_unknown(request, event);
         return;
     }
     if (identify(request, event) < 0) {

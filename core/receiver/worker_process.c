@@ -136,6 +136,7 @@ int worker_process_start(struct worker_process *worker, const struct config *con
     if (config_fd < 0)
         return config_fd;
     int code = make_control(ends);
+    worker->started_us = clock_mono_us();
     if (code == 0)
         code = spawn(worker, config_fd, ends[1]);
     if (code < 0) {
@@ -144,8 +145,8 @@ int worker_process_start(struct worker_process *worker, const struct config *con
             close(ends[0]);
     } else {
         worker->control_fd = ends[0];
-        worker->started_us = clock_mono_us();
         worker->ready = 0;
+        worker->aborted = 0;
         log_debug("worker started", log_int("worker", worker->index),
                   log_int("worker_pid", worker->pid));
     }
@@ -153,6 +154,19 @@ int worker_process_start(struct worker_process *worker, const struct config *con
         close(ends[1]);
     close(config_fd);
     return code;
+}
+
+int worker_process_check(struct worker_process *worker, int timeout_ms)
+{
+    int64_t since_us = atomic_load(&worker->page->handler_since_us);
+    if (worker->pid == 0 || worker->aborted || since_us < worker->started_us ||
+        clock_mono_us() - since_us < (int64_t)timeout_ms * 1000)
+        return 0;
+    log_error("a handler does not come back, aborting its worker", log_int("worker", worker->index),
+              log_int("worker_pid", worker->pid), log_int("handler_timeout_ms", timeout_ms));
+    worker->aborted = 1;
+    kill(worker->pid, SIGABRT);
+    return 1;
 }
 
 static void log_end(const struct worker_process *worker, int status)

@@ -20,6 +20,7 @@ struct worker_process {
     int ready;
     int64_t started_us; /* monotonic                             */
     int64_t restart_us; /* when to start it again; 0: now        */
+    int aborted;        /* it was told so once */
     int early_deaths;   /* in a row                              */
 };
 
@@ -33,6 +34,12 @@ void worker_process_clear(struct worker_process *worker);
  * 0, or a negative errno.
  */
 int worker_process_start(struct worker_process *worker, const struct config *config);
+
+/*
+ * Aborts it (a core dump tells where it was) when one handler has been running for longer than
+ * timeout_ms. 1 when it did.
+ */
+int worker_process_check(struct worker_process *worker, int timeout_ms);
 
 /* After it was reaped: closes the socket, decides when it is started again. status as of waitpid(). */
 void worker_process_ended(struct worker_process *worker, int status);

@@ -34,6 +34,7 @@ struct runner {
 
 struct dispatch {
     struct store *store;
+    struct metrics_worker *metrics;
     struct plugin_host *host;
     struct services *services;
     struct dispatch_routes *routes;
@@ -152,6 +153,7 @@ int dispatch_open(const struct config *config, struct store *store, struct metri
     if (dispatch == NULL)
         goto no_memory;
     dispatch->store = store;
+    dispatch->metrics = metrics;
     if (load_plugins(dispatch, config, error, error_size) != 0)
         goto failed;
     dispatch->services = services_new(config, store);
@@ -240,10 +242,13 @@ static int call_handle(struct dispatch *dispatch, struct runner *runner, int att
     if (store_savepoint(dispatch->store) < 0)
         return STORE_E_FAILED;
     started_us = clock_mono_us();
+    /* What the supervisor watches: a handler that does not come back. */
+    atomic_store(&dispatch->metrics->handler_since_us, started_us);
     services_enter(runner->context);
     *answer = runner->plugin->descriptor.handle(services_context(runner->context), runner->state,
                                                 services_event(dispatch->services, attempt));
     services_leave(runner->context);
+    atomic_store(&dispatch->metrics->handler_since_us, 0);
     *took_us = clock_mono_us() - started_us;
     /* The transaction is lost, whatever the plugin says. */
     if (services_store_failed(runner->context))
@@ -298,7 +303,6 @@ static int confirm_actions(struct dispatch *dispatch, const struct event *event)
 
 int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t event_id)
 {
-    int64_t started_us = clock_mono_us();
     const size_t *plugins;
     size_t count = dispatch_routes_find(dispatch->routes, event->field[EVENT_TYPE], &plugins);
     int result = confirm_actions(dispatch, event);
@@ -311,7 +315,8 @@ int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t
     services_end_event(dispatch->services);
     if (result < 0)
         return result;
-    ledger_add_event(dispatch->ledger, event, (int)count, clock_mono_us() - started_us);
+    if (count == 0)
+        ledger_add_kept(dispatch->ledger, event);
     return (int)count;
 }
 
@@ -339,7 +344,6 @@ static int put_back_unloaded(struct dispatch *dispatch, const struct store_retry
 
 int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry)
 {
-    int64_t started_us = clock_mono_us();
     struct runner *runner = find_runner(dispatch, retry->plugin);
     int result;
 
@@ -348,11 +352,8 @@ int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry)
     services_begin_event(dispatch->services, retry->event, retry->event_id);
     result = run(dispatch, runner, retry->event, retry->event_id, retry->attempts + 1);
     services_end_event(dispatch->services);
-    if (result == 1) {
-        if (store_retry_done(dispatch->store, retry->event_id, retry->plugin) < 0)
-            return STORE_E_FAILED;
-        ledger_add_event(dispatch->ledger, retry->event, 1, clock_mono_us() - started_us);
-    }
+    if (result == 1 && store_retry_done(dispatch->store, retry->event_id, retry->plugin) < 0)
+        return STORE_E_FAILED;
     return result < 0 ? result : 1;
 }
 

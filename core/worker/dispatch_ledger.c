@@ -7,19 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
-enum kind { CALL, EVENT };
+enum kind { CALL, KEPT };
 
 struct entry {
     enum kind kind;
-    enum ledger_outcome outcome;   /* CALL  */
-    struct metrics_plugin *metric; /* CALL  */
-    int attempt;                   /* CALL  */
-    int plugins;                   /* EVENT */
+    enum ledger_outcome outcome;
+    struct metrics_plugin *metric;
+    int attempt;
     int64_t took_us;
     int64_t retry_in_ms;
-    size_t text; /* where call_id, type, plugin and error begin, one behind the other */
+    int64_t received_ms; /* of the event */
+    size_t text;         /* where call_id, type, plugin and error begin, one behind the other */
 };
 
 struct ledger {
@@ -110,18 +111,18 @@ void ledger_add_call(struct ledger *ledger, const struct ledger_call *call)
         .attempt = call->attempt,
         .took_us = call->took_us,
         .retry_in_ms = call->retry_in_ms,
+        .received_ms = call->event->received_ms,
     };
     const char *const texts[] = {call->event->field[EVENT_CALL_ID], call->event->field[EVENT_TYPE],
-                                 call->plugin, call->error};
+                                 call->plugin, call->error != NULL ? call->error : ""};
+    int logged = call->outcome != LEDGER_HANDLED || log_enabled(LOG_LEVEL_INFO);
 
-    append(ledger, &entry, texts,
-           call->outcome == LEDGER_HANDLED ? 0 : sizeof texts / sizeof texts[0]);
+    append(ledger, &entry, texts, logged ? sizeof texts / sizeof texts[0] : 0);
 }
 
-void ledger_add_event(struct ledger *ledger, const struct event *event, int plugins,
-                      int64_t took_us)
+void ledger_add_kept(struct ledger *ledger, const struct event *event)
 {
-    struct entry entry = {.kind = EVENT, .plugins = plugins, .took_us = took_us};
+    struct entry entry = {.kind = KEPT, .received_ms = event->received_ms};
     const char *const texts[] = {event->field[EVENT_CALL_ID], event->field[EVENT_TYPE]};
 
     if (log_enabled(LOG_LEVEL_INFO))
@@ -140,13 +141,24 @@ static const char *text_after(const char *text)
     return text + strlen(text) + 1;
 }
 
-static void log_event(const struct ledger *ledger, const struct entry *entry)
+static void log_kept(const struct ledger *ledger, const struct entry *entry)
 {
     const char *call_id = ledger->text + entry->text;
 
-    log_info(entry->plugins == 0 ? "event kept" : "event handled", log_text("call_id", call_id),
-             log_text("event", text_after(call_id)), log_int("plugins", entry->plugins),
-             log_ms("ms", (double)entry->took_us / 1000));
+    log_info("event kept, no plugin takes it", log_text("call_id", call_id),
+             log_text("event", text_after(call_id)));
+}
+
+/* took_ms is the handler's time; since_event_ms, from the event's arrival to the commit, the latency. */
+static void log_handled(const struct ledger *ledger, const struct entry *entry, int64_t now_ms)
+{
+    const char *call_id = ledger->text + entry->text;
+    const char *type = text_after(call_id);
+
+    log_info("event handled", log_text("call_id", call_id), log_text("event", type),
+             log_text("plugin", text_after(type)), log_text("outcome", "ok"),
+             log_int("attempt", entry->attempt), log_ms("took_ms", (double)entry->took_us / 1000),
+             log_int("since_event_ms", now_ms - entry->received_ms));
 }
 
 static void log_failure(const struct ledger *ledger, const struct entry *entry)
@@ -159,12 +171,13 @@ static void log_failure(const struct ledger *ledger, const struct entry *entry)
     if (entry->outcome == LEDGER_RETRY)
         log_warning("event not handled, will be tried again", log_text("call_id", call_id),
                     log_text("event", type), log_text("plugin", plugin),
-                    log_int("attempt", entry->attempt), log_int("retry_in_ms", entry->retry_in_ms),
-                    log_text("error", error));
+                    log_text("outcome", "retry"), log_int("attempt", entry->attempt),
+                    log_int("retry_in_ms", entry->retry_in_ms), log_text("error", error));
     else
         log_warning("event not handled, now a dead letter", log_text("call_id", call_id),
                     log_text("event", type), log_text("plugin", plugin),
-                    log_int("attempt", entry->attempt), log_text("error", error));
+                    log_text("outcome", "dead"), log_int("attempt", entry->attempt),
+                    log_text("error", error));
 }
 
 static void count_call(const struct entry *call)
@@ -189,16 +202,21 @@ static void count_call(const struct entry *call)
 
 void ledger_commit(struct ledger *ledger)
 {
+    int logged = log_enabled(LOG_LEVEL_INFO);
+    int64_t now_ms = logged ? clock_wall_ms() : 0;
+
     for (size_t i = 0; i < ledger->count; i++) {
         const struct entry *entry = &ledger->entries[i];
 
-        if (entry->kind == EVENT) {
-            log_event(ledger, entry);
+        if (entry->kind == KEPT) {
+            log_kept(ledger, entry);
             continue;
         }
         count_call(entry);
         if (entry->outcome != LEDGER_HANDLED)
             log_failure(ledger, entry);
+        else if (logged)
+            log_handled(ledger, entry, now_ms);
     }
     metrics_add(&ledger->metrics->actions[METRICS_ACTION_CONFIRMED], ledger->confirmed);
     ledger_drop(ledger);

@@ -30,12 +30,11 @@ struct ledger;
 struct ledger *ledger_new(struct metrics_worker *metrics); /* NULL when out of memory */
 void ledger_free(struct ledger *ledger);                   /* accepts NULL            */
 
-/* One call; its warning, when it was not handled. All texts are copied. What there is no memory for
+/* One call and its log line. All texts are copied. What there is no memory for
  * is not counted. */
 void ledger_add_call(struct ledger *ledger, const struct ledger_call *call);
-/* One event is through all its plugins: the line "event handled". */
-void ledger_add_event(struct ledger *ledger, const struct event *event, int plugins,
-                      int64_t took_us);
+/* An event that no plugin takes. */
+void ledger_add_kept(struct ledger *ledger, const struct event *event);
 /* Actions that a call.waiting confirmed. */
 void ledger_add_confirmed(struct ledger *ledger, int actions);
 

@@ -164,10 +164,8 @@ static int next_due_ms(struct worker *worker)
 static void wait_for_work(struct worker *worker, int timeout_ms)
 {
     log_flush();
-    struct pollfd ready[] = {
-        {.fd = CONTROL_FD,                            .events = POLLIN},
-        {.fd = outbox_event_fd(worker->parts.outbox), .events = POLLIN}
-    };
+    struct pollfd ready[] = {{.fd = CONTROL_FD, .events = POLLIN},
+                             {.fd = outbox_event_fd(worker->parts.outbox), .events = POLLIN}};
     if (poll(ready, 2, timeout_ms) < 0 && errno != EINTR)
         log_error("poll failed", log_text("error", strerror(errno)));
 }

@@ -188,22 +188,22 @@ static int options_take(struct options *options, int option, const char *value)
 enum options_verdict options_read(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"url",          required_argument, NULL, 'u'},
-        {"connections",  required_argument, NULL, 'c'},
-        {"events",       required_argument, NULL, 'n'},
-        {"seconds",      required_argument, NULL, 's'},
-        {"rate",         required_argument, NULL, 'r'},
-        {"lockstep",     no_argument,       NULL, 'l'},
-        {"rounds",       required_argument, NULL, 'N'},
-        {"returning",    required_argument, NULL, 'R'},
-        {"body",         required_argument, NULL, 'b'},
-        {"timeout",      required_argument, NULL, 't'},
-        {"seed",         required_argument, NULL, 'S'},
-        {"report",       required_argument, NULL, 'o'},
+        {"url", required_argument, NULL, 'u'},
+        {"connections", required_argument, NULL, 'c'},
+        {"events", required_argument, NULL, 'n'},
+        {"seconds", required_argument, NULL, 's'},
+        {"rate", required_argument, NULL, 'r'},
+        {"lockstep", no_argument, NULL, 'l'},
+        {"rounds", required_argument, NULL, 'N'},
+        {"returning", required_argument, NULL, 'R'},
+        {"body", required_argument, NULL, 'b'},
+        {"timeout", required_argument, NULL, 't'},
+        {"seed", required_argument, NULL, 'S'},
+        {"report", required_argument, NULL, 'o'},
         {"acknowledged", required_argument, NULL, 'a'},
-        {"quiet",        no_argument,       NULL, 'q'},
-        {"help",         no_argument,       NULL, 'h'},
-        {NULL,           0,                 NULL, 0  },
+        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -213,6 +213,8 @@ enum options_verdict options_read(struct options *options, int argc, char **argv
                                 .timeout_s = 10};
     if (getrandom(&options->seed, sizeof options->seed, 0) != (ssize_t)sizeof options->seed)
         options->seed = (uint64_t)time(NULL);
+    options->seed &=
+        (UINT64_C(1) << 53) - 1; /* a number that every reader of the report can hold */
     while ((option = getopt_long(argc, argv, "u:c:n:s:r:lb:t:o:qh", known, NULL)) != -1) {
         if (option == 'h') {
             fputs(help, stdout);

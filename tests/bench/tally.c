@@ -9,12 +9,7 @@
 static const struct {
     const char *name;
     double percent;
-} percentiles[] = {
-    {"p50",   50  },
-    {"p90",   90  },
-    {"p99",   99  },
-    {"p99.9", 99.9}
-};
+} percentiles[] = {{"p50", 50}, {"p90", 90}, {"p99", 99}, {"p99.9", 99.9}};
 
 #define PERCENTILES (sizeof percentiles / sizeof percentiles[0])
 

@@ -68,6 +68,20 @@ static void test_crashed(struct world *world)
     assert_int_equal(server_log_count(&world->server, "msg=\"worker died\"", NULL), 1);
 }
 
+/* A handler that never comes back: its worker is replaced, and the webhook answers all the while. */
+static void test_hung(struct world *world)
+{
+    world_set(world, "PBXHOOK_HANDLER_TIMEOUT", "300ms");
+    start_with_crasher(world);
+    post(world, "test.hang", "c");
+    post(world, "call.new", "after");
+    store_await_events(world, 2);
+    metric_check(world, "pbxhook_worker_restarts_total", 1);
+    assert_int_equal(server_log_count(&world->server, "msg=\"a handler does not come back", NULL),
+                     1);
+    store_check_status(world, "after", "call.new");
+}
+
 static void test_refused_at_start(struct world *world)
 {
     static const char *const names[] = {"bad_magic", NULL};
@@ -89,6 +103,7 @@ int main(void)
         {"rejected", test_rejected},
         {"retried", test_retried},
         {"crashed", test_crashed},
+        {"hung", test_hung},
         {"refused at start", test_refused_at_start},
     };
     return WORLD_RUN("plugins", tests);

@@ -485,7 +485,7 @@ static char *read_log(FILE *file)
     rewind(file);
     while (fgets(line, sizeof line, file) != NULL) {
         const char *level = strstr(line, "level=");
-        char *varying = strstr(line, " ms=");
+        char *varying = strstr(line, " took_ms=");
 
         assert_non_null(level);
         if (varying != NULL)
@@ -527,13 +527,14 @@ static void test_log_comes_with_the_commit(void **state)
     close(before);
     text = read_log(file);
     fclose(file);
-    assert_string_equal(
-        text, "level=warning process=test msg=\"event not handled, now a dead letter\" "
-              "call_id=c2 event=call.new plugin=puppet_one attempt=1 error=\"no, never\"\n"
-              "level=info process=test msg=\"event handled\" call_id=c2 event=call.new "
-              "plugins=2\n"
-              "level=info process=test msg=\"event kept\" call_id=c3 event=no.one "
-              "plugins=0\n");
+    assert_string_equal(text,
+                        "level=warning process=test msg=\"event not handled, now a dead letter\" "
+                        "call_id=c2 event=call.new plugin=puppet_one outcome=dead attempt=1 "
+                        "error=\"no, never\"\n"
+                        "level=info process=test msg=\"event handled\" call_id=c2 event=call.new "
+                        "plugin=puppet_two outcome=ok attempt=1\n"
+                        "level=info process=test msg=\"event kept, no plugin takes it\" call_id=c3 "
+                        "event=no.one\n");
     free(text);
 }
 

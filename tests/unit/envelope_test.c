@@ -106,6 +106,9 @@ static void the_attendant_fills_in_what_the_call_lacks(void **state)
     assert_string_equal(event->field[EVENT_QUEUE], "900");
     assert_string_equal(event->field[EVENT_OUR_NUMBER], "");
     event_free(event);
+    event = parse("{\"chamada\":{\"type\":\"x\",\"call_id\":\"c\"},\"atendente\":[]}");
+    assert_non_null(event);
+    event_free(event);
     event = parse("{\"chamada\":{\"type\":\"x\",\"call_id\":\"c\"},\"atendente\":null}");
     assert_string_equal(event->field[EVENT_ACTOR], "");
     event_free(event);
@@ -212,8 +215,8 @@ static const struct {
     {"{\"chamada\":null}", "wrong_type", "chamada", "chamada must be an object, and is null"},
     {"{\"chamada\":[]}", "wrong_type", "chamada", "and is an array"},
     {"{\"chamada\":\"call.new\"}", "wrong_type", "chamada", "and is a string"},
-    {"{\"chamada\":{\"type\":\"x\",\"call_id\":\"c\"},\"atendente\":[]}", "wrong_type", "atendente",
-     "atendente must be an object, and is an array"},
+    {"{\"chamada\":{\"type\":\"x\",\"call_id\":\"c\"},\"atendente\":[1]}", "wrong_type",
+     "atendente", "atendente must be an object, and is an array"},
     {"{\"chamada\":{\"type\":1,\"call_id\":\"c\"}}", "wrong_type", "chamada.type",
      "chamada.type must be a string, and is a number"},
     {"{\"type\":\"x\",\"call_id\":7}", "wrong_type", "call_id", "and is a number"},

@@ -85,12 +85,12 @@ static void test_wrong_actions(void **state)
         const char *type, *destination, *accepted;
         enum call_fault fault;
     } cases[] = {
-        {"call.waiting", "900",  NULL,       CALL_WRONG_QUEUE},
-        {"call.waiting", "9010", NULL,       CALL_WRONG_QUEUE},
-        {"hangup",       "901",  NULL,       CALL_WRONG_TYPE },
-        {"call.waiting", "901",  "delegate", CALL_WRONG_TYPE },
-        {"delegate",     "901",  "delegate", CALL_FINE       },
-        {"delegate",     "901",  NULL,       CALL_FINE       },
+        {"call.waiting", "900", NULL, CALL_WRONG_QUEUE},
+        {"call.waiting", "9010", NULL, CALL_WRONG_QUEUE},
+        {"hangup", "901", NULL, CALL_WRONG_TYPE},
+        {"call.waiting", "901", "delegate", CALL_WRONG_TYPE},
+        {"delegate", "901", "delegate", CALL_FINE},
+        {"delegate", "901", NULL, CALL_FINE},
     };
 
     (void)state;
@@ -267,12 +267,8 @@ static void test_plans(void **state)
 {
     /* duplicate, late and missing per cent; shuffle */
     static const struct plan_misdeeds cases[] = {
-        {0,   0,   0,   false},
-        {100, 0,   0,   false},
-        {0,   100, 0,   false},
-        {0,   0,   100, false},
-        {0,   0,   0,   true },
-        {30,  50,  50,  true },
+        {0, 0, 0, false},   {100, 0, 0, false}, {0, 100, 0, false},
+        {0, 0, 100, false}, {0, 0, 0, true},    {30, 50, 50, true},
     };
     struct dice dice;
 
@@ -366,10 +362,8 @@ static void test_timers_fire_in_order(void **state)
     (void)state;
     dice_open(&dice, 5);
     for (size_t i = 0; i < 500; i++) {
-        all[i] = (struct fired){
-            .timer = {.fire = note_fired, .context = &all[i]},
-              .last_ns = &last_ns
-        };
+        all[i] =
+            (struct fired){.timer = {.fire = note_fired, .context = &all[i]}, .last_ns = &last_ns};
         timer_arm(&heap, &all[i].timer, dice_roll_below(&dice, 1000));
     }
     for (size_t i = 0; i < 500; i += 3)

@@ -32,31 +32,31 @@ static void test_table(void **state)
         int sent;
         enum store_action_state expected;
     } cases[] = {
-        {CURLE_OK,                   200, 1, STORE_ACTION_DELIVERED},
-        {CURLE_OK,                   204, 1, STORE_ACTION_DELIVERED},
-        {CURLE_OK,                   301, 1, STORE_ACTION_REJECTED },
-        {CURLE_OK,                   400, 1, STORE_ACTION_REJECTED },
-        {CURLE_OK,                   404, 1, STORE_ACTION_REJECTED },
-        {CURLE_OK,                   408, 1, STORE_ACTION_PENDING  },
-        {CURLE_OK,                   425, 1, STORE_ACTION_PENDING  },
-        {CURLE_OK,                   429, 1, STORE_ACTION_PENDING  },
-        {CURLE_OK,                   503, 1, STORE_ACTION_PENDING  },
-        {CURLE_OK,                   500, 1, STORE_ACTION_UNKNOWN  },
-        {CURLE_OK,                   502, 1, STORE_ACTION_UNKNOWN  },
-        {CURLE_OK,                   504, 1, STORE_ACTION_UNKNOWN  },
-        {CURLE_COULDNT_CONNECT,      0,   0, STORE_ACTION_PENDING  },
-        {CURLE_COULDNT_RESOLVE_HOST, 0,   0, STORE_ACTION_PENDING  },
-        {CURLE_SSL_CONNECT_ERROR,    0,   0, STORE_ACTION_PENDING  },
-        {CURLE_OPERATION_TIMEDOUT,   0,   0, STORE_ACTION_PENDING  },
-        {CURLE_OPERATION_TIMEDOUT,   0,   1, STORE_ACTION_UNKNOWN  },
-        {CURLE_GOT_NOTHING,          0,   1, STORE_ACTION_UNKNOWN  },
-        {CURLE_RECV_ERROR,           0,   1, STORE_ACTION_UNKNOWN  },
-        {CURLE_SEND_ERROR,           0,   1, STORE_ACTION_UNKNOWN  },
- /* the status came, then the body broke off or went on for ever */
-        {CURLE_PARTIAL_FILE,         200, 1, STORE_ACTION_DELIVERED},
-        {CURLE_WRITE_ERROR,          400, 1, STORE_ACTION_REJECTED },
- /* an informational answer is none */
-        {CURLE_OPERATION_TIMEDOUT,   100, 1, STORE_ACTION_UNKNOWN  },
+        {CURLE_OK, 200, 1, STORE_ACTION_DELIVERED},
+        {CURLE_OK, 204, 1, STORE_ACTION_DELIVERED},
+        {CURLE_OK, 301, 1, STORE_ACTION_REJECTED},
+        {CURLE_OK, 400, 1, STORE_ACTION_REJECTED},
+        {CURLE_OK, 404, 1, STORE_ACTION_REJECTED},
+        {CURLE_OK, 408, 1, STORE_ACTION_PENDING},
+        {CURLE_OK, 425, 1, STORE_ACTION_PENDING},
+        {CURLE_OK, 429, 1, STORE_ACTION_PENDING},
+        {CURLE_OK, 503, 1, STORE_ACTION_PENDING},
+        {CURLE_OK, 500, 1, STORE_ACTION_UNKNOWN},
+        {CURLE_OK, 502, 1, STORE_ACTION_UNKNOWN},
+        {CURLE_OK, 504, 1, STORE_ACTION_UNKNOWN},
+        {CURLE_COULDNT_CONNECT, 0, 0, STORE_ACTION_PENDING},
+        {CURLE_COULDNT_RESOLVE_HOST, 0, 0, STORE_ACTION_PENDING},
+        {CURLE_SSL_CONNECT_ERROR, 0, 0, STORE_ACTION_PENDING},
+        {CURLE_OPERATION_TIMEDOUT, 0, 0, STORE_ACTION_PENDING},
+        {CURLE_OPERATION_TIMEDOUT, 0, 1, STORE_ACTION_UNKNOWN},
+        {CURLE_GOT_NOTHING, 0, 1, STORE_ACTION_UNKNOWN},
+        {CURLE_RECV_ERROR, 0, 1, STORE_ACTION_UNKNOWN},
+        {CURLE_SEND_ERROR, 0, 1, STORE_ACTION_UNKNOWN},
+        /* the status came, then the body broke off or went on for ever */
+        {CURLE_PARTIAL_FILE, 200, 1, STORE_ACTION_DELIVERED},
+        {CURLE_WRITE_ERROR, 400, 1, STORE_ACTION_REJECTED},
+        /* an informational answer is none */
+        {CURLE_OPERATION_TIMEDOUT, 100, 1, STORE_ACTION_UNKNOWN},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct verdict verdict = judge(cases[i].code, cases[i].status, cases[i].sent);

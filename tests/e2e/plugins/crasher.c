@@ -1,6 +1,6 @@
 /*
  * crasher.c: a plugin of the tests that does what an event's type says: "test.crash" kills the worker
- * the first time (the file named by its option remembers), "test.reject" and "test.retry" answer so;
+ * the first time (the file named by its option remembers), "test.hang" stops it that once, "test.reject" and "test.retry" answer so;
  * a retried event is taken the second time.
  */
 #include <pbxhook/plugin.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int32_t crash_once(const struct pbxhook_context *ctx)
+static int32_t crash_once(const struct pbxhook_context *ctx, int hang)
 {
     const char *path = ctx->config->get_string(ctx, "memory");
     if (access(path, F_OK) == 0)
@@ -18,6 +18,8 @@ static int32_t crash_once(const struct pbxhook_context *ctx)
     FILE *file = fopen(path, "w");
     if (file == NULL || fclose(file) != 0)
         return PBXHOOK_REJECT;
+    while (hang)
+        pause();
     raise(SIGKILL);
     return PBXHOOK_REJECT;
 }
@@ -27,11 +29,12 @@ static int32_t handle(const struct pbxhook_context *ctx, void *state,
 {
     (void)state;
     /* What it wrote is to be undone when it fails. */
-    if (strcmp(event->type, "test.crash") != 0 &&
-        ctx->db->user_create(ctx, event->call_id, NULL) < 0)
+    int hang = strcmp(event->type, "test.hang") == 0;
+    int crash = strcmp(event->type, "test.crash") == 0;
+    if (!crash && !hang && ctx->db->user_create(ctx, event->call_id, NULL) < 0)
         return PBXHOOK_RETRY;
-    if (strcmp(event->type, "test.crash") == 0)
-        return crash_once(ctx);
+    if (crash || hang)
+        return crash_once(ctx, hang);
     if (strcmp(event->type, "test.reject") == 0) {
         ctx->set_error(ctx, "rejected on purpose");
         return PBXHOOK_REJECT;
