@@ -125,7 +125,10 @@ int store_sql(struct store *store, const char *sql, const struct store_value *pa
 /*
  * An action's life: PENDING (surely not received by the PBX; due at due_ms) -> SENDING (claimed: from
  * here to its settling nobody knows what the PBX got) -> one of the ends, or PENDING again.
- * UNKNOWN becomes CONFIRMED when the call's call.waiting event arrives.
+ * UNKNOWN becomes CONFIRMED when the call's call.waiting event arrives. DOUBTFUL is due to be sent again,
+ * to a PBX that takes one key once, though it may have been received: it is claimed as PENDING is, but it
+ * is confirmed as UNKNOWN is, and past its deadline it is UNKNOWN and not EXPIRED. What was DOUBTFUL once
+ * stays so through SENDING and further tries.
  */
 enum store_action_state {
     STORE_ACTION_PENDING,
@@ -134,7 +137,8 @@ enum store_action_state {
     STORE_ACTION_CONFIRMED,
     STORE_ACTION_REJECTED,
     STORE_ACTION_EXPIRED,
-    STORE_ACTION_UNKNOWN
+    STORE_ACTION_UNKNOWN,
+    STORE_ACTION_DOUBTFUL
 };
 
 struct store_action {
@@ -177,13 +181,16 @@ int store_action_settle(struct store *store, int64_t id, enum store_action_state
                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
 
 /*
- * call.waiting came: SENDING and UNKNOWN delegate actions of this call become CONFIRMED. Their number.
+ * call.waiting came: SENDING, UNKNOWN and DOUBTFUL delegate actions of this call become CONFIRMED. Their number.
  * Other actions of the call are left: call.waiting says nothing about them.
  */
 int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
 
-/* At a worker's start: what a former worker left SENDING becomes UNKNOWN. Their number. */
-int store_actions_abandon(struct store *store, int64_t now_ms);
+/*
+ * At a worker's start: what a former worker left SENDING becomes UNKNOWN; with repeatable (pbx.idempotent)
+ * DOUBTFUL and due at once, while its deadline has not passed. The number of those that became UNKNOWN.
+ */
+int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 
 /* ---- Handlings that failed ---------------------------------------------------------------------- */
 
