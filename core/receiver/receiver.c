@@ -49,6 +49,7 @@ static void block_signals(void)
     sigaddset(&signals, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk, not an end */
 }
 
 /* Binds and opens everything that can refuse; nothing is accepted yet. */
@@ -88,14 +89,15 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
  */
 static int run(struct receiver *receiver)
 {
-    if (supervisor_start(receiver->supervisor) < 0)
-        return -1;
+    int started = supervisor_start(receiver->supervisor);
+    if (started != 0)
+        return started < 0 ? -1 : 0;
     if (http_start(receiver->http) < 0)
         return -1;
     log_info("listening", log_text("address", http_address(receiver->http)));
-    int result = supervisor_run(receiver->supervisor);
+    supervisor_run(receiver->supervisor);
     http_stop(receiver->http, DRAIN_MS);
-    return result;
+    return 0;
 }
 
 int receiver_serve(const struct config *config)

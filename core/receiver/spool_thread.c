@@ -180,9 +180,8 @@ static void note_outcome(struct spool_thread *thread, int failed)
         log_info("spool can be written again");
 }
 
-/* One commit, without the lock. */
-static void commit_group(struct spool_thread *thread, struct ticket_list *group,
-                         const int64_t *done)
+/* One commit, without the lock. 0, or -1 when nothing of it happened. */
+static int commit_group(struct spool_thread *thread, struct ticket_list *group, const int64_t *done)
 {
     size_t count = 0;
     int failed = reserve_group(thread, group->count);
@@ -197,6 +196,7 @@ static void commit_group(struct spool_thread *thread, struct ticket_list *group,
         ticket->result = failed ? SPOOL_FAILED : SPOOL_SAFE;
     if (!failed)
         metrics_add(&thread->options.metrics->spool_commits, 1);
+    return failed ? -1 : 0;
 }
 
 /* Hands a decided group back and publishes the depth, with the lock held. */
@@ -243,10 +243,9 @@ static void *run(void *arg)
         pthread_mutex_unlock(&thread->lock);
 
         size_t count = group.count;
-        commit_group(thread, &group, done);
+        int failed = commit_group(thread, &group, done);
 
         pthread_mutex_lock(&thread->lock);
-        int failed = atomic_load(&thread->failing);
         publish_group(thread, &group);
         if (!failed)
             settle_done(thread, done);

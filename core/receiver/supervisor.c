@@ -147,9 +147,8 @@ struct metrics_worker *const *supervisor_pages(const struct supervisor *supervis
 
 static void start_worker(struct supervisor *supervisor, struct worker_process *worker)
 {
-    pthread_mutex_lock(&supervisor->lock);
+    /* Without the lock: nobody else looks at a worker that is not ready. */
     int code = worker_process_start(worker, supervisor->config);
-    pthread_mutex_unlock(&supervisor->lock);
     if (code < 0) {
         log_error("can't start a worker, trying again in a second",
                   log_int("worker", worker->index), log_text("error", strerror(-code)));
@@ -167,6 +166,8 @@ static void note_ready(struct supervisor *supervisor, struct worker_process *wor
         supervisor->types = types;
     }
     pthread_mutex_unlock(&supervisor->lock);
+    /* What was committed since it looked at the spool: nobody has told it. */
+    (void)control_send(worker->control_fd, CONTROL_WAKE, 0, NULL);
     log_info("worker ready", log_int("worker", worker->index), log_int("worker_pid", worker->pid));
 }
 
@@ -236,6 +237,10 @@ static void read_signals(struct supervisor *supervisor)
     while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD || supervisor->ending != RUNNING)
             continue;
+        if (info.ssi_signo == SIGHUP) {
+            log_warning("this version does not reload: nothing was changed, restart it instead");
+            continue;
+        }
         supervisor->ending = STOPPED_BY_SIGNAL;
         log_info("stopping", log_text("signal", strsignal((int)info.ssi_signo)));
     }
@@ -305,17 +310,18 @@ int supervisor_start(struct supervisor *supervisor)
             start_due_workers(supervisor);
     }
     supervisor->starting = 0;
-    return supervisor->ending == WORKER_REFUSED ? -1 : 0;
+    if (supervisor->ending == WORKER_REFUSED)
+        return -1;
+    return supervisor->ending == STOPPED_BY_SIGNAL ? 1 : 0;
 }
 
-int supervisor_run(struct supervisor *supervisor)
+void supervisor_run(struct supervisor *supervisor)
 {
     while (supervisor->ending == RUNNING) {
         serve_once(supervisor, -1);
         if (supervisor->ending == RUNNING)
             start_due_workers(supervisor);
     }
-    return supervisor->ending == STOPPED_BY_SIGNAL ? 0 : -1;
 }
 
 static int running_workers(const struct supervisor *supervisor)
@@ -331,7 +337,10 @@ void supervisor_stop(struct supervisor *supervisor)
     supervisor->stopping = 1;
     for (int i = 0; i < supervisor->count; i++) {
         struct worker_process *worker = &supervisor->worker[i];
-        if (worker->pid != 0 && control_send(worker->control_fd, CONTROL_STOP, 0, NULL) == -EAGAIN)
+        if (worker->pid != 0 && !worker->ready)
+            kill(worker->pid, SIGKILL); /* it holds nothing yet, and may wait long for the store */
+        else if (worker->pid != 0 &&
+                 control_send(worker->control_fd, CONTROL_STOP, 0, NULL) == -EAGAIN)
             kill(worker->pid, SIGTERM); /* its socket is full of wake-ups; it means the same */
     }
     int64_t until_us = clock_mono_us() + STOP_LIMIT_US;

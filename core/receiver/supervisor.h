@@ -21,14 +21,12 @@ void supervisor_free(struct supervisor *supervisor); /* after supervisor_stop();
 /* Where the workers' reports go. Before supervisor_start(). */
 void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *spool);
 
-/* Starts the workers and waits until each is ready: 0; -1 when one refuses to start (logged). */
+/* Starts the workers and waits until each is ready: 0; 1 when a signal said to stop meanwhile; -1 when
+ * one refuses to start (logged). */
 int supervisor_start(struct supervisor *supervisor);
 
-/*
- * Serves signals and workers until SIGTERM or SIGINT, returning 0, or -1 when it can't go on. The
- * signals were blocked in all threads by the caller.
- */
-int supervisor_run(struct supervisor *supervisor);
+/* Serves signals and workers until SIGTERM or SIGINT, which the caller has blocked in all threads. */
+void supervisor_run(struct supervisor *supervisor);
 
 /* Tells the workers to finish their batch and leave, and waits for them; then kills what is left. */
 void supervisor_stop(struct supervisor *supervisor);

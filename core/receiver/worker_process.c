@@ -145,7 +145,6 @@ int worker_process_start(struct worker_process *worker, const struct config *con
             close(ends[0]);
     } else {
         worker->control_fd = ends[0];
-        worker->ready = 0;
         worker->aborted = 0;
         log_debug("worker started", log_int("worker", worker->index),
                   log_int("worker_pid", worker->pid));

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "spool/spool.h"
 #include "spool/spool_file.h"
@@ -27,10 +28,11 @@ static const char schema[] =
     " our_number TEXT NOT NULL, their_number TEXT NOT NULL, actor TEXT NOT NULL,"
     " number TEXT NOT NULL, queue TEXT NOT NULL, body TEXT NOT NULL) STRICT;";
 
-/* FULL: a commit that returned is on the disk. The page cache holds a few groups, no more. */
-static const char settings[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+/* FULL: a commit that returned is on the disk. The page cache holds a few groups, no more. What is deleted
+ * is overwritten: it is about people. */
+static const char settings[] = "PRAGMA synchronous = FULL;"
                                "PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY;"
-                               "PRAGMA journal_size_limit = 8388608;";
+                               "PRAGMA journal_size_limit = 8388608; PRAGMA secure_delete = ON;";
 
 static int step_once(sqlite3_stmt *statement)
 {
@@ -47,8 +49,9 @@ static int read_integer(sqlite3_stmt *statement, int64_t *out)
     return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
-/* Makes the table in a new file; refuses a file that is somebody else's or a later version's. */
-static int check_format(sqlite3 *db)
+/* *is_new: the file is empty. Refuses one that is somebody else's or a later version's, and has changed
+ * nothing in it. */
+static int check_format(sqlite3 *db, int *is_new)
 {
     sqlite3_int64 application = 0, version = 0, tables = 0;
     int code = spool_file_pragma(db, "PRAGMA application_id", &application);
@@ -58,15 +61,36 @@ static int check_format(sqlite3 *db)
         code = spool_file_pragma(db, "SELECT count(*) FROM sqlite_schema", &tables);
     if (code != SQLITE_OK)
         return code;
-    if (application == SPOOL_APPLICATION_ID && version == SPOOL_VERSION)
+    *is_new = application == 0 && version == 0 && tables == 0;
+    if (*is_new || (application == SPOOL_APPLICATION_ID && version == SPOOL_VERSION))
         return SQLITE_OK;
-    if (application != 0 || version != 0 || tables != 0)
-        return SQLITE_NOTADB;
+    return SQLITE_NOTADB;
+}
 
+/* Readers in other processes need the WAL; SQLite falls back on another journal without an error. */
+static int set_wal(struct spool_writer *spool)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(spool->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+    if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const char *mode = (const char *)sqlite3_column_text(statement, 0);
+        code = mode != NULL && strcmp(mode, "wal") == 0 ? SQLITE_OK : SQLITE_ERROR;
+        if (code != SQLITE_OK)
+            snprintf(
+                spool->error, sizeof spool->error,
+                "its file system can't share memory between processes, which SQLite's WAL needs; "
+                "put state_dir on a local disk");
+    }
+    sqlite3_finalize(statement);
+    return code;
+}
+
+static int make_table(sqlite3 *db)
+{
     char stamp[96];
     snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;",
              SPOOL_APPLICATION_ID, SPOOL_VERSION);
-    code = spool_file_execute(db, "BEGIN IMMEDIATE");
+    int code = spool_file_execute(db, "BEGIN IMMEDIATE");
     if (code == SQLITE_OK)
         code = spool_file_execute(db, schema);
     if (code == SQLITE_OK)
@@ -125,9 +149,14 @@ static int open_database(struct spool_writer *spool, const char *path)
         return code;
     sqlite3_busy_timeout(spool->db, SPOOL_BUSY_MS);
     sqlite3_int64 newest = 0, events = 0, page_size = 0;
-    code = spool_file_execute(spool->db, settings);
+    int is_new = 0;
+    code = check_format(spool->db, &is_new);
     if (code == SQLITE_OK)
-        code = check_format(spool->db);
+        code = set_wal(spool);
+    if (code == SQLITE_OK)
+        code = spool_file_execute(spool->db, settings);
+    if (code == SQLITE_OK && is_new)
+        code = make_table(spool->db);
     if (code == SQLITE_OK)
         code = prepare_all(spool);
     if (code == SQLITE_OK)
@@ -142,6 +171,16 @@ static int open_database(struct spool_writer *spool, const char *path)
     return code == SQLITE_OK ? measure_depth(spool) : code;
 }
 
+/* Why open_database() gave this code. */
+static const char *open_error(const struct spool_writer *spool, int code)
+{
+    if (spool->error[0] != '\0')
+        return spool->error;
+    if (spool->db != NULL && sqlite3_errcode(spool->db) == code)
+        return sqlite3_errmsg(spool->db);
+    return sqlite3_errstr(code);
+}
+
 int spool_writer_open(const char *state_dir, struct spool_writer **out, char *error,
                       size_t error_size)
 {
@@ -154,10 +193,7 @@ int spool_writer_open(const char *state_dir, struct spool_writer **out, char *er
     }
     int code = open_database(spool, path);
     if (code != SQLITE_OK) {
-        spool_file_explain(error, error_size, path, code,
-                           spool->db != NULL && sqlite3_errcode(spool->db) == code
-                               ? sqlite3_errmsg(spool->db)
-                               : sqlite3_errstr(code));
+        spool_file_explain(error, error_size, path, code, open_error(spool, code));
         goto done;
     }
     *out = spool;
@@ -226,10 +262,11 @@ int spool_writer_commit(struct spool_writer *spool, struct event *const *events,
 {
     int64_t removed = 0;
     int code = step_once(spool->begin);
-    for (size_t i = 0; i < count && code == SQLITE_OK; i++)
-        code = insert_event(spool, events[i], spool->next_seq + (int64_t)i);
+    /* First: nobody can be done with what comes now, whatever was reported. */
     if (code == SQLITE_OK)
         code = remove_done(spool, done, workers, &removed);
+    for (size_t i = 0; i < count && code == SQLITE_OK; i++)
+        code = insert_event(spool, events[i], spool->next_seq + (int64_t)i);
     if (code == SQLITE_OK)
         code = step_once(spool->commit);
     if (code != SQLITE_OK) {

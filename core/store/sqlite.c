@@ -111,11 +111,15 @@ static int commit(struct store *store)
 
 static int savepoint(struct store *store)
 {
+    sqlite_of(store)->plugin_wrote = 0;
     return sqlite_run(sqlite_of(store), SQL_SAVEPOINT_OPEN, SQL_NO_PARAMS);
 }
 
 static int release(struct store *store)
 {
+    int result = sqlite_plugin_flush(sqlite_of(store));
+    if (result < 0)
+        return result;
     return sqlite_run(sqlite_of(store), SQL_SAVEPOINT_RELEASE, SQL_NO_PARAMS);
 }
 
@@ -123,6 +127,7 @@ static int undo(struct store *store)
 {
     sqlite_call_cache_clear(&sqlite_of(store)->call_cache);
     int result = sqlite_run(sqlite_of(store), SQL_SAVEPOINT_UNDO, SQL_NO_PARAMS);
+    sqlite_of(store)->plugin_wrote = 0; /* and nothing of it is left */
     return result < 0 ? result : release(store);
 }
 

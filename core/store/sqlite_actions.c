@@ -12,10 +12,14 @@
 #define EXPIRE_MAX 1000
 
 static const char *const state_name[] = {
-    [STORE_ACTION_PENDING] = "pending",     [STORE_ACTION_SENDING] = "sending",
-    [STORE_ACTION_DELIVERED] = "delivered", [STORE_ACTION_CONFIRMED] = "confirmed",
-    [STORE_ACTION_REJECTED] = "rejected",   [STORE_ACTION_EXPIRED] = "expired",
+    [STORE_ACTION_PENDING] = "pending",
+    [STORE_ACTION_SENDING] = "sending",
+    [STORE_ACTION_DELIVERED] = "delivered",
+    [STORE_ACTION_CONFIRMED] = "confirmed",
+    [STORE_ACTION_REJECTED] = "rejected",
+    [STORE_ACTION_EXPIRED] = "expired",
     [STORE_ACTION_UNKNOWN] = "unknown",
+    [STORE_ACTION_DOUBTFUL] = "pending", /* and doubtful is 1 */
 };
 
 int sqlite_action_add(struct store *store, const char *key, const char *call_id, const char *body,
@@ -32,7 +36,7 @@ struct claim {
     struct store_action *actions;
     int count;
     int capacity;
-    int expired;
+    struct store_expired expired;
 };
 
 /* Room for one more, zeroed; NULL when out of memory. */
@@ -80,22 +84,25 @@ static int claim_first(struct sqlite_store *store, int64_t now_ms, struct claim 
         return result;
     int64_t id = sqlite3_column_int64(stmt, 0);
     int is_expired = sqlite3_column_int64(stmt, 5) <= now_ms;
+    int is_doubtful = sqlite3_column_int(stmt, 7);
     int failed = is_expired ? 0 : take_action(claim, stmt);
     sqlite3_reset(stmt);
     if (failed < 0)
         return sqlite_out_of_memory(store);
-    claim->expired += is_expired;
+    claim->expired.expired += is_expired && !is_doubtful;
+    claim->expired.unknown += is_expired && is_doubtful;
     result = sqlite_run(store, is_expired ? SQL_ACTION_EXPIRE : SQL_ACTION_CLAIM,
                         SQL_PARAMS(param_int(id), param_int(now_ms)));
     return result < 0 ? result : 1;
 }
 
 int sqlite_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
-                         int *count, int *expired)
+                         int *count, struct store_expired *expired)
 {
     struct claim claim = {0};
     int result = 1;
-    while (result == 1 && claim.count < max && claim.expired < EXPIRE_MAX)
+    while (result == 1 && claim.count < max &&
+           claim.expired.expired + claim.expired.unknown < EXPIRE_MAX)
         result = claim_first(sqlite_of(store), now_ms, &claim);
     if (result < 0) {
         store_actions_free(claim.actions, claim.count);
@@ -123,7 +130,8 @@ int sqlite_action_settle(struct store *store, int64_t id, enum store_action_stat
     int result = sqlite_run(sqlite, SQL_ACTION_SETTLE,
                             SQL_PARAMS(param_int(id), param_text(state_name[state]),
                                        param_int(now_ms), param_int(due_ms), status,
-                                       param_text(detail[0] == '\0' ? NULL : detail)));
+                                       param_text(detail[0] == '\0' ? NULL : detail),
+                                       param_int(state == STORE_ACTION_DOUBTFUL)));
     if (result < 0)
         return result;
     if (sqlite3_changes(sqlite->db) > 0)
@@ -159,9 +167,15 @@ int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now
     return result < 0 ? result : confirmed;
 }
 
-int sqlite_actions_abandon(struct store *store, int64_t now_ms)
+int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
-    int result = sqlite_run(sqlite, SQL_ACTION_ABANDON, SQL_PARAMS(param_int(now_ms)));
-    return result < 0 ? result : sqlite3_changes(sqlite->db);
+    int result = sqlite_run(sqlite, SQL_ACTION_ABANDON,
+                            SQL_PARAMS(param_int(now_ms), param_int(repeatable != 0)));
+    if (result < 0)
+        return result;
+    int unknown = sqlite3_changes(sqlite->db);
+    if (repeatable)
+        result = sqlite_run(sqlite, SQL_ACTION_DOUBT, SQL_PARAMS(param_int(now_ms)));
+    return result < 0 ? result : unknown;
 }

@@ -26,6 +26,7 @@ enum sqlite_statement {
     SQL_SAVEPOINT_OPEN,
     SQL_SAVEPOINT_RELEASE,
     SQL_SAVEPOINT_UNDO,
+    SQL_SAVEPOINT_FLUSH,
     SQL_COUNT_ADD,
     SQL_COUNT_LIST,
     SQL_EVENT_ADD,
@@ -50,6 +51,7 @@ enum sqlite_statement {
     SQL_ACTION_UNCONFIRMED,
     SQL_ACTION_CONFIRM,
     SQL_ACTION_ABANDON,
+    SQL_ACTION_DOUBT,
     SQL_RETRY_PUT,
     SQL_RETRY_DONE,
     SQL_RETRY_DUE,
@@ -132,6 +134,13 @@ void sqlite_call_cache_clear(struct sqlite_call_cache *cache);
 
 #define SQLITE_PLUGIN_STATEMENTS 32
 
+/*
+ * Whose statement the authorizer is asked about. One that is being stepped may be prepared once more,
+ * because the schema has changed, and a virtual table's own statements are prepared then: these may be
+ * a PRAGMA that reads, as of pragma_table_info(). A plugin's own PRAGMA does not get as far as that.
+ */
+enum sqlite_guard { SQLITE_GUARD_OFF, SQLITE_GUARD_PREPARE, SQLITE_GUARD_STEP };
+
 /* A prepared statement of a plugin, found again by its text. */
 struct sqlite_plugin_statement {
     char *sql;
@@ -157,8 +166,9 @@ struct sqlite_store {
     sqlite3 *db;
     char *path;
     int lock_fd;                /* -1 for a reader */
-    int in_plugin_sql;          /* what is being prepared comes from a plugin */
-    const char *plugin_refusal; /* why the authorizer refused it              */
+    enum sqlite_guard guard;    /* on while a plugin's statement is prepared or stepped */
+    int plugin_wrote;           /* since the savepoint */
+    const char *plugin_refusal; /* why the authorizer refused it                        */
 
     sqlite3_stmt *statement[SQL_STATEMENT_COUNT]; /* prepared when first used */
     struct sqlite_plugin_statement plugin_statement[SQLITE_PLUGIN_STATEMENTS];
@@ -241,17 +251,19 @@ int sqlite_plugin_sql(struct store *store, const char *sql, const struct store_v
 /* Refuses to a plugin's statement what it may not do; arg is the store. For sqlite3_set_authorizer(). */
 int sqlite_authorize(void *arg, int action, const char *first, const char *second,
                      const char *database, const char *trigger);
+/* Makes virtual tables write what they hold back; only before the savepoint is released or undone. */
+int sqlite_plugin_flush(struct sqlite_store *store);
 void sqlite_plugin_finalize_all(struct sqlite_store *store);
 
 int sqlite_action_add(struct store *store, const char *key, const char *call_id, const char *body,
                       int64_t event_id, int64_t received_ms, int64_t expires_ms);
 int sqlite_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
-                         int *count, int *expired);
+                         int *count, struct store_expired *expired);
 int sqlite_action_next_due(struct store *store, int64_t *due_ms);
 int sqlite_action_settle(struct store *store, int64_t id, enum store_action_state state,
                          int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
 int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
-int sqlite_actions_abandon(struct store *store, int64_t now_ms);
+int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 
 int sqlite_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts,
                      int dead, int64_t due_ms, int64_t now_ms, const char *error);

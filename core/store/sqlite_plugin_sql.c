@@ -24,6 +24,12 @@ static int is_own_table(const char *name)
     return 0;
 }
 
+/* What SQLite's own fts and rtree read when a statement that uses such a table is prepared. */
+static int is_harmless_pragma(const char *name, const char *value)
+{
+    return value == NULL && (strcmp(name, "data_version") == 0 || strcmp(name, "page_size") == 0);
+}
+
 static int deny(struct sqlite_store *store, const char *reason)
 {
     store->plugin_refusal = reason;
@@ -44,13 +50,16 @@ int sqlite_authorize(void *arg, int action, const char *first, const char *secon
     struct sqlite_store *store = arg;
     (void)database;
     (void)trigger;
-    if (!store->in_plugin_sql)
+    if (store->guard == SQLITE_GUARD_OFF)
         return SQLITE_OK;
     switch (action) {
     case SQLITE_TRANSACTION:
     case SQLITE_SAVEPOINT:
         return deny(store, "the transaction is the event's, and pbxhook ends it");
     case SQLITE_PRAGMA:
+        if (store->guard == SQLITE_GUARD_STEP || is_harmless_pragma(first, second))
+            return SQLITE_OK;
+        /* fall through */
     case SQLITE_ATTACH:
     case SQLITE_DETACH:
         return deny(store, "PRAGMA, ATTACH and DETACH would change the connection of all plugins");
@@ -100,9 +109,16 @@ static int refuse(struct sqlite_store *store, const char *sql, const char *reaso
     return store_fail(&store->base, STORE_E_SQL, "%s; the statement is: %.200s", reason, sql);
 }
 
-/* The fault is the statement's own, not the database's. */
+/*
+ * The fault is the statement's own, not the database's: the plugin is told and the batch goes on. What
+ * is taken for the database's instead is tried again for ever, and no call gets past it; so in doubt it
+ * is the statement's. A fault of the database will show in a statement of pbxhook's own.
+ */
 static int is_statement_fault(int sqlite_code)
 {
+    /* A virtual table's, fts5 say, about its own content: the file is whole. */
+    if (sqlite_code == SQLITE_CORRUPT_VTAB)
+        return 1;
     switch (sqlite_code & 0xff) {
     case SQLITE_ERROR:
     case SQLITE_CONSTRAINT:
@@ -111,6 +127,11 @@ static int is_statement_fault(int sqlite_code)
     case SQLITE_RANGE:
     case SQLITE_TOOBIG:
     case SQLITE_LOCKED: /* by a query of the plugin's own that is still running */
+    case SQLITE_NOMEM:  /* for what it wanted to build                          */
+    case SQLITE_INTERRUPT:
+    case SQLITE_READONLY:
+    case SQLITE_SCHEMA:
+    case SQLITE_ABORT:
         return 1;
     default:
         return 0;
@@ -134,9 +155,9 @@ static int fail(struct sqlite_store *store, const char *sql)
 static int prepare_next(struct sqlite_store *store, const char **tail, sqlite3_stmt **out)
 {
     store->plugin_refusal = NULL;
-    store->in_plugin_sql = 1;
+    store->guard = SQLITE_GUARD_PREPARE;
     int code = sqlite3_prepare_v3(store->db, *tail, -1, SQLITE_PREPARE_PERSISTENT, out, tail);
-    store->in_plugin_sql = 0;
+    store->guard = SQLITE_GUARD_OFF;
     return code;
 }
 
@@ -330,6 +351,16 @@ static struct store_value column_value(sqlite3_stmt *stmt, int column)
     }
 }
 
+/* The guard is off again when a row is handed out: the callback may use the store. */
+static int step(struct sqlite_store *store, sqlite3_stmt *stmt)
+{
+    store->plugin_refusal = NULL;
+    store->guard = SQLITE_GUARD_STEP;
+    int code = sqlite3_step(stmt);
+    store->guard = SQLITE_GUARD_OFF;
+    return code;
+}
+
 /* Steps to the end, or until the callback asks to stop. */
 static int step_rows(struct sqlite_store *store, const char *sql, sqlite3_stmt *stmt,
                      store_row_fn row, void *arg)
@@ -343,7 +374,7 @@ static int step_rows(struct sqlite_store *store, const char *sql, sqlite3_stmt *
         if (values == NULL)
             return sqlite_out_of_memory(store);
     }
-    while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+    while ((code = step(store, stmt)) == SQLITE_ROW) {
         if (values == NULL)
             continue;
         for (int i = 0; i < columns; i++)
@@ -367,6 +398,7 @@ int sqlite_plugin_sql(struct store *store, const char *sql, const struct store_v
     int result = lease(sqlite, sql, &leased);
     if (result < 0)
         return result;
+    sqlite->plugin_wrote |= !sqlite3_stmt_readonly(leased.stmt);
     int64_t before = sqlite3_total_changes64(sqlite->db);
     result = bind_values(sqlite, sql, leased.stmt, params, count);
     if (result == 0)
@@ -377,4 +409,21 @@ int sqlite_plugin_sql(struct store *store, const char *sql, const struct store_v
             sqlite3_total_changes64(sqlite->db) == before ? 0 : sqlite3_changes64(sqlite->db);
     give_back(&leased);
     return result;
+}
+
+/*
+ * fts5 keeps what is inserted in memory and writes it when a savepoint is opened or released. If that
+ * fails as one is opened, nothing has changed and the plugin's can still be undone; as it is released,
+ * or committed, it would cost the batch each time it is tried. The inner one ends with the plugin's.
+ */
+int sqlite_plugin_flush(struct sqlite_store *store)
+{
+    if (!store->plugin_wrote)
+        return 0;
+    int result = sqlite_run(store, SQL_SAVEPOINT_FLUSH, SQL_NO_PARAMS);
+    if (result == 0 || !is_statement_fault(sqlite3_extended_errcode(store->db)) ||
+        sqlite3_get_autocommit(store->db))
+        return result;
+    return store_fail(&store->base, STORE_E_SQL, "a table of a plugin's own can't be written: %s",
+                      sqlite3_errmsg(store->db));
 }

@@ -11,6 +11,12 @@
     "call_id, code, direction, our_number, their_number, queue, actor, status, created_ms, "       \
     "status_ms"
 
+/* The condition of the index actions_unsettled. */
+#define ACTION_IS_UNSETTLED                                                                        \
+    "(state IN ('sending', 'unknown') OR (state = 'pending' AND doubtful = 1))"
+
+#define ACTION_WAS_LEFT "'the worker left before the answer came'"
+
 static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -18,6 +24,7 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_SAVEPOINT_OPEN] = "SAVEPOINT handling",
     [SQL_SAVEPOINT_RELEASE] = "RELEASE handling",
     [SQL_SAVEPOINT_UNDO] = "ROLLBACK TO handling",
+    [SQL_SAVEPOINT_FLUSH] = "SAVEPOINT flush",
 
     [SQL_COUNT_ADD] = "UPDATE counts SET n = n + ?2 WHERE name = ?1",
     [SQL_COUNT_LIST] = "SELECT name, n FROM counts",
@@ -57,28 +64,36 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_ACTION_ADD] = "INSERT INTO actions (key, call_id, event_id, state, state_ms, due_ms, "
                        "received_ms, expires_ms, attempts, body) "
                        "VALUES (?1, ?2, ?3, 'pending', ?4, ?4, ?4, ?5, 0, ?6)",
-    [SQL_ACTION_DUE] = "SELECT id, key, call_id, body, received_ms, expires_ms, attempts "
+    [SQL_ACTION_DUE] = "SELECT id, key, call_id, body, received_ms, expires_ms, attempts, "
+                       "doubtful "
                        "FROM actions WHERE state = 'pending' AND due_ms <= ?1 "
                        "ORDER BY due_ms, id LIMIT 1",
     [SQL_ACTION_CLAIM] = "UPDATE actions SET state = 'sending', state_ms = ?2, "
                          "attempts = attempts + 1 WHERE id = ?1",
-    [SQL_ACTION_EXPIRE] = "UPDATE actions SET state = 'expired', state_ms = ?2 WHERE id = ?1",
+    [SQL_ACTION_EXPIRE] = "UPDATE actions SET state = iif(doubtful = 1, 'unknown', 'expired'), "
+                          "state_ms = ?2 WHERE id = ?1",
     [SQL_ACTION_NEXT_DUE] = "SELECT due_ms FROM actions WHERE state = 'pending' "
                             "ORDER BY due_ms LIMIT 1",
-    [SQL_ACTION_SETTLE] = "UPDATE actions SET state = ?2, state_ms = ?3, "
+    [SQL_ACTION_SETTLE] = "UPDATE actions SET state_ms = ?3, "
+                          "state = iif(?2 = 'expired' AND doubtful = 1, 'unknown', ?2), "
+                          "doubtful = max(doubtful, ?7), "
                           "due_ms = iif(?2 = 'pending', min(?4, expires_ms), due_ms), "
                           "http_status = ?5, detail = ?6 "
                           "WHERE id = ?1 AND state = 'sending'",
     [SQL_ACTION_ANNOTATE] = "UPDATE actions SET http_status = ?2, detail = ?3 "
                             "WHERE id = ?1 AND state = 'confirmed'",
     [SQL_ACTION_UNCONFIRMED] = "SELECT id FROM actions "
-                               "WHERE call_id = ?1 AND state IN ('sending', 'unknown') "
+                               "WHERE call_id = ?1 AND " ACTION_IS_UNSETTLED " "
                                "AND iif(json_valid(body), json_type(body, '$.destination'), NULL) "
                                "IS NOT NULL LIMIT 1",
     [SQL_ACTION_CONFIRM] = "UPDATE actions SET state = 'confirmed', state_ms = ?2 WHERE id = ?1",
     [SQL_ACTION_ABANDON] = "UPDATE actions SET state = 'unknown', state_ms = ?1, "
-                           "detail = 'the worker left before the answer came' "
-                           "WHERE state IN ('sending', 'unknown') AND state = 'sending'",
+                           "detail = iif(state = 'sending', " ACTION_WAS_LEFT ", detail) "
+                           "WHERE " ACTION_IS_UNSETTLED " AND state <> 'unknown' "
+                           "AND (?2 = 0 OR expires_ms <= ?1)",
+    [SQL_ACTION_DOUBT] = "UPDATE actions SET state = 'pending', doubtful = 1, state_ms = ?1, "
+                         "due_ms = min(due_ms, ?1), detail = " ACTION_WAS_LEFT " "
+                         "WHERE " ACTION_IS_UNSETTLED " AND state = 'sending'",
 
     [SQL_RETRY_PUT] = "INSERT INTO handlings (event_id, plugin, state, attempts, due_ms, "
                       "failed_ms, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "

@@ -165,8 +165,10 @@ int store_release(struct store *store)
     int result = check_savepoint(store);
     if (result < 0)
         return result;
-    store->has_savepoint = 0;
-    return settle(store, store->backend->release(store));
+    result = settle(store, store->backend->release(store));
+    if (result != STORE_E_SQL)
+        store->has_savepoint = 0;
+    return result;
 }
 
 int store_undo(struct store *store)
@@ -269,7 +271,7 @@ int store_action_add(struct store *store, const char *key, const char *call_id, 
 }
 
 int store_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
-                        int *count, int *expired)
+                        int *count, struct store_expired *expired)
 {
     int result = check_writing(store);
     if (result < 0)
@@ -319,12 +321,12 @@ int store_actions_confirm(struct store *store, const char *call_id, int64_t now_
     return settle(store, store->backend->actions_confirm(store, call_id, now_ms));
 }
 
-int store_actions_abandon(struct store *store, int64_t now_ms)
+int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable)
 {
     int result = check_writing(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->actions_abandon(store, now_ms));
+    return settle(store, store->backend->actions_abandon(store, now_ms, repeatable));
 }
 
 /* ---- Handlings that failed ----------------------------------------------------------------------- */

@@ -24,9 +24,9 @@ enum store_mode { STORE_READ, STORE_WRITE };
 
 #define STORE_E_ARGUMENT (-1)
 #define STORE_E_BUSY     (-2) /* locked by another process for longer than the time-out         */
+#define STORE_E_MEMORY   (-3)
 #define STORE_E_FAILED   (-4) /* the database failed; the transaction is lost, try again        */
 #define STORE_E_SQL      (-5) /* a statement of a plugin was refused; the transaction goes on   */
-#define STORE_E_MEMORY   (-3)
 #define STORE_E_CORRUPT  (-6) /* the file is no database, or damaged, or made by a newer pbxhook */
 #define STORE_E_STOPPED  (-7) /* the row callback asked to stop                                 */
 
@@ -57,6 +57,8 @@ void store_rollback(struct store *store);
 
 /* One savepoint at a time, inside a transaction: undoes one plugin's work for one event. */
 int store_savepoint(struct store *store);
+/* STORE_E_SQL: what a plugin wrote can't be kept, found out only now, as a full text index does; the
+ * savepoint is still open, for store_undo(). */
 int store_release(struct store *store);
 int store_undo(struct store *store); /* rolls back to the savepoint and releases it */
 
@@ -128,7 +130,7 @@ int store_sql(struct store *store, const char *sql, const struct store_value *pa
  * UNKNOWN becomes CONFIRMED when the call's call.waiting event arrives. DOUBTFUL is due to be sent again,
  * to a PBX that takes one key once, though it may have been received: it is claimed as PENDING is, but it
  * is confirmed as UNKNOWN is, and past its deadline it is UNKNOWN and not EXPIRED. What was DOUBTFUL once
- * stays so through SENDING and further tries.
+ * stays so through SENDING and further tries, until it has ended.
  */
 enum store_action_state {
     STORE_ACTION_PENDING,
@@ -161,19 +163,25 @@ int store_action_add(struct store *store, const char *key, const char *call_id, 
 /*
  * Claims up to max actions that are due at now_ms, oldest first, as SENDING, one attempt more. They
  * are the caller's to send once the transaction is committed. *out is an array of *count, freed with
- * store_actions_free(). What is due and past its deadline is made EXPIRED on the way; *expired
- * (not NULL) counts those. A long backlog expires in several calls: store_action_next_due() tells.
+ * store_actions_free(). What is due and past its deadline is made EXPIRED, or UNKNOWN if it was DOUBTFUL,
+ * on the way; *expired (not NULL) counts those. A long backlog expires in several calls:
+ * store_action_next_due() tells.
  */
+struct store_expired {
+    int expired, unknown;
+};
+
 int store_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
-                        int *count, int *expired);
+                        int *count, struct store_expired *expired);
 void store_actions_free(struct store_action *actions, int count);
 
-/* When the next PENDING action is due or expires: 1 and *due_ms, or 0 when there is none. */
+/* When the next PENDING or DOUBTFUL action is due or expires: 1 and *due_ms, or 0 when there is none. */
 int store_action_next_due(struct store *store, int64_t *due_ms);
 
 /*
- * Writes down how a sent action ended: DELIVERED, REJECTED, EXPIRED, UNKNOWN, or PENDING with due_ms to
- * try again (at its deadline at the latest). http_status 0: no answer. detail: one line for people, may be
+ * Writes down how a sent action ended: DELIVERED, REJECTED, EXPIRED, UNKNOWN, or PENDING or DOUBTFUL with
+ * due_ms to try again (at its deadline at the latest). What was DOUBTFUL before is DOUBTFUL with PENDING,
+ * and UNKNOWN with EXPIRED. http_status 0: no answer. detail: one line for people, may be
  * NULL. 1 when the state was changed; 0 when the action is not SENDING. One that was CONFIRMED in the
  * meantime stays so, whatever its end: 0, and http_status and detail are written down if it was answered.
  */
@@ -188,7 +196,8 @@ int store_actions_confirm(struct store *store, const char *call_id, int64_t now_
 
 /*
  * At a worker's start: what a former worker left SENDING becomes UNKNOWN; with repeatable (pbx.idempotent)
- * DOUBTFUL and due at once, while its deadline has not passed. The number of those that became UNKNOWN.
+ * DOUBTFUL and due at once, while its deadline has not passed. Without it, what was DOUBTFUL can't be sent
+ * again and becomes UNKNOWN too. The number of those that became UNKNOWN.
  */
 int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 

@@ -56,12 +56,12 @@ struct store_backend {
     int (*action_add)(struct store *store, const char *key, const char *call_id, const char *body,
                       int64_t event_id, int64_t received_ms, int64_t expires_ms);
     int (*actions_claim)(struct store *store, int64_t now_ms, int max, struct store_action **out,
-                         int *count, int *expired);
+                         int *count, struct store_expired *expired);
     int (*action_next_due)(struct store *store, int64_t *due_ms);
     int (*action_settle)(struct store *store, int64_t id, enum store_action_state state,
                          int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
     int (*actions_confirm)(struct store *store, const char *call_id, int64_t now_ms);
-    int (*actions_abandon)(struct store *store, int64_t now_ms);
+    int (*actions_abandon)(struct store *store, int64_t now_ms, int repeatable);
 
     int (*retry_put)(struct store *store, int64_t event_id, const char *plugin, int attempts,
                      int dead, int64_t due_ms, int64_t now_ms, const char *error);

@@ -4,13 +4,19 @@
  */
 #include "worker/batch.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 
+/* No event is begun later than this after its batch. */
+#define BATCH_LIMIT_US 20000
+
 /* What one run has found out, to be counted when it is committed. */
 struct tally {
+    int64_t started_us;
+    int events; /* run, from the front */
+    int expired, unknown_expired;
     uint64_t handled, duplicate, unknown;
     uint64_t outcome[METRICS_ACTION_COUNT];
     uint64_t action_retries;
@@ -34,6 +40,7 @@ static void settled_as(struct tally *tally, enum store_action_state state)
         tally->outcome[METRICS_ACTION_UNKNOWN]++;
         break;
     case STORE_ACTION_PENDING:
+    case STORE_ACTION_DOUBTFUL:
         tally->action_retries++;
         break;
     default:
@@ -55,12 +62,17 @@ static int settle_results(struct batch *batch, const struct batch_parts *parts, 
     return 0;
 }
 
-static int run_retries(const struct batch_parts *parts)
+static int is_late(const struct tally *tally)
+{
+    return clock_mono_us() - tally->started_us > BATCH_LIMIT_US;
+}
+
+static int run_retries(const struct batch_parts *parts, const struct tally *tally)
 {
     struct store_retry *due = NULL;
     int count = 0;
     int code = store_retries_due(parts->store, clock_wall_ms(), BATCH_MAX_RETRIES, &due, &count);
-    for (int i = 0; i < count && code >= 0; i++)
+    for (int i = 0; i < count && code >= 0 && !(i > 0 && is_late(tally)); i++)
         code = dispatch_retry(parts->dispatch, &due[i]);
     store_retries_free(due, count);
     return code;
@@ -75,8 +87,7 @@ static int run_event(const struct batch_parts *parts, const struct event *event,
         return stored;
     if (stored == STORE_EVENT_DUPLICATE) {
         tally->duplicate++;
-        log_info("event repeated, handled before", log_text("call_id", event->field[EVENT_CALL_ID]),
-                 log_text("event", event->field[EVENT_TYPE]));
+        dispatch_note_repeated(parts->dispatch, event);
         return 0;
     }
     if (stored == STORE_EVENT_REPLAY) /* committed, and the report was lost with a worker */
@@ -92,12 +103,11 @@ static int run_event(const struct batch_parts *parts, const struct event *event,
 
 static int claim_actions(const struct batch_parts *parts, struct tally *tally)
 {
-    int expired = 0;
+    struct store_expired expired = {0};
     int code = store_actions_claim(parts->store, clock_wall_ms(), outbox_free_slots(parts->outbox),
                                    &tally->claimed, &tally->claimed_count, &expired);
-    tally->outcome[METRICS_ACTION_EXPIRED] += (uint64_t)expired;
-    if (expired > 0)
-        log_warning("actions expired before they could be sent", log_int("count", expired));
+    tally->expired = expired.expired;
+    tally->unknown_expired = expired.unknown;
     return code;
 }
 
@@ -108,9 +118,10 @@ static int run_all(struct batch *batch, const struct batch_parts *parts, struct 
     if (code >= 0)
         code = settle_results(batch, parts, tally);
     if (code >= 0)
-        code = run_retries(parts);
-    for (int i = 0; i < batch->event_count && code >= 0; i++)
-        code = run_event(parts, batch->event[i], tally);
+        code = run_retries(parts, tally);
+    while (tally->events < batch->event_count && code >= 0 &&
+           !(tally->events > 0 && is_late(tally)))
+        code = run_event(parts, batch->event[tally->events++], tally);
     if (code >= 0)
         code = claim_actions(parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
@@ -128,6 +139,7 @@ static const char *state_word(enum store_action_state state)
     case STORE_ACTION_UNKNOWN:
         return "unknown";
     case STORE_ACTION_PENDING:
+    case STORE_ACTION_DOUBTFUL:
         return "retry";
     default:
         return "";
@@ -148,7 +160,7 @@ static void log_result(const struct outbox_result *result)
 }
 
 static void count(const struct batch *batch, const struct batch_parts *parts,
-                  const struct tally *tally, int64_t started_us)
+                  const struct tally *tally)
 {
     struct metrics_worker *metrics = parts->metrics;
     int64_t now_us = clock_mono_us();
@@ -158,8 +170,13 @@ static void count(const struct batch *batch, const struct batch_parts *parts,
     metrics_add(&metrics->action_retries, tally->action_retries);
     for (int i = 0; i < METRICS_ACTION_COUNT; i++)
         metrics_add(&metrics->actions[i], tally->outcome[i]);
-    metrics_observe(&metrics->commit, now_us - started_us);
-    for (int i = 0; i < batch->event_count; i++) {
+    metrics_add(&metrics->actions[METRICS_ACTION_EXPIRED], (uint64_t)tally->expired);
+    metrics_add(&metrics->actions[METRICS_ACTION_UNKNOWN], (uint64_t)tally->unknown_expired);
+    if (tally->expired + tally->unknown_expired > 0)
+        log_warning("actions passed their deadline and are given up",
+                    log_int("expired", tally->expired), log_int("unknown", tally->unknown_expired));
+    metrics_observe(&metrics->commit, now_us - tally->started_us);
+    for (int i = 0; i < tally->events; i++) {
         int64_t us = now_us - batch->event[i]->spooled_us;
         if (us >= 0) /* else it was spooled before the machine was started again */
             metrics_observe(&metrics->event_latency, us);
@@ -172,10 +189,30 @@ static void count(const struct batch *batch, const struct batch_parts *parts,
     }
 }
 
+/* Frees the first events and moves the rest to the front. */
+static void drop_events(struct batch *batch, int count)
+{
+    if (count > 0)
+        batch->stored_seq = batch->event[count - 1]->seq;
+    for (int i = 0; i < count; i++)
+        event_free(batch->event[i]);
+    batch->event_count -= count;
+    memmove(batch->event, batch->event + count,
+            (size_t)batch->event_count * sizeof batch->event[0]);
+}
+
+static void drop_results(struct batch *batch)
+{
+    while (batch->results != NULL) {
+        struct outbox_result *next = batch->results->next;
+        outbox_result_free(batch->results);
+        batch->results = next;
+    }
+}
+
 int batch_run(struct batch *batch, const struct batch_parts *parts)
 {
-    struct tally tally = {.handled = 0};
-    int64_t started_us = clock_mono_us();
+    struct tally tally = {.started_us = clock_mono_us()};
     int code = run_all(batch, parts, &tally);
     if (code < 0) {
         store_rollback(parts->store);
@@ -187,8 +224,9 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
     if (tally.claimed_count > 0)
         outbox_submit(parts->outbox, tally.claimed, tally.claimed_count);
     store_actions_free(tally.claimed, tally.claimed_count);
-    count(batch, parts, &tally, started_us);
-    batch_clear(batch);
+    count(batch, parts, &tally);
+    drop_events(batch, tally.events);
+    drop_results(batch);
     return 0;
 }
 
@@ -197,9 +235,5 @@ void batch_clear(struct batch *batch)
     for (int i = 0; i < batch->event_count; i++)
         event_free(batch->event[i]);
     batch->event_count = 0;
-    while (batch->results != NULL) {
-        struct outbox_result *next = batch->results->next;
-        outbox_result_free(batch->results);
-        batch->results = next;
-    }
+    drop_results(batch);
 }

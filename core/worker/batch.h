@@ -31,12 +31,14 @@ struct batch {
     struct event *event[BATCH_MAX_EVENTS]; /* owned */
     int event_count;
     struct outbox_result *results; /* owned */
+    int64_t stored_seq;            /* the last event that was committed; all before it are too */
 };
 
 /*
- * Runs it as one transaction. 0: committed, the claimed actions are with the outbox, the numbers are
- * counted, and the batch is empty again. -1: nothing of it happened (store_error() says why); run the
- * same batch again.
+ * Runs it as one transaction, or its first events when the plugins take their time: what they asked the
+ * PBX for must not wait for the rest. 0: committed, the claimed actions are with the outbox, the numbers
+ * are counted; the events that are left stand at the front. -1: nothing of it happened (store_error()
+ * says why); run the same batch again.
  */
 int batch_run(struct batch *batch, const struct batch_parts *parts);
 

@@ -316,8 +316,13 @@ int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t
     if (result < 0)
         return result;
     if (count == 0)
-        ledger_add_kept(dispatch->ledger, event);
+        ledger_add_note(dispatch->ledger, event, "event kept, no plugin takes it");
     return (int)count;
+}
+
+void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event)
+{
+    ledger_add_note(dispatch->ledger, event, "event repeated, handled before");
 }
 
 static struct runner *find_runner(struct dispatch *dispatch, const char *name)

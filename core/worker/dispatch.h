@@ -37,6 +37,9 @@ const char *dispatch_types(const struct dispatch *dispatch);
  */
 int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t event_id);
 
+/* For the log, with the batch's commit: this event was handled before. */
+void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event);
+
 /* The same for one plugin's failed handling that is due; settles its store_retry row. 0 when its
  * plugin is not loaded (any more): that counts as one more failure. */
 int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry);

@@ -10,10 +10,11 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-enum kind { CALL, KEPT };
+enum kind { CALL, NOTE };
 
 struct entry {
     enum kind kind;
+    const char *line; /* NOTE; all else is of a CALL */
     enum ledger_outcome outcome;
     struct metrics_plugin *metric;
     int attempt;
@@ -120,9 +121,9 @@ void ledger_add_call(struct ledger *ledger, const struct ledger_call *call)
     append(ledger, &entry, texts, logged ? sizeof texts / sizeof texts[0] : 0);
 }
 
-void ledger_add_kept(struct ledger *ledger, const struct event *event)
+void ledger_add_note(struct ledger *ledger, const struct event *event, const char *line)
 {
-    struct entry entry = {.kind = KEPT, .received_ms = event->received_ms};
+    struct entry entry = {.kind = NOTE, .line = line};
     const char *const texts[] = {event->field[EVENT_CALL_ID], event->field[EVENT_TYPE]};
 
     if (log_enabled(LOG_LEVEL_INFO))
@@ -141,12 +142,11 @@ static const char *text_after(const char *text)
     return text + strlen(text) + 1;
 }
 
-static void log_kept(const struct ledger *ledger, const struct entry *entry)
+static void log_note(const struct ledger *ledger, const struct entry *entry)
 {
     const char *call_id = ledger->text + entry->text;
 
-    log_info("event kept, no plugin takes it", log_text("call_id", call_id),
-             log_text("event", text_after(call_id)));
+    log_info(entry->line, log_text("call_id", call_id), log_text("event", text_after(call_id)));
 }
 
 /* took_ms is the handler's time; since_event_ms, from the event's arrival to the commit, the latency. */
@@ -208,8 +208,8 @@ void ledger_commit(struct ledger *ledger)
     for (size_t i = 0; i < ledger->count; i++) {
         const struct entry *entry = &ledger->entries[i];
 
-        if (entry->kind == KEPT) {
-            log_kept(ledger, entry);
+        if (entry->kind == NOTE) {
+            log_note(ledger, entry);
             continue;
         }
         count_call(entry);

@@ -33,8 +33,8 @@ void ledger_free(struct ledger *ledger);                   /* accepts NULL      
 /* One call and its log line. All texts are copied. What there is no memory for
  * is not counted. */
 void ledger_add_call(struct ledger *ledger, const struct ledger_call *call);
-/* An event that no plugin takes. */
-void ledger_add_kept(struct ledger *ledger, const struct event *event);
+/* An event that no plugin takes, or that was handled before: one log line. `line` is a constant. */
+void ledger_add_note(struct ledger *ledger, const struct event *event, const char *line);
 /* Actions that a call.waiting confirmed. */
 void ledger_add_confirmed(struct ledger *ledger, int actions);
 

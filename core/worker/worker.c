@@ -5,6 +5,7 @@
 #include "worker/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -27,6 +29,8 @@
 #define OUTBOX_DRAIN_MS    1000
 #define FIRST_RETRY_MS     100
 #define LONGEST_RETRY_MS   5000
+#define PACE_US            4000
+#define LOG_AGAIN_US       (60 * 1000000)
 #define IDLE_POLL_MS       1000 /* a lost wake-up costs no more than this */
 
 struct worker {
@@ -39,7 +43,10 @@ struct worker {
     int64_t after;    /* the last seq that was read from the spool        */
     int64_t reported; /* the last seq that the receiver was told of       */
     int stopping;
-    int store_failures; /* in a row */
+    int failures;      /* of the store or the spool, in a row             */
+    char failure[256]; /* the last one's cause, as it was logged          */
+    int64_t failure_logged_us;
+    int64_t next_batch_us; /* monotonic: not before */
 };
 
 static volatile sig_atomic_t terminated;
@@ -59,6 +66,7 @@ static void set_signals(void)
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk, not an end */
 }
 
 static int open_store(struct worker *worker, char *error, size_t error_size)
@@ -69,7 +77,7 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
     struct store *store = worker->parts.store;
     int abandoned = store_begin(store, NULL, 0);
     if (abandoned >= 0)
-        abandoned = store_actions_abandon(store, clock_wall_ms());
+        abandoned = store_actions_abandon(store, clock_wall_ms(), worker->config->pbx.idempotent);
     if (abandoned < 0 || store_commit(store) < 0) {
         snprintf(error, error_size, "%s: %s", worker->config->store.url, store_error(store));
         return -1;
@@ -97,8 +105,17 @@ static int open_parts(struct worker *worker, char *error, size_t error_size)
         return -1;
     if (outbox_start(config, &worker->parts.outbox, error, error_size) < 0)
         return -1;
-    return dispatch_open(config, worker->parts.store, worker->parts.metrics,
-                         &worker->parts.dispatch, error, error_size);
+    if (dispatch_open(config, worker->parts.store, worker->parts.metrics, &worker->parts.dispatch,
+                      error, error_size) < 0)
+        return -1;
+    if (strlen(dispatch_types(worker->parts.dispatch)) > CONTROL_TEXT) {
+        snprintf(
+            error, error_size,
+            "the plugins take too many event types: found %zu bytes of names, wanted at most %d",
+            strlen(dispatch_types(worker->parts.dispatch)), CONTROL_TEXT);
+        return -1;
+    }
+    return 0;
 }
 
 static void close_parts(struct worker *worker)
@@ -120,22 +137,6 @@ static void read_control(struct worker *worker)
     }
     if (got == 0 || (got < 0 && got != -EAGAIN) || terminated)
         worker->stopping = 1; /* an orphan finishes its batch and leaves */
-}
-
-/* The next events behind those that were read before. */
-static void read_spool(struct worker *worker)
-{
-    if (worker->batch.event_count > 0 || worker->stopping)
-        return;
-    int count = spool_reader_next(worker->spool, worker->after, BATCH_MAX_EVENTS, BATCH_MAX_BYTES,
-                                  worker->batch.event);
-    if (count < 0) {
-        log_error("spool can't be read", log_text("error", spool_reader_error(worker->spool)));
-        return;
-    }
-    worker->batch.event_count = count;
-    if (count > 0)
-        worker->after = worker->batch.event[count - 1]->seq;
 }
 
 static void take_results(struct worker *worker)
@@ -173,35 +174,85 @@ static void wait_for_work(struct worker *worker, int timeout_ms)
 /* Tells the receiver how far the store has got, so that it lets go of those events. */
 static void report_done(struct worker *worker)
 {
-    if (worker->after == worker->reported)
+    int64_t stored = worker->batch.stored_seq;
+    if (stored == worker->reported)
         return;
-    if (control_send(CONTROL_FD, CONTROL_DONE, worker->after, NULL) == 0)
-        worker->reported = worker->after; /* else with the next: a report covers all before it */
+    if (control_send(CONTROL_FD, CONTROL_DONE, stored, NULL) == 0)
+        worker->reported = stored; /* else with the next: a report covers all before it */
 }
 
-static void note_failure(struct worker *worker)
+/* Logs a failure when it begins, when its cause changes, and once a minute while it lasts. */
+static void log_failure(struct worker *worker, const char *line, const char *cause)
 {
-    if (worker->store_failures++ == 0)
-        log_error("store failed, trying again until it works; events wait in the spool",
-                  log_text("error", store_error(worker->parts.store)));
-    int delay_ms = FIRST_RETRY_MS;
-    for (int i = 1; i < worker->store_failures && delay_ms < LONGEST_RETRY_MS; i++)
-        delay_ms *= 2;
+    int64_t now_us = clock_mono_us();
+    if (strncmp(worker->failure, cause, sizeof worker->failure - 1) == 0 &&
+        now_us - worker->failure_logged_us < LOG_AGAIN_US)
+        return;
+    log_error(line, log_text("error", cause));
+    snprintf(worker->failure, sizeof worker->failure, "%s", cause);
+    worker->failure_logged_us = now_us;
+}
+
+/* Waits longer with each failure in a row, but never past a word of the receiver. */
+static void note_failure(struct worker *worker, const char *line, const char *cause)
+{
+    log_failure(worker, line, cause);
     log_flush();
-    struct pollfd stop = {.fd = CONTROL_FD, .events = 0}; /* wakes only when the receiver is gone */
-    poll(&stop, 1, delay_ms < LONGEST_RETRY_MS ? delay_ms : LONGEST_RETRY_MS);
+    int delay_ms = FIRST_RETRY_MS;
+    for (int i = 0; i < worker->failures && delay_ms < LONGEST_RETRY_MS; i++)
+        delay_ms *= 2;
+    worker->failures++;
+    int64_t until_us = clock_mono_us() + (int64_t)delay_ms * 1000;
+    while (!worker->stopping && clock_mono_us() < until_us) {
+        poll(NULL, 0, FIRST_RETRY_MS);
+        read_control(worker);
+    }
 }
 
 static void note_success(struct worker *worker)
 {
-    if (worker->store_failures > 0)
-        log_info("store works again", log_int("failures", worker->store_failures));
-    worker->store_failures = 0;
+    if (worker->failures == 0)
+        return;
+    log_info("works again", log_int("failures", worker->failures));
+    worker->failures = 0;
+    worker->failure[0] = '\0';
+}
+
+/* The next events behind those that were read before. */
+static void read_spool(struct worker *worker)
+{
+    if (worker->batch.event_count > 0 || worker->stopping)
+        return;
+    int count = spool_reader_next(worker->spool, worker->after, BATCH_MAX_EVENTS, BATCH_MAX_BYTES,
+                                  worker->batch.event);
+    if (count < 0) {
+        note_failure(worker, "spool can't be read, trying again until it can",
+                     spool_reader_error(worker->spool));
+        return;
+    }
+    worker->batch.event_count = count;
+    if (count > 0)
+        worker->after = worker->batch.event[count - 1]->seq;
+}
+
+/*
+ * Keeps the beginnings of batches PACE_US apart, unless there is a whole batch to do. A commit costs the
+ * same syncs and hot pages whatever its size: under load this makes fewer and larger ones and leaves the
+ * disk to the spool, which acknowledges. An event that comes after a quiet moment never waits.
+ */
+static void keep_pace(struct worker *worker)
+{
+    int64_t wait_us = worker->next_batch_us - clock_mono_us();
+    if (wait_us <= 0 || wait_us > PACE_US)
+        return;
+    struct timespec pause = {.tv_nsec = (long)wait_us * 1000};
+    nanosleep(&pause, NULL);
 }
 
 /* One round: what there is, as one transaction; or a wait. */
 static void work_once(struct worker *worker)
 {
+    keep_pace(worker);
     read_control(worker);
     read_spool(worker);
     take_results(worker);
@@ -213,8 +264,11 @@ static void work_once(struct worker *worker)
             return;
         }
     }
+    int whole = worker->batch.event_count == BATCH_MAX_EVENTS;
+    worker->next_batch_us = whole ? 0 : clock_mono_us() + PACE_US;
     if (batch_run(&worker->batch, &worker->parts) < 0) {
-        note_failure(worker);
+        note_failure(worker, "store failed, trying again until it works; events wait in the spool",
+                     store_error(worker->parts.store));
         return;
     }
     note_success(worker);
@@ -236,6 +290,14 @@ static void finish(struct worker *worker)
     log_flush();
 }
 
+/* What was inherited is for this process: no program that a plugin starts gets it. */
+static void keep_descriptors(void)
+{
+    fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
+    fcntl(CONTROL_CONFIG_FD, F_SETFD, FD_CLOEXEC);
+    fcntl(CONTROL_METRICS_FD, F_SETFD, FD_CLOEXEC);
+}
+
 static int refuse(const char *reason)
 {
     /* The receiver logs it; without one (started by hand) nobody else would. */
@@ -252,6 +314,7 @@ int worker_main(int index)
     if (worker == NULL)
         return refuse("out of memory");
     worker->index = index;
+    keep_descriptors();
     prctl(PR_SET_NAME, "pbxhook-worker"); /* started through /proc/self/exe, it would be "exe" */
     umask(077);
     set_signals();
@@ -261,6 +324,7 @@ int worker_main(int index)
         free(worker);
         return refuse("the configuration that the receiver passed on can't be read");
     }
+    close(CONTROL_CONFIG_FD);
     log_open("worker", worker->config->log.level);
     int status = 0;
     if (open_parts(worker, error, sizeof error) < 0) {

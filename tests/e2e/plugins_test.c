@@ -4,6 +4,8 @@
  */
 #include "world.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 static void start_with_crasher(struct world *world)
@@ -82,6 +84,25 @@ static void test_hung(struct world *world)
     store_check_status(world, "after", "call.new");
 }
 
+/* Slow handlings hold up the calls behind them, but not the action of the call before them. */
+static void test_slow(struct world *world)
+{
+    enum { SLOW = 100 }; /* of 30 ms each */
+    start_with_crasher(world);
+    pid_t worker = server_worker_pid(&world->server);
+    assert_int_equal(kill(worker, SIGSTOP), 0);
+    post(world, "call.standby", "first");
+    for (int i = 0; i < SLOW; i++) {
+        char call_id[32];
+        snprintf(call_id, sizeof call_id, "slow-%d", i);
+        post(world, "test.slow", call_id);
+    }
+    assert_int_equal(kill(worker, SIGCONT), 0);
+    await(fake_pbx_count_of(world->pbx, "first") == 1);
+    assert_in_range(store_int(world, "SELECT count(*) FROM events", NULL), 1, SLOW / 2);
+    store_await_events(world, SLOW + 1);
+}
+
 static void test_refused_at_start(struct world *world)
 {
     static const char *const names[] = {"bad_magic", NULL};
@@ -100,11 +121,9 @@ static void test_refused_at_start(struct world *world)
 int main(void)
 {
     static const struct world_test tests[] = {
-        {"rejected", test_rejected},
-        {"retried", test_retried},
-        {"crashed", test_crashed},
-        {"hung", test_hung},
-        {"refused at start", test_refused_at_start},
+        {"rejected", test_rejected}, {"retried", test_retried},
+        {"crashed", test_crashed},   {"hung", test_hung},
+        {"slow", test_slow},         {"refused at start", test_refused_at_start},
     };
     return WORLD_RUN("plugins", tests);
 }

@@ -570,7 +570,8 @@ static void test_waiting_confirms_the_action(void **state)
     struct scene *scene = *state;
     int64_t now_ms = clock_wall_ms();
     struct store_action *actions = NULL;
-    int count = 0, expired = 0;
+    struct store_expired expired = {0, 0};
+    int count = 0;
 
     open_dispatch(scene);
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);

@@ -116,7 +116,8 @@ static void assert_state(const struct scene *scene, const char *call_id, enum li
 static void assert_action(const struct scene *scene, const char *body)
 {
     struct store_action *actions = NULL;
-    int count = 0, expired = 0;
+    struct store_expired expired = {0, 0};
+    int count = 0;
 
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
     assert_int_equal(

@@ -179,12 +179,13 @@ static void test_bad_sql(void **state)
 
 static struct store_action claim_one(const struct scene *scene, struct store_action **actions)
 {
-    int count = 0, expired = 0;
+    struct store_expired expired = {0, 0};
+    int count = 0;
 
     assert_int_equal(store_actions_claim(scene->store, RECEIVED_MS, 10, actions, &count, &expired),
                      0);
     assert_int_equal(count, 1);
-    assert_int_equal(expired, 0);
+    assert_int_equal(expired.expired + expired.unknown, 0);
     return (*actions)[0];
 }
 

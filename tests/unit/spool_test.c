@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "spool/spool.h"
 
 struct fixture {
@@ -242,6 +244,94 @@ static void test_what_is_no_spool_is_refused_and_kept(void **state)
     assert_memory_equal(found, garbage, sizeof garbage);
 }
 
+/* Runs SQL on the spool's file as another program would; *out, if not NULL, is its one text. */
+static void run_beside(const struct fixture *fixture, const char *sql, char *out, size_t out_size)
+{
+    char path[128];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    snprintf(path, sizeof path, "%s/spool.db", fixture->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    int code = sqlite3_step(statement);
+    if (out != NULL) {
+        assert_int_equal(code, SQLITE_ROW);
+        snprintf(out, out_size, "%s", (const char *)sqlite3_column_text(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+}
+
+static void test_other_programs_database_is_refused_and_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    char error[256] = "";
+    char mode[16] = "";
+    run_beside(fixture, "CREATE TABLE theirs (id INTEGER)", NULL, 0);
+    assert_int_equal(spool_writer_open(fixture->dir, &fixture->writer, error, sizeof error), -1);
+    assert_non_null(strstr(error, "move it away"));
+    run_beside(fixture, "PRAGMA journal_mode", mode, sizeof mode);
+    assert_string_equal(mode, "delete");
+}
+
+/* A file system on which SQLite can't have shared memory, as one without the means for it: it would
+ * fall back on another journal without an error. */
+static void test_place_without_shared_memory_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    char error[256] = "";
+    sqlite3_vfs *usual = sqlite3_vfs_find(NULL);
+    sqlite3_vfs *without = sqlite3_vfs_find("unix-none");
+    assert_non_null(without);
+    sqlite3_vfs_register(without, 1);
+    int result = spool_writer_open(fixture->dir, &fixture->writer, error, sizeof error);
+    sqlite3_vfs_register(usual, 1);
+    assert_int_equal(result, -1);
+    assert_non_null(strstr(error, "spool.db: "));
+    assert_non_null(strstr(error, "local disk"));
+    open_writer(fixture); /* nothing was left behind */
+}
+
+/* A worker that reports more than it was given must not cost an event that nobody has seen. */
+static void test_report_removes_nothing_of_its_own_commit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct spool_depth depth;
+    const int64_t done[1] = {99};
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 2);
+    struct event *event = make_event("c2", 2);
+    assert_int_equal(spool_writer_commit(fixture->writer, &event, 1, done, 1), 0);
+    assert_int_equal(event->seq, 3);
+    event_free(event);
+    spool_writer_depth(fixture->writer, &depth);
+    assert_int_equal(depth.events, 1);
+    assert_int_equal(depth.oldest_received_ms, 7);
+}
+
+/* What callers said does not stay in the file's free pages. */
+static void test_what_is_done_is_overwritten(void **state)
+{
+    struct fixture *fixture = *state;
+    static char found[1 << 16];
+    const int64_t done[1] = {2};
+    char path[128];
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 2);
+    spool_writer_close(fixture->writer); /* moves the WAL into the file */
+    open_writer(fixture);
+    assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, done, 1), 0);
+    spool_writer_close(fixture->writer);
+    fixture->writer = NULL;
+    snprintf(path, sizeof path, "%s/spool.db", fixture->dir);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t size = fread(found, 1, sizeof found, file);
+    fclose(file);
+    assert_in_range(size, 4096, sizeof found - 1);
+    assert_null(memmem(found, size, "{\"a\":1}", 7));
+}
+
 static void test_missing_directory_is_told(void **state)
 {
     (void)state;
@@ -263,6 +353,10 @@ int main(void)
         TEST(test_workers_share_the_calls),
         TEST(test_file_is_private),
         TEST(test_what_is_no_spool_is_refused_and_kept),
+        TEST(test_other_programs_database_is_refused_and_kept),
+        TEST(test_place_without_shared_memory_is_refused),
+        TEST(test_report_removes_nothing_of_its_own_commit),
+        TEST(test_what_is_done_is_overwritten),
         TEST(test_missing_directory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -453,6 +453,96 @@ static void damaged_page_is_told(void **state)
     assert_int_equal(new_calls(fixture), 11);
 }
 
+/* ---- A plugin's SQL that SQLite itself trips over --------------------------------------------------------- */
+
+static int run(struct fixture *fixture, const char *sql)
+{
+    return store_sql(fixture->store, sql, NULL, 0, NULL, NULL, NULL);
+}
+
+/* A plugin's search index that `damage` breaks behind its back; opened, a call in an open transaction. */
+static void begin_with_broken_index(struct fixture *fixture, const char *damage)
+{
+    make_store(fixture, 0);
+    run_beside(fixture, "CREATE VIRTUAL TABLE ft USING fts5 (body);"
+                        "INSERT INTO ft VALUES ('one'), ('two');");
+    run_beside(fixture, damage);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    begin(fixture);
+    advance(fixture, "call.new", "a", 10);
+    check_ok(fixture, store_savepoint(fixture->store));
+}
+
+/* It would be tried again for ever with the whole batch: no call would be handled any more. */
+static void broken_index_of_a_plugin_costs_its_statement_only(void **state)
+{
+    struct fixture *fixture = *state;
+    begin_with_broken_index(fixture, "DELETE FROM ft_content WHERE id = 1");
+    assert_int_equal(run(fixture, "INSERT INTO ft (ft, rank) VALUES ('integrity-check', 1)"),
+                     STORE_E_SQL);
+    assert_error_has(fixture, "malformed");
+    check_ok(fixture, store_undo(fixture->store));
+    commit(fixture);
+    assert_int_equal(new_calls(fixture), 1);
+}
+
+/* The index is written late: the statement has succeeded by then. */
+static void broken_index_is_found_before_the_release(void **state)
+{
+    struct fixture *fixture = *state;
+    begin_with_broken_index(fixture, "UPDATE ft_data SET block = x'00000000ffffff' WHERE id = 10");
+    check_ok(fixture, run(fixture, "CREATE TABLE notes (body TEXT)"));
+    check_ok(fixture, run(fixture, "INSERT INTO ft VALUES ('three')"));
+    assert_int_equal(store_release(fixture->store), STORE_E_SQL);
+    assert_error_has(fixture, "malformed");
+    check_ok(fixture, store_undo(fixture->store));
+    check_ok(fixture, store_savepoint(fixture->store));
+    check_ok(fixture, run(fixture, "CREATE TABLE notes (body TEXT)")); /* it was undone */
+    check_ok(fixture, store_release(fixture->store));
+    commit(fixture);
+    assert_int_equal(new_calls(fixture), 1);
+}
+
+/* As it is run, fts5 prepares statements of its own, a PRAGMA among them. */
+static void search_index_of_a_plugin_works(void **state)
+{
+    struct fixture *fixture = *state;
+    make_store(fixture, 1);
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    for (int i = 1; i <= 3; i++) {
+        begin(fixture);
+        check_ok(fixture, store_savepoint(fixture->store));
+        check_ok(fixture, run(fixture, "CREATE VIRTUAL TABLE IF NOT EXISTS ft USING fts5 (body)"));
+        check_ok(fixture, run(fixture, "INSERT INTO ft VALUES ('one more')"));
+        assert_int_equal(query_integer(fixture, "SELECT count(*) FROM ft WHERE ft MATCH 'more'"),
+                         i);
+        check_ok(fixture, store_release(fixture->store));
+        commit(fixture);
+        fixture_reopen(fixture);
+    }
+}
+
+static int interrupt(void *arg, const struct store_value *values, uint32_t count)
+{
+    (void)values;
+    (void)count;
+    sqlite3_interrupt(arg);
+    return 0;
+}
+
+static void interrupted_statement_costs_nothing_else(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    begin(fixture);
+    advance(fixture, "call.new", "a", 10);
+    assert_int_equal(store_sql(fixture->store, "SELECT name FROM counts", NULL, 0, interrupt,
+                               sqlite_of(fixture->store)->db, NULL),
+                     STORE_E_SQL);
+    commit(fixture);
+    assert_int_equal(new_calls(fixture), 1);
+}
+
 /* ---- Migration -------------------------------------------------------------------------------------------- */
 
 static int version_of(struct fixture *fixture)
@@ -638,6 +728,10 @@ int main(void)
         DIRECTORY_TEST(store_without_its_counts_is_refused),
         DIRECTORY_TEST(file_cut_short_is_refused),
         DIRECTORY_TEST(damaged_page_is_told),
+        DIRECTORY_TEST(broken_index_of_a_plugin_costs_its_statement_only),
+        DIRECTORY_TEST(broken_index_is_found_before_the_release),
+        DIRECTORY_TEST(search_index_of_a_plugin_works),
+        DIRECTORY_TEST(interrupted_statement_costs_nothing_else),
         DIRECTORY_TEST(failed_migration_changes_nothing),
         DIRECTORY_TEST(full_store_loses_the_batch_only),
         DIRECTORY_TEST(refused_write_loses_the_batch_only),

@@ -16,7 +16,7 @@ static void add(struct fixture *fixture, const char *key, const char *call_id, c
 
 /* Claims in a transaction of its own; the array is the caller's. */
 static int claim(struct fixture *fixture, int64_t now_ms, int max, struct store_action **out,
-                 int *expired)
+                 struct store_expired *expired)
 {
     int count = -1;
     begin(fixture);
@@ -28,9 +28,9 @@ static int claim(struct fixture *fixture, int64_t now_ms, int max, struct store_
 static int64_t claim_one(struct fixture *fixture, int64_t now_ms)
 {
     struct store_action *actions = NULL;
-    int expired = -1;
+    struct store_expired expired = {-1, -1};
     assert_int_equal(claim(fixture, now_ms, 10, &actions, &expired), 1);
-    assert_int_equal(expired, 0);
+    assert_int_equal(expired.expired, 0);
     int64_t id = actions[0].id;
     store_actions_free(actions, 1);
     return id;
@@ -80,12 +80,12 @@ static void action_is_claimed_whole_and_once(void **state)
 {
     struct fixture *fixture = *state;
     struct store_action *actions = NULL;
-    int expired = -1;
+    struct store_expired expired = {-1, -1};
     begin(fixture);
     add(fixture, "key-1", "a", DELEGATE, 1000);
     commit(fixture);
     assert_int_equal(claim(fixture, 1000, 10, &actions, &expired), 1);
-    assert_int_equal(expired, 0);
+    assert_int_equal(expired.expired, 0);
     assert_string_equal(actions[0].key, "key-1");
     assert_string_equal(actions[0].call_id, "a");
     assert_string_equal(actions[0].body, DELEGATE);
@@ -103,7 +103,7 @@ static void claim_that_was_rolled_back_is_made_again(void **state)
     struct fixture *fixture = *state;
     struct store_action *actions = NULL;
     int count = 0;
-    int expired = 0;
+    struct store_expired expired = {0};
     begin(fixture);
     add(fixture, "key-1", "a", DELEGATE, 1000);
     commit(fixture);
@@ -121,7 +121,7 @@ static void oldest_are_claimed_first_up_to_max(void **state)
 {
     struct fixture *fixture = *state;
     struct store_action *actions = NULL;
-    int expired = 0;
+    struct store_expired expired = {0};
     begin(fixture);
     add(fixture, "second", "b", DELEGATE, 1001);
     add(fixture, "first", "a", DELEGATE, 1000);
@@ -143,13 +143,13 @@ static void action_past_its_deadline_expires(void **state)
 {
     struct fixture *fixture = *state;
     struct store_action *actions = NULL;
-    int expired = 0;
+    struct store_expired expired = {0};
     begin(fixture);
     add(fixture, "old", "a", DELEGATE, 1000);
     add(fixture, "new", "b", DELEGATE, 5000);
     commit(fixture);
     assert_int_equal(claim(fixture, 11000, 10, &actions, &expired), 1);
-    assert_int_equal(expired, 1);
+    assert_int_equal(expired.expired, 1);
     assert_string_equal(actions[0].key, "new");
     store_actions_free(actions, 1);
     begin(fixture);
@@ -165,7 +165,7 @@ static void long_backlog_expires_in_steps(void **state)
     struct fixture *fixture = *state;
     struct store_action *actions = NULL;
     int64_t due_ms = 0;
-    int expired = 0;
+    struct store_expired expired = {0};
     int total = 0;
     begin(fixture);
     for (int i = 0; i < 2500; i++)
@@ -175,8 +175,8 @@ static void long_backlog_expires_in_steps(void **state)
         assert_int_equal(due_ms, 1000);
         assert_int_equal(claim(fixture, 20000, 10, &actions, &expired), 0);
         store_actions_free(actions, 0);
-        assert_in_range(expired, 1, 1000);
-        total += expired;
+        assert_in_range(expired.expired, 1, 1000);
+        total += expired.expired;
     }
     assert_int_equal(total, 2500);
 }
@@ -207,7 +207,7 @@ static void action_that_is_tried_again_counts_its_attempts(void **state)
 {
     struct fixture *fixture = *state;
     struct store_action *actions = NULL;
-    int expired = 0;
+    struct store_expired expired = {0};
     begin(fixture);
     add(fixture, "key", "a", DELEGATE, 1000);
     commit(fixture);
@@ -231,7 +231,7 @@ static void retry_beyond_the_deadline_is_due_at_the_deadline(void **state)
     struct fixture *fixture = *state;
     struct store_action *actions = NULL;
     int64_t due_ms = 0;
-    int expired = 0;
+    struct store_expired expired = {0};
     begin(fixture);
     add(fixture, "key", "a", DELEGATE, 1000);
     commit(fixture);
@@ -239,7 +239,7 @@ static void retry_beyond_the_deadline_is_due_at_the_deadline(void **state)
     assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
     assert_int_equal(due_ms, 11000);
     assert_int_equal(claim(fixture, 11000, 10, &actions, &expired), 0);
-    assert_int_equal(expired, 1);
+    assert_int_equal(expired.expired, 1);
     store_actions_free(actions, 0);
 }
 
@@ -358,12 +358,146 @@ static void what_a_worker_left_is_unknown(void **state)
     commit(fixture);
     fixture_reopen(fixture);
     begin(fixture);
-    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000)), 1);
-    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000)), 0);
+    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000, 0)), 1);
+    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000, 0)), 0);
     commit(fixture);
     assert_state(fixture, id, "unknown 0");
     assert_int_equal(confirm(fixture, "a"), 1);
     claim_one(fixture, 1000); /* the pending one */
+}
+
+/* ---- What may have been received and is sent again --------------------------------------------------- */
+
+static int64_t add_and_claim(struct fixture *fixture, const char *call_id, int64_t received_ms)
+{
+    begin(fixture);
+    add(fixture, "key", call_id, DELEGATE, received_ms);
+    commit(fixture);
+    return claim_one(fixture, received_ms);
+}
+
+static int abandon(struct fixture *fixture, int64_t now_ms, int repeatable)
+{
+    begin(fixture);
+    int unknown = check_ok(fixture, store_actions_abandon(fixture->store, now_ms, repeatable));
+    commit(fixture);
+    return unknown;
+}
+
+/* Nothing is left to send or to wait for. */
+static void assert_nothing_due(struct fixture *fixture)
+{
+    int64_t due_ms;
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 0);
+}
+
+static void doubtful_is_sent_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    struct store_expired expired = {0};
+    int64_t due_ms = 0;
+    int64_t id = add_and_claim(fixture, "a", 1000);
+    assert_int_equal(settle(fixture, id, STORE_ACTION_DOUBTFUL, 3000, 0, "timed out"), 1);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(due_ms, 3000);
+    assert_int_equal(claim(fixture, 2999, 10, &actions, &expired), 0);
+    store_actions_free(actions, 0);
+    assert_int_equal(claim(fixture, 3000, 10, &actions, &expired), 1);
+    assert_int_equal(actions[0].id, id);
+    assert_int_equal(actions[0].attempts, 2);
+    store_actions_free(actions, 1);
+    assert_int_equal(settle(fixture, id, STORE_ACTION_DELIVERED, 0, 200, NULL), 1);
+    assert_state(fixture, id, "delivered 200");
+    assert_int_equal(confirm(fixture, "a"), 0);
+    assert_nothing_due(fixture);
+}
+
+static void waiting_confirms_a_doubtful_one(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = add_and_claim(fixture, "a", 1000);
+    settle(fixture, id, STORE_ACTION_DOUBTFUL, 3000, 0, "timed out");
+    assert_int_equal(confirm(fixture, "a"), 1);
+    assert_state(fixture, id, "confirmed 0");
+    assert_nothing_due(fixture);
+    assert_int_equal(confirm(fixture, "a"), 0);
+}
+
+/* A later answer that says "not now" does not say what became of the first try. */
+static void doubt_stays_through_further_tries(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = add_and_claim(fixture, "a", 1000);
+    settle(fixture, id, STORE_ACTION_DOUBTFUL, 3000, 0, "timed out");
+    assert_int_equal(claim_one(fixture, 3000), id);
+    settle(fixture, id, STORE_ACTION_PENDING, 4000, 503, "busy");
+    fixture_reopen(fixture);
+    assert_int_equal(confirm(fixture, "a"), 1);
+    assert_state(fixture, id, "confirmed 503");
+}
+
+static void doubtful_past_its_deadline_is_unknown(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    struct store_expired expired = {0};
+    int64_t due_ms = 0;
+    int64_t id = add_and_claim(fixture, "a", 1000);
+    settle(fixture, id, STORE_ACTION_DOUBTFUL, 99000, 0, "timed out");
+    begin(fixture);
+    add(fixture, "never sent", "b", DELEGATE, 1000);
+    commit(fixture);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(due_ms, 1000);
+    assert_int_equal(claim(fixture, 11000, 10, &actions, &expired), 0);
+    store_actions_free(actions, 0);
+    assert_int_equal(expired.expired, 1);
+    assert_int_equal(expired.unknown, 1);
+    assert_state(fixture, id, "unknown 0");
+    assert_int_equal(confirm(fixture, "b"), 0);
+    assert_int_equal(confirm(fixture, "a"), 1);
+}
+
+static void doubtful_that_is_settled_as_expired_is_unknown(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = add_and_claim(fixture, "a", 1000);
+    settle(fixture, id, STORE_ACTION_DOUBTFUL, 3000, 0, "timed out");
+    assert_int_equal(claim_one(fixture, 3000), id);
+    assert_int_equal(settle(fixture, id, STORE_ACTION_EXPIRED, 0, 503, "busy"), 1);
+    assert_state(fixture, id, "unknown 503");
+    assert_int_equal(confirm(fixture, "a"), 1);
+}
+
+static void what_a_worker_left_is_sent_again_if_repeatable(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t late = add_and_claim(fixture, "late", 1000);
+    int64_t id = add_and_claim(fixture, "a", 5000);
+    fixture_reopen(fixture);
+    assert_int_equal(abandon(fixture, 11000, 1), 1);
+    assert_state(fixture, late, "unknown 0");
+    assert_int_equal(claim_one(fixture, 11000), id); /* due at once */
+    assert_int_equal(abandon(fixture, 11001, 1), 0); /* left once more */
+    assert_int_equal(confirm(fixture, "a"), 1);
+    assert_state(fixture, id, "confirmed 0");
+    assert_int_equal(confirm(fixture, "late"), 1);
+}
+
+/* The operator has found out that the PBX does not look at the key. */
+static void doubtful_is_given_up_when_no_longer_repeatable(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = add_and_claim(fixture, "a", 1000);
+    settle(fixture, id, STORE_ACTION_DOUBTFUL, 3000, 0, "timed out");
+    begin(fixture);
+    add(fixture, "never sent", "b", DELEGATE, 2000);
+    commit(fixture);
+    assert_int_equal(abandon(fixture, 2500, 1), 0);
+    assert_int_equal(abandon(fixture, 2500, 0), 1);
+    assert_state(fixture, id, "unknown 0");
+    claim_one(fixture, 3000); /* the other one */
 }
 
 /* ---- Handlings that failed --------------------------------------------------------------------------- */
@@ -514,6 +648,13 @@ int main(void)
         STORE_TEST(waiting_confirms_nothing_else),
         STORE_TEST(confirmed_stays_confirmed),
         STORE_TEST(what_a_worker_left_is_unknown),
+        STORE_TEST(doubtful_is_sent_again),
+        STORE_TEST(waiting_confirms_a_doubtful_one),
+        STORE_TEST(doubt_stays_through_further_tries),
+        STORE_TEST(doubtful_past_its_deadline_is_unknown),
+        STORE_TEST(doubtful_that_is_settled_as_expired_is_unknown),
+        STORE_TEST(what_a_worker_left_is_sent_again_if_repeatable),
+        STORE_TEST(doubtful_is_given_up_when_no_longer_repeatable),
         STORE_TEST(retry_brings_its_event_back),
         STORE_TEST(retry_of_an_unreadable_body_comes_back_too),
         STORE_TEST(retries_are_due_in_order_until_done_or_dead),

@@ -302,6 +302,25 @@ static void refused_statement_costs_nothing(void **state)
     assert_int_equal(find_call(fixture, "a")->state, LIFECYCLE_NEW);
 }
 
+/* A statement that was prepared before the trigger was there is prepared once more as it runs. */
+static void guard_holds_after_a_change_of_the_schema(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *insert = "INSERT INTO notes (body) VALUES ('x')";
+    begin_with_table(fixture);
+    advance(fixture, "call.new", "a", 10);
+    check_ok(fixture, run(fixture, insert));
+    check_ok(fixture, store_savepoint(fixture->store));
+    check_ok(fixture, run(fixture, "CREATE TRIGGER mine AFTER INSERT ON notes "
+                                   "BEGIN DELETE FROM calls; END"));
+    assert_int_equal(run(fixture, insert), STORE_E_SQL);
+    assert_error_has(fixture, "pbxhook's own");
+    assert_int_equal(query_integer(fixture, "SELECT count(*) FROM calls"), 1);
+    check_ok(fixture, store_undo(fixture->store));
+    check_ok(fixture, run(fixture, insert));
+    commit(fixture);
+}
+
 static void wrong_number_of_parameters_is_told(void **state)
 {
     struct fixture *fixture = *state;
@@ -331,6 +350,7 @@ static void innocent_statements_pass(void **state)
         "SELECT rollback_count FROM rollbacks;",
         "SELECT 1; -- and a comment",
         "SELECT count(*) FROM calls",
+        "SELECT name FROM pragma_table_info('calls')",
         "CREATE TABLE calls_of_mine (call_id TEXT REFERENCES calls (call_id))",
         "INSERT INTO calls_of_mine SELECT call_id FROM calls",
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 9) SELECT i FROM n",
@@ -371,6 +391,7 @@ int main(void)
         STORE_TEST(many_statements_all_work),
         STORE_TEST(statement_outlives_a_change_of_its_table),
         STORE_TEST(refused_statement_costs_nothing),
+        STORE_TEST(guard_holds_after_a_change_of_the_schema),
         STORE_TEST(wrong_number_of_parameters_is_told),
         STORE_TEST(innocent_statements_pass),
         STORE_TEST(undo_takes_back_a_plugins_rows),

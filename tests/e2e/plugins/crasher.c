@@ -1,6 +1,7 @@
 /*
  * crasher.c: a plugin of the tests that does what an event's type says: "test.crash" kills the worker
- * the first time (the file named by its option remembers), "test.hang" stops it that once, "test.reject" and "test.retry" answer so;
+ * the first time (the file named by its option remembers), "test.hang" stops it that once, "test.slow"
+ * takes 30 ms, "test.reject" and "test.retry" answer so;
  * a retried event is taken the second time.
  */
 #include <pbxhook/plugin.h>
@@ -8,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static int32_t crash_once(const struct pbxhook_context *ctx, int hang)
@@ -33,6 +35,8 @@ static int32_t handle(const struct pbxhook_context *ctx, void *state,
     int crash = strcmp(event->type, "test.crash") == 0;
     if (!crash && !hang && ctx->db->user_create(ctx, event->call_id, NULL) < 0)
         return PBXHOOK_RETRY;
+    if (strcmp(event->type, "test.slow") == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
     if (crash || hang)
         return crash_once(ctx, hang);
     if (strcmp(event->type, "test.reject") == 0) {

@@ -49,7 +49,8 @@ CREATE TABLE users (
 ) STRICT;
 
 -- The outbox: what the PBX is to be told. state is pending, sending, delivered, confirmed, rejected,
--- expired or unknown. due_ms is never behind expires_ms, so what is past its deadline is always due.
+-- expired or unknown. doubtful is 1 once a try has ended with nobody knowing whether the PBX got it and it
+-- is to be sent again. due_ms is never behind expires_ms, so what is past its deadline is always due.
 CREATE TABLE actions (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL,            -- the Idempotency-Key
@@ -57,6 +58,7 @@ CREATE TABLE actions (
     event_id INTEGER NOT NULL,
     state TEXT NOT NULL,
     state_ms INTEGER NOT NULL,    -- since when
+    doubtful INTEGER NOT NULL DEFAULT 0,
     due_ms INTEGER NOT NULL,
     received_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL,
@@ -68,7 +70,8 @@ CREATE TABLE actions (
 
 -- Each holds only what is still on its way.
 CREATE INDEX actions_pending ON actions (due_ms) WHERE state = 'pending';
-CREATE INDEX actions_unsettled ON actions (call_id) WHERE state IN ('sending', 'unknown');
+CREATE INDEX actions_unsettled ON actions (call_id)
+    WHERE (state IN ('sending', 'unknown') OR (state = 'pending' AND doubtful = 1));
 
 -- Handlings that failed. state is retry or dead: a dead letter.
 CREATE TABLE handlings (
