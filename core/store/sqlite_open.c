@@ -23,14 +23,14 @@
 /*
  * The only connection that writes and checkpoints the file. SQLite's 1000 pages would mean a
  * checkpoint, with its syncs, behind nearly every batch of 500 events, and each one would write the
- * same leaves of the indexes on random keys again; with 4000 a page that several batches changed is
- * written into the file once, and the WAL stays at about 16 MiB. A batch bigger than that, or a reader
- * that stays in a snapshot, makes it grow; the limit cuts it again afterwards. Much more than 4000
- * only makes the one commit longer that has to checkpoint. What is deleted is overwritten: it is about
+ * same leaves of the indexes on random keys again; with 2000 a page that several batches changed is
+ * written into the file once, and the WAL stays at about 8 MiB. A batch bigger than that, or a reader
+ * that stays in a snapshot, makes it grow; the limit cuts it again afterwards. More writes a few percent
+ * less and makes the one commit longer that has to checkpoint, for which acknowledgements wait too. What is deleted is overwritten: it is about
  * people. Memory for temporary things, so that no directory for them is needed.
  */
 static const char writer_settings[] = "PRAGMA synchronous = FULL;"
-                                      "PRAGMA wal_autocheckpoint = 4000;"
+                                      "PRAGMA wal_autocheckpoint = 2000;"
                                       "PRAGMA journal_size_limit = 67108864;"
                                       "PRAGMA cache_size = -8192;"
                                       "PRAGMA secure_delete = ON;"

@@ -253,8 +253,15 @@ static int call_handle(struct dispatch *dispatch, struct runner *runner, int att
     /* The transaction is lost, whatever the plugin says. */
     if (services_store_failed(runner->context))
         return STORE_E_FAILED;
-    ended = *answer == PBXHOOK_OK ? store_release(dispatch->store) : store_undo(dispatch->store);
-    return ended < 0 ? STORE_E_FAILED : 0;
+    if (*answer == PBXHOOK_OK) {
+        ended = store_release(dispatch->store);
+        /* What the plugin wrote can't be kept (its own table is damaged, say): its failure, not ours. */
+        if (ended != STORE_E_SQL)
+            return ended < 0 ? STORE_E_FAILED : 0;
+        services_fail(runner->context, store_error(dispatch->store));
+        *answer = PBXHOOK_REJECT;
+    }
+    return store_undo(dispatch->store) < 0 ? STORE_E_FAILED : 0;
 }
 
 /* One plugin, one event: 1 handled, 0 not handled and put back, or STORE_E_FAILED. */

@@ -328,6 +328,11 @@ const char *services_error(const struct plugin_context *context)
     return context->error;
 }
 
+void services_fail(struct plugin_context *context, const char *text)
+{
+    snprintf(context->error, sizeof context->error, "%s", text);
+}
+
 int services_store_failed(const struct plugin_context *context)
 {
     return context->store_failed;

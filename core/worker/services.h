@@ -46,6 +46,8 @@ void services_leave(struct plugin_context *context);
 /* Of the last call, until the next services_enter(): the text of set_error(), "" when there was
  * none; and whether the database failed under a service, whatever the plugin made of it. */
 const char *services_error(const struct plugin_context *context);
+/* Says so in the plugin's stead. */
+void services_fail(struct plugin_context *context, const char *text);
 int services_store_failed(const struct plugin_context *context);
 
 #endif

@@ -460,14 +460,17 @@ static int run(struct fixture *fixture, const char *sql)
     return store_sql(fixture->store, sql, NULL, 0, NULL, NULL, NULL);
 }
 
-/* A plugin's search index that `damage` breaks behind its back; opened, a call in an open transaction. */
+/* A plugin's search index that `damage` breaks behind its back; a savepoint is open, and a call before it. */
 static void begin_with_broken_index(struct fixture *fixture, const char *damage)
 {
     make_store(fixture, 0);
     run_beside(fixture, "CREATE VIRTUAL TABLE ft USING fts5 (body);"
                         "INSERT INTO ft VALUES ('one'), ('two');");
-    run_beside(fixture, damage);
     fixture->store = fixture_open(fixture, STORE_WRITE);
+    begin(fixture);
+    assert_int_equal(query_integer(fixture, "SELECT count(*) FROM ft"), 2); /* it is in use */
+    commit(fixture);
+    run_beside(fixture, damage);
     begin(fixture);
     advance(fixture, "call.new", "a", 10);
     check_ok(fixture, store_savepoint(fixture->store));
