@@ -6,10 +6,12 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +38,7 @@ static size_t gathered;
 static char buffer[BUFFER_SIZE];
 static int is_stuck;    /* the last write timed out: don't wait again */
 static int is_mid_line; /* what was written last is a part of a line  */
+static int is_cut;      /* ... and its rest is lost: end it first      */
 
 static const char *const level_names[] = {
     [LOG_LEVEL_ERROR] = "error",
@@ -84,7 +87,11 @@ int log_enabled(enum log_level level)
     return level <= log_level;
 }
 
-/* After EAGAIN: 1 when stderr takes more, 0 when it is not worth waiting any longer. */
+/*
+ * Before each write, for a pipe that nobody reads would hold a blocking one for ever: 1 when stderr takes
+ * PIPE_BUF bytes, 0 when it is not worth waiting any longer. Making it non-blocking instead would change
+ * it for all who share it.
+ */
 static int wait_for_stderr(void)
 {
     struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -93,28 +100,36 @@ static int wait_for_stderr(void)
     return !is_stuck;
 }
 
-static int write_all(const char *data, size_t size)
+/* One write of at most PIPE_BUF bytes, behind the end of a line that was lost in its middle. */
+static ssize_t write_some(const char *data, size_t size)
 {
-    while (size > 0) {
-        ssize_t written = write(STDERR_FILENO, data, size);
+    size_t end = is_cut ? 1 : 0;
+    struct iovec parts[] = {
+        {.iov_base = (void *)"\n", .iov_len = end},
+        {.iov_base = (void *)data, .iov_len = size < PIPE_BUF - end ? size : PIPE_BUF - end}};
+    ssize_t written = writev(STDERR_FILENO, parts, 2);
 
-        if (written > 0) {
-            is_stuck = 0;
-            is_mid_line = data[written - 1] != '\n';
-            data += written;
-            size -= (size_t)written;
-        } else if (written == 0 || (errno != EINTR && !(errno == EAGAIN && wait_for_stderr()))) {
-            return -1;
-        }
-    }
-    return 0;
+    if (written <= 0 || end == 0)
+        return written;
+    is_cut = 0;
+    return written - 1;
 }
 
-/* Writes whole lines, behind the end of one that was lost in its middle. */
+/* Writes whole lines; what stderr does not take is lost. */
 static void write_lines(const char *data, size_t size)
 {
-    if (!is_mid_line || write_all("\n", 1) == 0)
-        write_all(data, size);
+    is_cut = is_mid_line;
+    while (size > 0) {
+        ssize_t written = wait_for_stderr() ? write_some(data, size) : -1;
+
+        if (written < 0 && (is_stuck || (errno != EINTR && errno != EAGAIN)))
+            return;
+        if (written <= 0)
+            continue;
+        is_mid_line = data[written - 1] != '\n';
+        data += written;
+        size -= (size_t)written;
+    }
 }
 
 static void flush_gathered(void)

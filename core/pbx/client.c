@@ -6,6 +6,7 @@
 #include "pbx/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 /* More of an answer than this is not read: the status is what counts. */
 #define ANSWER_MAX_BYTES 65536
 #define SECRET_MAX_BYTES 1024
+#define FAILURE_PAUSE_MS 1000
 
 struct transfer {
     CURL *easy;
@@ -63,6 +65,7 @@ static int set_up(struct transfer *transfer, const struct pbx_client *client)
     code = curl_easy_setopt(easy, option, value)
     SET(CURLOPT_URL, config->pbx.url);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_PROXY, ""); /* callers' data goes to the PBX, whatever the environment says */
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_POST, 1L);
@@ -155,12 +158,8 @@ void pbx_client_close(struct pbx_client *client)
 {
     if (client == NULL)
         return;
-    for (int i = 0; i < client->count; i++) {
-        struct transfer *transfer = &client->transfer[i];
-        if (transfer->post != NULL)
-            release(client, transfer);
-        curl_easy_cleanup(transfer->easy);
-    }
+    for (int i = 0; i < client->count; i++)
+        curl_easy_cleanup(client->transfer[i].easy);
     curl_multi_cleanup(client->multi);
     free(client->transfer);
     explicit_bzero(client->password, sizeof client->password);
@@ -274,9 +273,25 @@ void pbx_client_run(struct pbx_client *client, int wait_ms, pbx_client_done done
         code = curl_multi_poll(client->multi, NULL, 0, wait_ms, NULL);
     if (code == CURLM_OK)
         code = curl_multi_perform(client->multi, &running);
-    if (code != CURLM_OK)
+    if (code != CURLM_OK) {
         log_error("libcurl failed", log_text("error", curl_multi_strerror(code)));
+        poll(NULL, 0, FAILURE_PAUSE_MS); /* it did not wait: neither spin nor flood the log */
+    }
     collect(client, done, arg);
+}
+
+void pbx_client_abort(struct pbx_client *client, pbx_client_done done, void *arg)
+{
+    for (int i = 0; i < client->count; i++) {
+        struct transfer *transfer = &client->transfer[i];
+        void *post = transfer->post;
+        if (post == NULL)
+            continue;
+        struct pbx_answer answer = {.code = CURLE_ABORTED_BY_CALLBACK, .sent = 1};
+        snprintf(answer.detail, sizeof answer.detail, "stopped before the PBX answered");
+        release(client, transfer);
+        done(arg, post, &answer);
+    }
 }
 
 void pbx_client_wake(struct pbx_client *client)

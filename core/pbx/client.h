@@ -31,7 +31,7 @@ typedef void (*pbx_client_done)(void *arg, void *post, const struct pbx_answer *
 /* Reads the password file. On failure -1 and `error` says what to do. */
 int pbx_client_open(const struct config *config, struct pbx_client **out, char *error,
                     size_t error_size);
-/* What is on its way is dropped without an answer. Accepts NULL. */
+/* Nothing may be on its way: see pbx_client_abort(). Accepts NULL. */
 void pbx_client_close(struct pbx_client *client);
 
 /*
@@ -43,6 +43,9 @@ int pbx_client_post(struct pbx_client *client, const char *key, const char *body
 
 /* Works for at most wait_ms, or until pbx_client_wake(): calls done for each post that ended. */
 void pbx_client_run(struct pbx_client *client, int wait_ms, pbx_client_done done, void *arg);
+
+/* Ends each post that is on its way, as one of which nobody knows what the PBX got. */
+void pbx_client_abort(struct pbx_client *client, pbx_client_done done, void *arg);
 
 /* [any thread] Makes a waiting pbx_client_run() return. */
 void pbx_client_wake(struct pbx_client *client);

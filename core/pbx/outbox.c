@@ -140,6 +140,7 @@ static void *run(void *arg)
         }
         pbx_client_run(outbox->client, wait_ms, judge, outbox);
     }
+    pbx_client_abort(outbox->client, judge, outbox);
     return NULL;
 }
 

@@ -29,9 +29,8 @@ struct outbox_result {
 /* Starts the thread. On failure -1 and the text in `error`. */
 int outbox_start(const struct config *config, struct outbox **out, char *error, size_t error_size);
 /*
- * Waits up to drain_ms for what is on its way and ends the thread; the results may still be taken. What
- * was dropped stays SENDING in the store, and is UNKNOWN to the next worker. outbox_free() after it.
- * Both accept NULL.
+ * Waits up to drain_ms for what is on its way and ends the thread; what had no answer by then ends as one
+ * of which nobody knows. The results may still be taken. outbox_free() after it. Both accept NULL.
  */
 void outbox_stop(struct outbox *outbox, int drain_ms);
 void outbox_free(struct outbox *outbox);

@@ -6,6 +6,7 @@
 
 #define FIRST_DELAY_MS   100
 #define LONGEST_DELAY_MS 2000
+#define LAST_CHANCE_MS   250 /* before the deadline */
 
 enum receipt { RECEIVED, REFUSED, NOT_RECEIVED, NOBODY_KNOWS };
 
@@ -28,17 +29,9 @@ static enum receipt judge_status(int status)
 
 static enum receipt judge_failure(const struct attempt *attempt)
 {
-    switch (attempt->code) {
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-        return NOT_RECEIVED;
-    default:
-        return attempt->sent ? NOBODY_KNOWS : NOT_RECEIVED;
-    }
+    /* Not by libcurl's code: on a kept connection that died it sends again by itself, and may end with
+     * "couldn't connect" after a first copy was received. */
+    return attempt->sent ? NOBODY_KNOWS : NOT_RECEIVED;
 }
 
 /* Doubling, half of it by chance, so that many actions do not come back in one wave. */
@@ -53,12 +46,18 @@ static int64_t retry_delay_ms(const struct attempt *attempt)
     return attempt->retry_after_ms > delay ? attempt->retry_after_ms : delay;
 }
 
-static struct verdict try_again(const struct attempt *attempt, enum store_action_state too_late)
+/* One more try is made shortly before the deadline, however long the delay would be; but not sooner than
+ * the PBX has asked for. */
+static struct verdict try_again(const struct attempt *attempt, enum store_action_state state,
+                                enum store_action_state too_late)
 {
     int64_t due_ms = attempt->now_ms + retry_delay_ms(attempt);
+    int64_t last_ms = attempt->expires_ms - LAST_CHANCE_MS;
+    if (due_ms > last_ms && attempt->retry_after_ms == 0 && last_ms > attempt->now_ms)
+        due_ms = last_ms;
     if (due_ms >= attempt->expires_ms)
         return (struct verdict){.state = too_late, .due_ms = 0};
-    return (struct verdict){.state = STORE_ACTION_PENDING, .due_ms = due_ms};
+    return (struct verdict){.state = state, .due_ms = due_ms};
 }
 
 struct verdict taxonomy_judge(const struct attempt *attempt)
@@ -72,11 +71,11 @@ struct verdict taxonomy_judge(const struct attempt *attempt)
     case REFUSED:
         return (struct verdict){.state = STORE_ACTION_REJECTED, .due_ms = 0};
     case NOT_RECEIVED:
-        return try_again(attempt, STORE_ACTION_EXPIRED);
+        return try_again(attempt, STORE_ACTION_PENDING, STORE_ACTION_EXPIRED);
     case NOBODY_KNOWS:
         break;
     }
     if (attempt->repeatable)
-        return try_again(attempt, STORE_ACTION_UNKNOWN);
+        return try_again(attempt, STORE_ACTION_DOUBTFUL, STORE_ACTION_UNKNOWN);
     return (struct verdict){.state = STORE_ACTION_UNKNOWN, .due_ms = 0};
 }

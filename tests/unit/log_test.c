@@ -450,6 +450,34 @@ static void a_stuck_reader_does_not_stop_the_program(void **state)
     assert_string_equal(without_time(captured + 1), "level=info process=worker msg=after\n");
 }
 
+/* An ordinary pipe, that a write() would wait for for ever. */
+static void a_full_blocking_pipe_does_not_stop_the_program(void **state)
+{
+    char page[4096];
+    int end[2];
+
+    (void)state;
+    memset(page, 'x', sizeof page);
+    assert_int_equal(pipe2(end, O_CLOEXEC), 0);
+    assert_true(fcntl(end[1], F_SETPIPE_SZ, 8192) > 0);
+    assert_int_equal(write(end[1], page, sizeof page), sizeof page);
+    assert_int_equal(write(end[1], page, sizeof page), sizeof page);
+    redirect(end[1]);
+    close(end[1]);
+    log_open("worker", LOG_LEVEL_INFO);
+    for (int i = 0; i < 100; i++)
+        log_info("lost"); /* the first one waits a second */
+    assert_int_equal(read(end[0], page, sizeof page), sizeof page);
+    assert_int_equal(read(end[0], page, sizeof page), sizeof page);
+    log_info("after");
+    restore();
+    ssize_t size = read(end[0], captured, sizeof captured - 1);
+    close(end[0]);
+    assert_true(size > 0);
+    captured[size] = '\0';
+    assert_string_equal(without_time(captured), "level=info process=worker msg=after\n");
+}
+
 /* What one line looks like on a terminal, behind the time of day, which is checked. */
 static const char *on_terminal(const char *no_color, const char *term)
 {
@@ -553,6 +581,7 @@ int main(void)
         cmocka_unit_test_teardown(nobody_reads, end_test),
         cmocka_unit_test_teardown(a_slow_reader_gets_every_line_whole, end_test),
         cmocka_unit_test_teardown(a_stuck_reader_does_not_stop_the_program, end_test),
+        cmocka_unit_test_teardown(a_full_blocking_pipe_does_not_stop_the_program, end_test),
         cmocka_unit_test_teardown(a_terminal_gets_columns, end_test),
         cmocka_unit_test_teardown(lays_out_for_eyes, end_test),
     };

@@ -282,6 +282,45 @@ static void test_stop_lets_the_answer_come(void **state)
     fixture->outbox = NULL;
 }
 
+static void test_stop_settles_what_has_no_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    fixture->pbx.status = 0;
+    submit(fixture, 1, 10000);
+    int64_t until_us = clock_mono_us() + DEADLINE_MS * 1000;
+    while (fixture->pbx.requests == 0 && clock_mono_us() < until_us)
+        poll(NULL, 0, 1);
+    outbox_stop(fixture->outbox, 0);
+    struct outbox_result *result = outbox_take(fixture->outbox);
+    assert_non_null(result);
+    assert_int_equal(result->state, STORE_ACTION_UNKNOWN);
+    assert_string_equal(result->detail, "stopped before the PBX answered");
+    outbox_result_free(result);
+    outbox_free(fixture->outbox);
+    fixture->outbox = NULL;
+}
+
+/* Whatever fails before a connection stands has sent nothing. */
+static void test_failures_before_sending_are_retried(void **state)
+{
+    struct fixture *fixture = *state;
+    char tls[64];
+    snprintf(tls, sizeof tls, "https://127.0.0.1:%d/", fixture->pbx.port);
+    const char *const urls[] = {"http://pbx.invalid/", tls};
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        fixture->config.pbx.url = (char *)urls[i];
+        start(fixture);
+        submit(fixture, 1, 10000);
+        struct outbox_result *result = wait_for_result(fixture);
+        assert_int_equal(result->state, STORE_ACTION_PENDING);
+        outbox_result_free(result);
+        outbox_stop(fixture->outbox, 0);
+        outbox_free(fixture->outbox);
+        fixture->outbox = NULL;
+    }
+}
+
 static void test_login(void **state)
 {
     struct fixture *fixture = *state;
@@ -321,6 +360,8 @@ int main(void)
         TEST(test_the_deadline_bounds_an_attempt),
         TEST(test_nobody_listens),
         TEST(test_stop_lets_the_answer_come),
+        TEST(test_stop_settles_what_has_no_answer),
+        TEST(test_failures_before_sending_are_retried),
         TEST(test_login),
         TEST(test_missing_password_is_told),
     };

@@ -45,6 +45,8 @@ static void test_table(void **state)
         {CURLE_OK, 502, 1, STORE_ACTION_UNKNOWN},
         {CURLE_OK, 504, 1, STORE_ACTION_UNKNOWN},
         {CURLE_COULDNT_CONNECT, 0, 0, STORE_ACTION_PENDING},
+        /* a kept connection died, libcurl sent again by itself and found nobody */
+        {CURLE_COULDNT_CONNECT, 0, 1, STORE_ACTION_UNKNOWN},
         {CURLE_COULDNT_RESOLVE_HOST, 0, 0, STORE_ACTION_PENDING},
         {CURLE_SSL_CONNECT_ERROR, 0, 0, STORE_ACTION_PENDING},
         {CURLE_OPERATION_TIMEDOUT, 0, 0, STORE_ACTION_PENDING},
@@ -109,6 +111,19 @@ static void test_no_retry_beyond_the_deadline(void **state)
     assert_int_equal(taxonomy_judge(&attempt).state, STORE_ACTION_EXPIRED);
 }
 
+static void test_the_last_chance_is_taken(void **state)
+{
+    (void)state;
+    struct attempt attempt = {.code = CURLE_COULDNT_CONNECT,
+                              .number = 10, /* 1 s at least */
+                              .now_ms = EXPIRES - 900,
+                              .expires_ms = EXPIRES};
+    assert_int_equal(taxonomy_judge(&attempt).state, STORE_ACTION_PENDING);
+    assert_int_equal(taxonomy_judge(&attempt).due_ms, EXPIRES - 250);
+    attempt.now_ms = EXPIRES - 250;
+    assert_int_equal(taxonomy_judge(&attempt).state, STORE_ACTION_EXPIRED);
+}
+
 static void test_unknown_is_repeated_only_when_the_pbx_is_idempotent(void **state)
 {
     (void)state;
@@ -119,7 +134,7 @@ static void test_unknown_is_repeated_only_when_the_pbx_is_idempotent(void **stat
                               .expires_ms = EXPIRES};
     assert_int_equal(taxonomy_judge(&attempt).state, STORE_ACTION_UNKNOWN);
     attempt.repeatable = 1;
-    assert_int_equal(taxonomy_judge(&attempt).state, STORE_ACTION_PENDING);
+    assert_int_equal(taxonomy_judge(&attempt).state, STORE_ACTION_DOUBTFUL);
     attempt.expires_ms = NOW + 10;
     assert_int_equal(taxonomy_judge(&attempt).state, STORE_ACTION_UNKNOWN);
 }
@@ -131,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_delay_grows_and_is_bounded),
         cmocka_unit_test(test_retry_after_is_kept),
         cmocka_unit_test(test_no_retry_beyond_the_deadline),
+        cmocka_unit_test(test_the_last_chance_is_taken),
         cmocka_unit_test(test_unknown_is_repeated_only_when_the_pbx_is_idempotent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
