@@ -115,8 +115,9 @@ void spool_thread_done(struct spool_thread *thread, int worker, int64_t seq)
     pthread_mutex_lock(&thread->lock);
     if (worker >= 0 && worker < thread->options.workers && seq > thread->done[worker]) {
         thread->done[worker] = seq;
+        if (!thread->done_pending)
+            pthread_cond_signal(&thread->wake);
         thread->done_pending = 1;
-        pthread_cond_signal(&thread->wake);
     }
     pthread_mutex_unlock(&thread->lock);
 }

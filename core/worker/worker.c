@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -29,7 +28,6 @@
 #define OUTBOX_DRAIN_MS    1000
 #define FIRST_RETRY_MS     100
 #define LONGEST_RETRY_MS   5000
-#define PACE_US            4000
 #define LOG_AGAIN_US       (60 * 1000000)
 #define IDLE_POLL_MS       1000 /* a lost wake-up costs no more than this */
 
@@ -46,7 +44,6 @@ struct worker {
     int failures;      /* of the store or the spool, in a row             */
     char failure[256]; /* the last one's cause, as it was logged          */
     int64_t failure_logged_us;
-    int64_t next_batch_us; /* monotonic: not before */
 };
 
 static volatile sig_atomic_t terminated;
@@ -235,24 +232,9 @@ static void read_spool(struct worker *worker)
         worker->after = worker->batch.event[count - 1]->seq;
 }
 
-/*
- * Keeps the beginnings of batches PACE_US apart, unless there is a whole batch to do. A commit costs the
- * same syncs and hot pages whatever its size: under load this makes fewer and larger ones and leaves the
- * disk to the spool, which acknowledges. An event that comes after a quiet moment never waits.
- */
-static void keep_pace(struct worker *worker)
-{
-    int64_t wait_us = worker->next_batch_us - clock_mono_us();
-    if (wait_us <= 0 || wait_us > PACE_US)
-        return;
-    struct timespec pause = {.tv_nsec = (long)wait_us * 1000};
-    nanosleep(&pause, NULL);
-}
-
 /* One round: what there is, as one transaction; or a wait. */
 static void work_once(struct worker *worker)
 {
-    keep_pace(worker);
     read_control(worker);
     read_spool(worker);
     take_results(worker);
@@ -264,8 +246,6 @@ static void work_once(struct worker *worker)
             return;
         }
     }
-    int whole = worker->batch.event_count == BATCH_MAX_EVENTS;
-    worker->next_batch_us = whole ? 0 : clock_mono_us() + PACE_US;
     if (batch_run(&worker->batch, &worker->parts) < 0) {
         note_failure(worker, "store failed, trying again until it works; events wait in the spool",
                      store_error(worker->parts.store));
