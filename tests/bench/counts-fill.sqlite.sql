@@ -6,16 +6,16 @@ PRAGMA cache_size = -200000;
 BEGIN IMMEDIATE;
 
 -- call_id goes up with id, so that its index grows at the end and five million rows take seconds.
-INSERT INTO calls (call_id, status, status_ms, created_ms, code, direction, our_number, their_number,
-                   queue, actor, payload)
+INSERT INTO calls (call_id, status, status_ms, finished_ms, created_ms, code, direction, our_number,
+                   their_number, queue, actor)
 WITH RECURSIVE series (i) AS (
     SELECT 1
     UNION ALL
     SELECT i + 1 FROM series WHERE i < :calls
 )
 SELECT printf('%08x-0000-4000-8000-%012x', i, i), 'call.finished',
-       1700000000000 + i * 100 + 60000, 1700000000000 + i * 100, '', 'inbound', '0800111111',
-       printf('55119%08d', i / 10), '900', 'maria.souza', NULL
+       1700000000000 + i * 100 + 60000, 1700000000000 + i * 100 + 60000, 1700000000000 + i * 100, '', 'inbound', '0800111111',
+       printf('55119%08d', i / 10), '900', 'maria.souza'
 FROM series;
 
 INSERT INTO users (number, created_ms)
