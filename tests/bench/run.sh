@@ -185,7 +185,9 @@ measure_half_rate() {
     say "--- open loop: pbxhook at $rate events/s"
     begin pbxhook half-rate
     start_memory_watch "$out/half-rate.memory.json"
-    run_load pbxhook half-rate half-rate-warm-up --seconds "$seconds" --rate "$rate"
+    for round in $(seq "$rounds"); do
+        run_load pbxhook "half-rate-$round" half-rate-warm-up --seconds "$seconds" --rate "$rate"
+    done
     stop_memory_watch
     finish half-rate
 }
