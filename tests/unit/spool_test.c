@@ -73,7 +73,7 @@ static struct spool_reader *open_reader(const struct fixture *fixture, int worke
 static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    strcpy(fixture->dir, "/tmp/pbxhook-spool-XXXXXX");
+    snprintf(fixture->dir, sizeof fixture->dir, "/tmp/pbxhook-spool-XXXXXX");
     umask(077);
     if (mkdtemp(fixture->dir) == NULL)
         return -1;

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -52,7 +53,7 @@ static void start(struct fixture *fixture, int64_t max_bytes)
 static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    strcpy(fixture->dir, "/tmp/pbxhook-spool-thread-XXXXXX");
+    snprintf(fixture->dir, sizeof fixture->dir, "/tmp/pbxhook-spool-thread-XXXXXX");
     if (mkdtemp(fixture->dir) == NULL)
         return -1;
     fixture->http_fd = eventfd(0, EFD_NONBLOCK);

@@ -21,7 +21,7 @@ static char dir[128];
 static int set_up(void **state)
 {
     (void)state;
-    strcpy(top, "/tmp/pbxhook-state-XXXXXX");
+    snprintf(top, sizeof top, "/tmp/pbxhook-state-XXXXXX");
     umask(077);
     if (mkdtemp(top) == NULL)
         return -1;
