@@ -19,7 +19,7 @@ static void names_the_real_port(void **state)
         const char *address, *prefix;
     } cases[] = {
         {"127.0.0.1:0", "127.0.0.1:"},
-        {"localhost:0", ""},
+        {"0.0.0.0:0", "0.0.0.0:"},
         {":0", ""},
     };
     (void)state;
