@@ -30,8 +30,8 @@ static const char schema[] =
 
 /*
  * FULL: a commit that returned is on the disk. The page cache holds a few groups, no more. FAST: what is
- * deleted is overwritten where the page is written anyway; ON would write each freed page once more, and
- * what is waited for here is writing (ON made the slowest percent of acknowledgements twice as slow).
+ * deleted is overwritten where the page is written anyway; ON would write each freed page once more,
+ * and writing is what an acknowledgement waits for.
  */
 static const char settings[] = "PRAGMA synchronous = FULL;"
                                "PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY;"
