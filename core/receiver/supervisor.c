@@ -375,7 +375,7 @@ void supervisor_serve_until(struct supervisor *supervisor, int fd)
 {
     struct pollfd until = {.fd = fd, .events = POLLIN};
     supervisor->until_fd = fd;
-    while (poll(&until, 1, 0) == 0) {
+    while (poll(&until, 1, 0) != 1) {
         serve_once(supervisor, -1);
         start_due_workers(supervisor);
     }
