@@ -56,6 +56,11 @@ const char *store_error(const struct store *store)
     return store->error;
 }
 
+int store_failure(const struct store *store)
+{
+    return store->failure;
+}
+
 const char *store_dialect(const struct store *store)
 {
     return store->backend->dialect;
@@ -89,8 +94,10 @@ static int settle(struct store *store, int result)
 {
     int keeps = result >= 0 || result == STORE_E_ARGUMENT || result == STORE_E_SQL ||
                 result == STORE_E_STOPPED;
-    if (!keeps && store->transaction == STORE_OPEN)
+    if (!keeps && store->transaction == STORE_OPEN) {
         store->transaction = STORE_LOST;
+        store->failure = result;
+    }
     return result;
 }
 
@@ -110,6 +117,7 @@ int store_begin(struct store *store, const struct event *const *events, size_t c
     if (store->transaction != STORE_IDLE)
         return store_fail(store, STORE_E_ARGUMENT, "a transaction is open already");
     int result = store->backend->begin(store, events, count);
+    store->failure = result;
     if (result == 0) {
         forget_transaction(store);
         store->transaction = STORE_OPEN;
@@ -125,7 +133,7 @@ int store_commit(struct store *store)
     if (result == 0 && store->has_savepoint)
         return store_fail(store, STORE_E_ARGUMENT, "a savepoint is still open");
     if (result == 0)
-        result = store->backend->commit(store);
+        store->failure = result = store->backend->commit(store);
     else
         store->backend->rollback(store);
     forget_transaction(store);

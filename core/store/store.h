@@ -56,6 +56,8 @@ void store_close(struct store *store); /* rolls back what is open; accepts NULL 
 
 /* The last failure's text; borrowed until the next call. */
 const char *store_error(const struct store *store);
+/* What cost the last transaction: the STORE_E_... of the first failure, 0 when nothing did. */
+int store_failure(const struct store *store);
 /* "sqlite" or "postgresql". */
 const char *store_dialect(const struct store *store);
 

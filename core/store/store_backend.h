@@ -22,6 +22,7 @@ struct store {
     const struct store_backend *backend;
     enum store_mode mode;
     enum store_transaction transaction;
+    int failure; /* what lost this transaction, or the last one */
     int has_savepoint;
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */

@@ -63,6 +63,7 @@ static inline struct store *fixture_open(const struct fixture *fixture, enum sto
     struct store *store = NULL;
     const struct store_options options = {.url = fixture->url,
                                           .mode = mode,
+                                          .lock_wait_ms = 10000, /* a server lets go a little later */
                                           .spool = "spool",
                                           .owner = mode == STORE_WRITE ? "spool/0" : NULL,
                                           .lease_ms = 3600000};
@@ -106,7 +107,7 @@ static inline int fixture_teardown(void **state)
 {
     struct fixture *fixture = *state;
     store_close(fixture->store);
-    if (current_backend->drop_place != NULL)
+    if (current_backend != NULL && current_backend->drop_place != NULL)
         current_backend->drop_place(fixture);
     fixture_remove_directory(fixture);
     free(fixture);
