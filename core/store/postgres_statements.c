@@ -15,8 +15,11 @@
 #define ACTION_OF_A_IS_UNSETTLED                                                                   \
     "(a.state IN ('sending', 'unknown') OR (a.state = 'pending' AND a.doubtful))"
 
-#define ACTION_WAS_LEFT "'the worker left before the answer came'"
-#define ACTION_IS_FREE  "owner = NULL, lease_until = NULL"
+/* A condition that no partial index is looked for: the rows are found by their key, one by one. */
+#define BY_KEY(condition) "CASE WHEN " condition " THEN true ELSE false END"
+
+#define ACTION_WAS_LEFT   "'the worker left before the answer came'"
+#define ACTION_IS_FREE    "owner = NULL, lease_until = NULL"
 
 #define EVENTS_ADD(body)                                                                           \
     "INSERT INTO pbxhook.events (identity, call_id, type, happened_at, received_at, spool, "       \
@@ -119,7 +122,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_ACTIONS_CONFIRM] =
         "UPDATE pbxhook.actions a SET state = 'confirmed', state_at = v.since, " ACTION_IS_FREE " "
         "FROM unnest($1::int8[], $2::timestamptz[]) AS v (id, since) "
-        "WHERE a.id = v.id AND " ACTION_OF_A_IS_UNSETTLED,
+        "WHERE a.id = v.id AND " BY_KEY(ACTION_OF_A_IS_UNSETTLED),
     /* Those that are due first, or past their deadline: due_at is never behind it. */
     [PG_ACTIONS_CLAIM] =
         "UPDATE pbxhook.actions a SET state = CASE WHEN NOT d.is_late THEN 'sending' "
@@ -151,12 +154,13 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "http_status = v.http_status, detail = v.detail, " ACTION_IS_FREE " "
         "FROM unnest($1::int8[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::int4[], "
         "$6::text[], $7::bool[]) AS v (id, state, since, due, http_status, detail, doubtful) "
-        "WHERE a.id = v.id AND a.state = 'sending' AND a.owner = $8::text "
-        "RETURNING a.id, " ACTION_OF_A_IS_UNSETTLED,
+        "WHERE a.id = v.id AND " BY_KEY(
+            "a.state = 'sending' AND a.owner = $8::text") " "
+                                                          "RETURNING a.id, " ACTION_OF_A_IS_UNSETTLED,
     [PG_ACTIONS_ANNOTATE] =
         "UPDATE pbxhook.actions a SET http_status = v.http_status, detail = v.detail "
         "FROM unnest($1::int8[], $2::int4[], $3::text[]) AS v (id, http_status, detail) "
-        "WHERE a.id = v.id AND a.state = 'confirmed'",
+        "WHERE a.id = v.id AND " BY_KEY("a.state = 'confirmed'"),
     [PG_ACTIONS_ABANDON] =
         "UPDATE pbxhook.actions SET state = 'unknown', state_at = $1::timestamptz, "
         "detail = CASE WHEN state = 'sending' THEN " ACTION_WAS_LEFT
