@@ -139,18 +139,43 @@ pid_t server_worker_pid(const struct server *server)
     return (pid_t)number_in_log(server, "msg=\"worker ready\"", "worker_pid=");
 }
 
-pid_t server_kill(struct server *server, int with_worker)
+int server_workers(const struct server *server, pid_t out[SERVER_WORKERS_MAX])
 {
+    int count = 0;
+    for (pid_t found = 1; count < SERVER_WORKERS_MAX && found > 0; count += found > 0) {
+        char number[32];
+        snprintf(number, sizeof number, "worker=%d ", count);
+        char *line = server_log_line(server, "msg=\"worker ready\"", number);
+        found = line != NULL ? (pid_t)strtol(strstr(line, "worker_pid=") + 11, NULL, 10) : 0;
+        out[count] = found;
+        free(line);
+    }
+    return count;
+}
+
+void server_signal_workers(const struct server *server, int number)
+{
+    pid_t worker[SERVER_WORKERS_MAX];
+    int count = server_workers(server, worker);
+    assert_true(count > 0);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(kill(worker[i], number), 0);
+}
+
+pid_t server_kill(struct server *server, int with_workers)
+{
+    pid_t worker[SERVER_WORKERS_MAX];
     pid_t pid = server->pid;
-    pid_t worker = server_worker_pid(server);
+    pid_t last = server_worker_pid(server);
+    int count = server_workers(server, worker);
     server->pid = 0;
-    assert_true(pid > 0 && worker > 0);
+    assert_true(pid > 0 && last > 0);
     assert_int_equal(kill(pid, SIGKILL), 0);
-    if (with_worker)
-        kill(worker, SIGKILL); /* it may be leaving by itself already */
+    for (int i = 0; i < count && with_workers; i++)
+        kill(worker[i], SIGKILL); /* it may be leaving by itself already */
     process_wait(pid, STOP_LIMIT_MS);
     /* world.c made this process the one that orphans come to. */
-    if (with_worker)
-        await(waitpid(worker, NULL, WNOHANG) == worker || errno == ECHILD);
-    return worker;
+    for (int i = 0; i < count && with_workers; i++)
+        await(process_is_gone(worker[i]));
+    return last;
 }

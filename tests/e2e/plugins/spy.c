@@ -4,15 +4,17 @@
  */
 #include <pbxhook/plugin.h>
 
+#include <string.h>
+
 static int32_t open_spy(const struct pbxhook_context *ctx, void **state)
 {
+    const char *sql = strcmp(ctx->db->dialect(ctx), "sqlite") == 0
+                          ? "CREATE TABLE IF NOT EXISTS spy (id INTEGER PRIMARY KEY, "
+                            "call_id TEXT, type TEXT, cpf TEXT)"
+                          : "CREATE TABLE IF NOT EXISTS spy (id bigserial PRIMARY KEY, "
+                            "call_id text, type text, cpf text)";
     (void)state;
-    return ctx->db->execute(ctx,
-                            "CREATE TABLE IF NOT EXISTS spy (id INTEGER PRIMARY KEY, call_id TEXT, "
-                            "type TEXT, cpf TEXT)",
-                            NULL, 0, NULL) < 0
-               ? PBXHOOK_REJECT
-               : PBXHOOK_OK;
+    return ctx->db->execute(ctx, sql, NULL, 0, NULL) < 0 ? PBXHOOK_REJECT : PBXHOOK_OK;
 }
 
 static int32_t handle(const struct pbxhook_context *ctx, void *state,
