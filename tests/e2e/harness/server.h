@@ -22,6 +22,9 @@ struct server {
 
 /* Starts it and waits until it listens; later runs take the first one's port. */
 void server_start(struct server *server);
+/* The same in two steps, for several that start at the same time. */
+void server_launch(struct server *server);
+void server_await_listening(struct server *server);
 
 /* SIGTERM, and all must be in order: exit status 0, in time. */
 void server_stop(struct server *server);
