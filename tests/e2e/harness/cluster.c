@@ -75,11 +75,11 @@ static int is_up(const struct cluster *cluster)
     return PQping(conninfo) == PQPING_OK;
 }
 
-static void print_log(const char *path)
+void cluster_print_log(const struct cluster *cluster)
 {
-    char *log = scratch_read(path);
-    fprintf(stderr, "---- PostgreSQL's log:\n%s----\n", log);
-    free(log);
+    char path[SCRATCH_PATH];
+    scratch_path(cluster->directory, "log", path);
+    scratch_print_end(path, "PostgreSQL's log");
 }
 
 void cluster_start(struct cluster *cluster)
@@ -112,7 +112,7 @@ void cluster_start(struct cluster *cluster)
     while (!is_up(cluster)) {
         int has_ended = waitpid(cluster->pid, NULL, WNOHANG) == cluster->pid;
         if (has_ended || wait_now_ms() >= until_ms) {
-            print_log(log);
+            cluster_print_log(cluster);
             cluster->pid = has_ended ? 0 : cluster->pid;
             fail_msg("PostgreSQL does not start");
         }
@@ -143,7 +143,7 @@ static void init_data(const struct cluster *cluster)
         process_wait(process_start_as(user_of(cluster), words, &cluster->environment, NULL, log),
                      INITDB_LIMIT_MS);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        print_log(log);
+        cluster_print_log(cluster);
         fail_msg("initdb failed: wait status %d", status);
     }
 }

@@ -33,6 +33,9 @@ void cluster_stop(struct cluster *cluster);
 /* kill -9, all its processes. */
 void cluster_kill(struct cluster *cluster);
 
+/* Prints the end of its log, for the reader of a failure. */
+void cluster_print_log(const struct cluster *cluster);
+
 /* Runs one statement in the database postgres. */
 void cluster_execute(const struct cluster *cluster, const char *sql);
 

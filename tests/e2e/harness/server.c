@@ -16,7 +16,6 @@
 
 #define START_LIMIT_MS 20000
 #define STOP_LIMIT_MS  20000
-#define PRINTED_LINES  60
 
 static size_t file_size(const char *path)
 {
@@ -76,12 +75,7 @@ char *server_log_line(const struct server *server, const char *text, const char 
 
 void server_print_log(const struct server *server)
 {
-    char *whole = scratch_read(server->log_path);
-    const char *at = whole + strlen(whole);
-    for (int lines = 0; at > whole && lines <= PRINTED_LINES; at--)
-        lines += at[-1] == '\n';
-    fprintf(stderr, "---- the end of the server's log (%s):\n%s----\n", server->log_path, at);
-    free(whole);
+    scratch_print_end(server->log_path, "the server's log");
 }
 
 /* The number behind `key` in the last line that holds `text`; 0 when there is none. */

@@ -146,6 +146,8 @@ static int tear_down(void **state)
     struct world *world = &run->world;
     for (int i = 0; i <= world->others; i++)
         end_server(server_at(world, i), run->passed);
+    if (!run->passed && world->cluster != NULL)
+        cluster_print_log(world->cluster);
     fake_pbx_free(world->pbx);
     client_close(world->client);
     reap_orphans();
@@ -153,7 +155,8 @@ static int tear_down(void **state)
     for (int i = 0; i <= world->others; i++)
         environment_clear(&server_at(world, i)->environment);
     scratch_remove(world->plugin_dir);
-    scratch_remove(world->directory);
+    if (run->passed || getenv("PBXHOOK_TEST_KEEP") == NULL)
+        scratch_remove(world->directory);
     return 0;
 }
 
@@ -175,7 +178,10 @@ int world_run_tests(const char *group, enum world_store store, const struct worl
 {
     struct CMUnitTest *units = calloc(count, sizeof *units);
     struct run *runs = calloc(count, sizeof *runs);
+    const char *only = getenv("PBXHOOK_TEST_ONLY");
     int failed = 1;
+    if (only != NULL)
+        cmocka_set_test_filter(only);
     if (units != NULL && runs != NULL) {
         prepare_process();
         for (size_t i = 0; i < count; i++) {

@@ -4,7 +4,8 @@
  * the server's log.
  *
  * The store is SQLite in the directory, or, with PBXHOOK_TEST_STORE=postgresql in the environment, a database of
- * the test's own in a cluster of the program's own.
+ * the test's own in a cluster of the program's own. PBXHOOK_TEST_ONLY, a pattern as of the shell's files, picks
+ * tests by their names; PBXHOOK_TEST_KEEP leaves the directory of one that failed.
  */
 #ifndef E2E_WORLD_H
 #define E2E_WORLD_H
