@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define OPEN_DIRECTORIES 16
+#define PRINTED_LINES    60
 
 void scratch_make(const char *parent, char out[SCRATCH_PATH])
 {
@@ -72,4 +73,14 @@ char *scratch_read(const char *path)
         fclose(file);
     text[size] = '\0';
     return text;
+}
+
+void scratch_print_end(const char *path, const char *what)
+{
+    char *whole = scratch_read(path);
+    const char *at = whole + strlen(whole);
+    for (int lines = 0; at > whole && lines <= PRINTED_LINES; at--)
+        lines += at[-1] == '\n';
+    fprintf(stderr, "---- the end of %s (%s):\n%s----\n", what, path, at);
+    free(whole);
 }

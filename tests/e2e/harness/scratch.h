@@ -21,4 +21,7 @@ void scratch_write(const char *path, const char *text);
 /* The whole file, a new NUL-terminated text; "" when there is none. */
 char *scratch_read(const char *path);
 
+/* Prints a file's last lines, with a word for what it is. */
+void scratch_print_end(const char *path, const char *what);
+
 #endif
