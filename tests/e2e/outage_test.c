@@ -18,7 +18,7 @@
 
 #define THREADS      4
 #define GAP_MS       20
-#define OUTAGE_S     8
+#define OUTAGE_S     5
 #define ACK_LIMIT_MS 1000
 #define WORKERS      2
 

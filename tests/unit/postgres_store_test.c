@@ -362,10 +362,8 @@ static void await_blocked(const struct fixture *fixture)
 {
     int64_t until_us = clock_mono_us() + 30 * 1000000;
     while (
-        strcmp(database_ask(fixture->url,
-                            "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = "
-                            "(SELECT oid FROM pg_database WHERE datname = current_database()) OR "
-                            "NOT granted AND locktype = 'transactionid'"),
+        strcmp(database_ask(fixture->url, "SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                                          "current_database() AND wait_event_type = 'Lock'"),
                "0") == 0) {
         if (clock_mono_us() > until_us)
             fail_msg("the other one never came to wait");

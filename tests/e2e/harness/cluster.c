@@ -75,6 +75,16 @@ static int is_up(const struct cluster *cluster)
     return PQping(conninfo) == PQPING_OK;
 }
 
+int cluster_log_holds(const struct cluster *cluster, const char *text)
+{
+    char path[SCRATCH_PATH];
+    scratch_path(cluster->directory, "log", path);
+    char *log = scratch_read(path);
+    int holds = strstr(log, text) != NULL;
+    free(log);
+    return holds;
+}
+
 void cluster_print_log(const struct cluster *cluster)
 {
     char path[SCRATCH_PATH];

@@ -33,6 +33,8 @@ void cluster_stop(struct cluster *cluster);
 /* kill -9, all its processes. */
 void cluster_kill(struct cluster *cluster);
 
+/* Whether its log says this, since it was made. */
+int cluster_log_holds(const struct cluster *cluster, const char *text);
 /* Prints the end of its log, for the reader of a failure. */
 void cluster_print_log(const struct cluster *cluster);
 

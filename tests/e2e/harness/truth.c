@@ -51,9 +51,12 @@ static void check_action(struct world *world, const struct truth *truth, int cal
     snprintf(call_id, sizeof call_id, "%s-%d", truth->prefix, call);
     store_text(world, "SELECT state FROM actions WHERE call_id = $1", call_id, state, sizeof state);
     int received = fake_pbx_count_of(world->pbx, call_id);
-    int is_sure = strcmp(state, "delivered") == 0 || strcmp(state, "confirmed") == 0;
-    if (is_sure ? received == 1
-                : truth->may_be_unknown && received <= 1 && strcmp(state, "unknown") == 0)
+    int is_delivered = strcmp(state, "delivered") == 0;
+    int is_confirmed = strcmp(state, "confirmed") == 0;
+    int is_unknown = strcmp(state, "unknown") == 0;
+    if (truth->may_be_unknown
+            ? (is_delivered && received == 1) || ((is_confirmed || is_unknown) && received <= 1)
+            : (is_delivered || is_confirmed) && received == 1)
         return;
     fail_msg("%s: its action is %s, and the PBX got it %d times", call_id, state, received);
 }

@@ -11,8 +11,9 @@ struct truth {
     const char *prefix; /* as in struct load_plan */
     int calls;
     int callers; /* as there; 0: each call its own */
-    /* Actions that were on their way when somebody was killed or cut off: nobody knows what the PBX got, so they
-     * are unknown, and the PBX has them once or not at all. 0: there may be none. */
+    /* Actions that were on their way when somebody was killed: nobody knows what the PBX got, so they are unknown,
+     * or confirmed by the call.waiting that load.h posts in any case; and the PBX has them once or not at all.
+     * 0: there may be none. */
     int may_be_unknown;
 };
 
