@@ -322,6 +322,7 @@ static void load_sources(struct config_load *load, const char *path)
     set_late_defaults(load);
     check_workers(load);
     check_password_file(load);
+    config_check_access(load);
 }
 
 int config_load(const char *path, int environment, FILE *errors, struct config **out)

@@ -30,11 +30,18 @@ struct config {
     char *plugin_dir; /* absolute                                                */
     int workers;      /* 1 on SQLite                                             */
     int handler_timeout_ms;
+    int allow_unauthenticated; /* boolean: listen to more than loopback and ask nobody who he is */
 
     struct {
         int reject_unknown;     /* unknown_events = "keep" | "reject" */
         int deduplicate;        /* boolean                            */
         int64_t max_body_bytes; /* max_body = 1048576                 */
+        char *secret_file;      /* of signatures; "" none. Files are read by the receiver alone */
+        char *user;             /* HTTP Basic, "" none                */
+        char *password_file;    /* that user's; "" none               */
+        char *token_file;       /* bearer tokens; "" none             */
+        char **allow_from;      /* ranges of addresses; empty: all    */
+        char **trusted_proxies; /* likewise; empty: none              */
     } webhook;
 
     struct {
@@ -58,6 +65,10 @@ struct config {
     } pbx;
 
     struct {
+        char *user;          /* HTTP Basic, "" none                                            */
+        char *password_file; /* that user's; "" none                                           */
+        char *token_file;    /* bearer tokens; "" none                                         */
+        int metrics_public;  /* boolean: /metrics asks for none of them                        */
         char **cors_origins; /* allowed origins, "*" for any; NULL at the end; may be empty */
     } dashboard;
 

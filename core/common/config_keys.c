@@ -13,12 +13,17 @@
 _Static_assert(LOG_LEVEL_ERROR == 0 && LOG_LEVEL_DEBUG == 3, "level_words is in their order");
 _Static_assert(sizeof(enum log_level) == sizeof(int), "a word is kept in an int");
 
-#define TEXT_MAX       4096
-#define SECOND         1000
-#define HOUR           (3600 * SECOND)
-#define KIB            ((int64_t)1024)
-#define MIB            (1024 * KIB)
-#define GIB            (1024 * MIB)
+#define TEXT_MAX    4096
+#define SECOND      1000
+#define HOUR        (3600 * SECOND)
+#define KIB         ((int64_t)1024)
+#define MIB         (1024 * KIB)
+#define GIB         (1024 * MIB)
+
+#define USER_WANTED "a user name of HTTP Basic: UTF-8 without colon and control characters"
+#define RANGE_WANTED                                                                                   \
+    "an address or a range, as \"192.0.2.7\", \"10.0.0.0/8\" or \"2001:db8::/32\", no bit set behind " \
+    "the prefix"
 
 #define DURATION_RANGE .min = 10, .max = HOUR
 
@@ -67,6 +72,12 @@ const struct config_key config_keys[] = {
      DURATION_RANGE,
      .help = "A worker that sits in one handler for longer is killed and replaced.",
      .offset = MEMBER(handler_timeout_ms)},
+    {.section = "",
+     .name = "allow_unauthenticated",
+     .type = CONFIG_BOOLEAN,
+     .standard = "false",
+     .help = "Listen to more than loopback although nobody has to show who he is.",
+     .offset = MEMBER(allow_unauthenticated)},
 
     {.section = "webhook",
      .name = "unknown_events",
@@ -89,6 +100,59 @@ const struct config_key config_keys[] = {
      .max = 16 * MIB,
      .help = "A larger event is refused with 413.",
      .offset = MEMBER(webhook.max_body_bytes)},
+    {.section = "webhook",
+     .name = "secret_file",
+     .type = CONFIG_PATH,
+     .standard = "",
+     .max = TEXT_MAX,
+     .wanted = "the path of a file",
+     .help = "File of the secrets that events are signed with (Standard Webhooks), one a line.",
+     .offset = MEMBER(webhook.secret_file)},
+    {.section = "webhook",
+     .name = "user",
+     .type = CONFIG_TEXT,
+     .standard = "",
+     .max = 255,
+     .check = config_check_user,
+     .wanted = USER_WANTED,
+     .help = "User name for HTTP Basic authentication of senders.",
+     .offset = MEMBER(webhook.user)},
+    {.section = "webhook",
+     .name = "password_file",
+     .type = CONFIG_PATH,
+     .standard = "",
+     .max = TEXT_MAX,
+     .wanted = "the path of a file",
+     .help = "File of that user's passwords, one a line.",
+     .offset = MEMBER(webhook.password_file)},
+    {.section = "webhook",
+     .name = "token_file",
+     .type = CONFIG_PATH,
+     .standard = "",
+     .max = TEXT_MAX,
+     .wanted = "the path of a file",
+     .help = "File of the bearer tokens of senders, one a line.",
+     .offset = MEMBER(webhook.token_file)},
+    {.section = "webhook",
+     .name = "allow_from",
+     .type = CONFIG_LIST,
+     .standard = "",
+     .min = 1,
+     .max = 64,
+     .check = config_check_range,
+     .wanted = RANGE_WANTED,
+     .help = "Only these addresses may post events; none: all may.",
+     .offset = MEMBER(webhook.allow_from)},
+    {.section = "webhook",
+     .name = "trusted_proxies",
+     .type = CONFIG_LIST,
+     .standard = "",
+     .min = 1,
+     .max = 64,
+     .check = config_check_range,
+     .wanted = RANGE_WANTED,
+     .help = "Proxies whose X-Forwarded-For or Forwarded tells the client.",
+     .offset = MEMBER(webhook.trusted_proxies)},
 
     {.section = "spool",
      .name = "max_bytes",
@@ -163,7 +227,7 @@ const struct config_key config_keys[] = {
      .standard = "",
      .max = 255,
      .check = config_check_user,
-     .wanted = "a user name of HTTP Basic: UTF-8 without colon and control characters",
+     .wanted = USER_WANTED,
      .help = "User name for HTTP Basic authentication at the PBX; \"\" for none.",
      .offset = MEMBER(pbx.user)},
     {.section = "pbx",
@@ -175,6 +239,37 @@ const struct config_key config_keys[] = {
      .help = "File whose first line is that user's password.",
      .offset = MEMBER(pbx.password_file)},
 
+    {.section = "dashboard",
+     .name = "user",
+     .type = CONFIG_TEXT,
+     .standard = "",
+     .max = 255,
+     .check = config_check_user,
+     .wanted = USER_WANTED,
+     .help = "User name for HTTP Basic authentication of readers.",
+     .offset = MEMBER(dashboard.user)},
+    {.section = "dashboard",
+     .name = "password_file",
+     .type = CONFIG_PATH,
+     .standard = "",
+     .max = TEXT_MAX,
+     .wanted = "the path of a file",
+     .help = "File of that reader's passwords, one a line.",
+     .offset = MEMBER(dashboard.password_file)},
+    {.section = "dashboard",
+     .name = "token_file",
+     .type = CONFIG_PATH,
+     .standard = "",
+     .max = TEXT_MAX,
+     .wanted = "the path of a file",
+     .help = "File of the bearer tokens of readers, one a line.",
+     .offset = MEMBER(dashboard.token_file)},
+    {.section = "dashboard",
+     .name = "metrics_public",
+     .type = CONFIG_BOOLEAN,
+     .standard = "false",
+     .help = "GET /metrics asks for no credentials.",
+     .offset = MEMBER(dashboard.metrics_public)},
     {.section = "dashboard",
      .name = "cors_origins",
      .type = CONFIG_LIST,

@@ -30,12 +30,14 @@ static void detach(struct connections *list, struct connection *connection)
         list->newest = connection->older;
 }
 
-struct connection *connections_add(struct connections *list, int fd, int64_t now_us)
+struct connection *connections_add(struct connections *list, int fd, const struct address *address,
+                                   int64_t now_us)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
         return NULL;
     connection->fd = fd;
+    connection->address = *address;
     connection->since_us = now_us;
     append(list, connection);
     list->count++;

@@ -8,10 +8,13 @@
 
 #include <stdint.h>
 
+#include "common/address_list.h"
+
 struct request;
 
 struct connection {
     int fd;                  /* libmicrohttpd's                                       */
+    struct address address;  /* of the other end                                      */
     int64_t since_us;        /* when it was opened or done with its last request      */
     struct request *request; /* in hand, borrowed; NULL between two                   */
     int waiting;             /* suspended: the request is with another thread of ours */
@@ -24,7 +27,8 @@ struct connections {
 };
 
 /* A new one, the newest; NULL when out of memory. */
-struct connection *connections_add(struct connections *list, int fd, int64_t now_us);
+struct connection *connections_add(struct connections *list, int fd, const struct address *address,
+                                   int64_t now_us);
 /* Takes it off the list and frees it; accepts NULL. */
 void connections_remove(struct connections *list, struct connection *connection);
 

@@ -19,6 +19,8 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/secret_file.h"
+#include "receiver/access.h"
 #include "receiver/dashboard.h"
 #include "receiver/http_handler.h"
 #include "receiver/listen.h"
@@ -251,6 +253,10 @@ int http_open(const struct http_options *options, struct http **out, char *error
     http->shared.supervisor = options->supervisor;
     http->wake_fd = -1;
 
+    if (access_open(options->config, &http->shared.access, error, error_size) < 0)
+        goto failed;
+    if (access_has_secrets(http->shared.access))
+        secret_file_hide_process();
     listen_fd = listen_open(options->config->listen, http->address, error, error_size);
     if (listen_fd < 0)
         goto failed;
@@ -325,6 +331,7 @@ void http_free(struct http *http)
             MHD_destroy_response(shared->ok[closing]);
     }
     reader_thread_free(shared->reader);
+    access_free(shared->access);
     if (http->wake_fd >= 0)
         close(http->wake_fd);
     free(http);

@@ -56,7 +56,11 @@ static int admit(struct request *request, const char *path, const char *method, 
                                        .detail = "there is nothing here: GET / lists the routes"});
     else if ((request->route->methods & request->method) == 0)
         refuse_method(request);
-    else if (too_large)
+    else if (request->method != ROUTE_OPTIONS)
+        access_check_head(request);
+    if (request->state == REQUEST_DECIDED)
+        return too_large || head->expects_continue;
+    if (too_large)
         request_refuse_size(request);
     else if (request->route->success != 0)
         webhook_check(request);
@@ -169,10 +173,13 @@ void http_handler_connection(void *arg, struct MHD_Connection *connection, void 
         *context = NULL;
         return;
     }
-    const union MHD_ConnectionInfo *info =
+    const union MHD_ConnectionInfo *fd =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info != NULL)
-        *context = connections_add(&shared->connections, info->connect_fd, shared->now_us);
+    const union MHD_ConnectionInfo *peer =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct address address;
+    if (fd != NULL && peer != NULL && address_from_socket(peer->client_addr, &address) == 0)
+        *context = connections_add(&shared->connections, fd->connect_fd, &address, shared->now_us);
 }
 
 size_t http_handler_keep_escapes(void *arg, struct MHD_Connection *connection, char *text)

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/metrics.h"
+#include "receiver/access.h"
 #include "receiver/http.h"
 #include "receiver/spool_thread.h"
 #include "receiver/state_dir.h"
@@ -100,9 +101,19 @@ static int run(struct receiver *receiver)
     return 0;
 }
 
+int receiver_check(const struct config *config, char *error, size_t error_size)
+{
+    struct access *access = NULL;
+
+    if (access_open(config, &access, error, error_size) < 0)
+        return -1;
+    access_free(access);
+    return 0;
+}
+
 int receiver_serve(const struct config *config)
 {
-    char error[512] = "";
+    char error[1024] = "";
     int result = -1;
     struct receiver *receiver = calloc(1, sizeof *receiver);
     if (receiver == NULL) {

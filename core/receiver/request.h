@@ -16,6 +16,7 @@
 
 #include "common/config.h"
 #include "common/metrics.h"
+#include "receiver/access.h"
 #include "receiver/connections.h"
 #include "receiver/problem.h"
 #include "receiver/reader_thread.h"
@@ -34,6 +35,7 @@ struct request_shared {
     struct supervisor *supervisor;
     struct spool_thread *spool;
     struct reader_thread *reader;
+    struct access *access;
     /* For events that are safe: 204 and 200, made once; the second pair closes the connection. */
     struct MHD_Response *no_content[2], *ok[2];
     struct connections connections;
@@ -59,6 +61,7 @@ struct request {
     enum route_method method;
     enum request_state state;
     struct request_head head;
+    int signature_due; /* of the body, when it is there */
 
     char *body;
     size_t body_size, body_capacity;

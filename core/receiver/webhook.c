@@ -110,6 +110,8 @@ void webhook_handle(struct request *request)
     struct event *event = NULL;
     struct event_problem problem = {.status = 0};
 
+    if (access_check_body(request) < 0)
+        return;
     int code = event_parse(request->body == NULL ? "" : request->body, request->body_size,
                            clock_wall_ms(), &event, &problem);
     request_drop_body(request);

@@ -56,7 +56,7 @@ static void test_printed_form(void **state)
 {
     (void)state;
     struct config *config = load_text("state_dir = \"/s\" plugin_dir = '/p' handler_timeout = 90\n"
-                                      "webhook { max_body = 1025 }\n"
+                                      "webhook { max_body = 1025 allow_from = {\"10.0.0.0/8\"} }\n"
                                       "dashboard { cors_origins = {\"*\", https://a.b} }\n"
                                       "plugin b { x = \"a\\\"b\" }\nplugin a { y = 1 }");
     char *text = print_text(config, 0);
@@ -65,10 +65,17 @@ static void test_printed_form(void **state)
                               "plugin_dir = \"/p\"\n"
                               "workers = 1\n"
                               "handler_timeout = \"90s\"\n"
+                              "allow_unauthenticated = false\n"
                               "webhook {\n"
                               "    unknown_events = \"keep\"\n"
                               "    deduplicate = true\n"
                               "    max_body = 1025\n"
+                              "    secret_file = \"\"\n"
+                              "    user = \"\"\n"
+                              "    password_file = \"\"\n"
+                              "    token_file = \"\"\n"
+                              "    allow_from = {\"10.0.0.0/8\"}\n"
+                              "    trusted_proxies = {}\n"
                               "}\n"
                               "spool {\n"
                               "    max_bytes = \"256MiB\"\n"
@@ -87,6 +94,10 @@ static void test_printed_form(void **state)
                               "    password_file = \"\"\n"
                               "}\n"
                               "dashboard {\n"
+                              "    user = \"\"\n"
+                              "    password_file = \"\"\n"
+                              "    token_file = \"\"\n"
+                              "    metrics_public = false\n"
                               "    cors_origins = {\"*\", \"https://a.b\"}\n"
                               "}\n"
                               "log {\n"

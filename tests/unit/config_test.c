@@ -92,6 +92,12 @@ static void test_defaults(void **state)
     assert_int_equal(config->pbx.idempotent, 0);
     assert_string_equal(config->pbx.user, "");
     assert_string_equal(config->pbx.password_file, "");
+    assert_int_equal(config->allow_unauthenticated, 0);
+    assert_string_equal(config->webhook.secret_file, "");
+    assert_null(config->webhook.allow_from[0]);
+    assert_null(config->webhook.trusted_proxies[0]);
+    assert_string_equal(config->dashboard.token_file, "");
+    assert_int_equal(config->dashboard.metrics_public, 0);
     assert_non_null(config->dashboard.cors_origins);
     assert_null(config->dashboard.cors_origins[0]);
     assert_int_equal(config->log.level, LOG_LEVEL_INFO);
@@ -136,9 +142,16 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_PLUGIN_DIR", "/p"},
         {"PBXHOOK_WORKERS", "1"},
         {"PBXHOOK_HANDLER_TIMEOUT", "1500ms"},
+        {"PBXHOOK_ALLOW_UNAUTHENTICATED", "yes"},
         {"PBXHOOK_WEBHOOK_UNKNOWN_EVENTS", "reject"},
         {"PBXHOOK_WEBHOOK_DEDUPLICATE", "false"},
         {"PBXHOOK_WEBHOOK_MAX_BODY", "64KiB"},
+        {"PBXHOOK_WEBHOOK_SECRET_FILE", "/secrets"},
+        {"PBXHOOK_WEBHOOK_USER", "pbx"},
+        {"PBXHOOK_WEBHOOK_PASSWORD_FILE", "/passwords"},
+        {"PBXHOOK_WEBHOOK_TOKEN_FILE", "/tokens"},
+        {"PBXHOOK_WEBHOOK_ALLOW_FROM", "10.0.0.0/8, ::1"},
+        {"PBXHOOK_WEBHOOK_TRUSTED_PROXIES", "192.0.2.1"},
         {"PBXHOOK_SPOOL_MAX_BYTES", "1GiB"},
         {"PBXHOOK_STORE_URL", "sqlite:/d"},
         {"PBXHOOK_PBX_URL", "https://pbx.example/a"},
@@ -149,6 +162,10 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_PBX_IDEMPOTENT", "true"},
         {"PBXHOOK_PBX_USER", "user"},
         {"PBXHOOK_PBX_PASSWORD_FILE", "/dev/null"},
+        {"PBXHOOK_DASHBOARD_USER", "wall"},
+        {"PBXHOOK_DASHBOARD_PASSWORD_FILE", "/readers"},
+        {"PBXHOOK_DASHBOARD_TOKEN_FILE", "/reader-tokens"},
+        {"PBXHOOK_DASHBOARD_METRICS_PUBLIC", "true"},
         {"PBXHOOK_DASHBOARD_CORS_ORIGINS", "https://a.b, http://c:1"},
         {"PBXHOOK_LOG_LEVEL", "warning"},
     };
@@ -180,6 +197,19 @@ static void test_every_key_has_a_variable(void **state)
     assert_int_equal(config->pbx.idempotent, 1);
     assert_string_equal(config->pbx.user, "user");
     assert_string_equal(config->pbx.password_file, "/dev/null");
+    assert_int_equal(config->allow_unauthenticated, 1);
+    assert_string_equal(config->webhook.secret_file, "/secrets");
+    assert_string_equal(config->webhook.user, "pbx");
+    assert_string_equal(config->webhook.password_file, "/passwords");
+    assert_string_equal(config->webhook.token_file, "/tokens");
+    assert_string_equal(config->webhook.allow_from[0], "10.0.0.0/8");
+    assert_string_equal(config->webhook.allow_from[1], "::1");
+    assert_null(config->webhook.allow_from[2]);
+    assert_string_equal(config->webhook.trusted_proxies[0], "192.0.2.1");
+    assert_string_equal(config->dashboard.user, "wall");
+    assert_string_equal(config->dashboard.password_file, "/readers");
+    assert_string_equal(config->dashboard.token_file, "/reader-tokens");
+    assert_int_equal(config->dashboard.metrics_public, 1);
     assert_string_equal(config->dashboard.cors_origins[0], "https://a.b");
     assert_string_equal(config->dashboard.cors_origins[1], "http://c:1");
     assert_null(config->dashboard.cors_origins[2]);

@@ -16,13 +16,19 @@ struct pair {
     struct connection *connection;
 };
 
+static struct connection *add(struct connections *list, int fd, int64_t now_us)
+{
+    static const struct address nowhere;
+    return connections_add(list, fd, &nowhere, now_us);
+}
+
 static void open_pair(struct connections *list, struct pair *pair, int64_t now_us)
 {
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     pair->ours = fds[0];
     pair->theirs = fds[1];
-    pair->connection = connections_add(list, fds[0], now_us);
+    pair->connection = add(list, fds[0], now_us);
     assert_non_null(pair->connection);
 }
 
@@ -81,9 +87,9 @@ static void shuts_the_late_ones_only(void **state)
 static void keeps_the_order(void **state)
 {
     struct connections list = {.oldest = NULL};
-    struct connection *a = connections_add(&list, -1, 1);
-    struct connection *b = connections_add(&list, -1, 2);
-    struct connection *c = connections_add(&list, -1, 3);
+    struct connection *a = add(&list, -1, 1);
+    struct connection *b = add(&list, -1, 2);
+    struct connection *c = add(&list, -1, 3);
 
     (void)state;
     connections_renew(&list, b, 4);
