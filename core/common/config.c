@@ -238,25 +238,29 @@ static int try_to_read(const char *path)
     return code;
 }
 
+static void check_readable(struct config_load *load, const struct config_key *key, const char *path)
+{
+    char wanted[256];
+    int code = load->environment && path[0] != '\0' ? try_to_read(path) : 0;
+
+    if (code == 0)
+        return;
+    snprintf(wanted, sizeof wanted, "a file that can be read: %s", strerror(code));
+    config_report_value(load, key, config_origin(load->config, key), path, wanted);
+}
+
 static void check_password_file(struct config_load *load)
 {
     const struct config *config = load->config;
     const struct config_key *key = config_key_find("pbx", "password_file");
     const char *path = config->pbx.password_file;
-    char wanted[256];
-    int code = 0;
 
     if (path[0] == '\0')
         return;
     if (config->pbx.user[0] == '\0' && !load->failed) /* else it may have been refused */
         config_report_value(load, key, config_origin(config, key), path,
                             "pbx.user set as well: the password is that user's");
-    if (load->environment)
-        code = try_to_read(path);
-    if (code != 0) {
-        snprintf(wanted, sizeof wanted, "a file that can be read: %s", strerror(code));
-        config_report_value(load, key, config_origin(config, key), path, wanted);
-    }
+    check_readable(load, key, path);
 }
 
 /* ---- Loading ------------------------------------------------------------------------------------ */
@@ -322,6 +326,7 @@ static void load_sources(struct config_load *load, const char *path)
     set_late_defaults(load);
     check_workers(load);
     check_password_file(load);
+    check_readable(load, config_key_find("pbx", "ca_file"), load->config->pbx.ca_file);
     config_check_access(load);
 }
 

@@ -45,6 +45,11 @@ struct config {
     } webhook;
 
     struct {
+        char *certificate_file; /* PEM; "" no TLS    */
+        char *key_file;         /* PEM, a secret     */
+    } tls;
+
+    struct {
         int64_t max_bytes; /* of event bodies and rows waiting: at the cap 503 is answered */
     } spool;
 
@@ -62,6 +67,7 @@ struct config {
                             outcome is unknown may be sent again */
         char *user;     /* HTTP Basic, "" none                                 */
         char *password_file; /* "" none; read by the PBX client, never shown      */
+        char *ca_file;       /* PEM; "" the system's certificate authorities      */
     } pbx;
 
     struct {

@@ -1,5 +1,6 @@
 /*
- * config_access.c: what the keys about access say together: a user and a password belong to each other.
+ * config_access.c: what the keys about access say together: a user and a password, a certificate and a
+ * key.
  * Called by config.c after all sources. It opens no file: the receiver does, and `pbxhook check`.
  */
 #include "common/config_internal.h"
@@ -37,4 +38,6 @@ void config_check_access(struct config_load *load)
                config->webhook.password_file, why);
     check_pair(load, "dashboard", "user", config->dashboard.user, "password_file",
                config->dashboard.password_file, why);
+    check_pair(load, "tls", "certificate_file", config->tls.certificate_file, "key_file",
+               config->tls.key_file, "TLS needs both");
 }

@@ -26,6 +26,7 @@
 #include "receiver/listen.h"
 #include "receiver/request.h"
 #include "receiver/short_slice.h"
+#include "receiver/tls.h"
 #include "receiver/webhook.h"
 
 #define CONNECTIONS_MAX         4096
@@ -42,6 +43,7 @@
 struct http {
     struct request_shared shared;
     struct MHD_Daemon *daemon; /* the loop's while it runs */
+    struct tls tls;
     char address[LISTEN_ADDRESS_SIZE];
     int epoll_fd; /* the daemon's */
     int wake_fd;
@@ -216,7 +218,15 @@ static unsigned connection_limit(void)
 static int start_daemon(struct http *http, int listen_fd)
 {
     struct request_shared *shared = &http->shared;
+    const struct MHD_OptionItem secure[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, http->tls.certificate.text},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, http->tls.key.text},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+    if (tls_is_on(&http->tls))
+        flags |= MHD_USE_TLS;
     if (log_enabled(LOG_LEVEL_DEBUG))
         flags |= MHD_USE_ERROR_LOG;
     http->daemon = MHD_start_daemon(
@@ -225,7 +235,8 @@ static int start_daemon(struct http *http, int listen_fd)
         connection_limit(), MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
         MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_MAX_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK,
         http_handler_keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_handler_completed,
-        shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection, shared, MHD_OPTION_END);
+        shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection, shared, MHD_OPTION_ARRAY,
+        tls_is_on(&http->tls) ? secure : plain, MHD_OPTION_END);
     if (http->daemon == NULL)
         return -1;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -255,7 +266,9 @@ int http_open(const struct http_options *options, struct http **out, char *error
 
     if (access_open(options->config, &http->shared.access, error, error_size) < 0)
         goto failed;
-    if (access_has_secrets(http->shared.access))
+    if (tls_open(options->config, &http->tls, error, error_size) < 0)
+        goto failed;
+    if (access_has_secrets(http->shared.access) || tls_is_on(&http->tls))
         secret_file_hide_process();
     listen_fd = listen_open(options->config->listen, http->address, error, error_size);
     if (listen_fd < 0)
@@ -332,6 +345,7 @@ void http_free(struct http *http)
     }
     reader_thread_free(shared->reader);
     access_free(shared->access);
+    tls_close(&http->tls);
     if (http->wake_fd >= 0)
         close(http->wake_fd);
     free(http);
@@ -340,4 +354,9 @@ void http_free(struct http *http)
 const char *http_address(const struct http *http)
 {
     return http->address;
+}
+
+const char *http_scheme(const struct http *http)
+{
+    return tls_is_on(&http->tls) ? "https" : "http";
 }

@@ -18,6 +18,7 @@
 #include "receiver/spool_thread.h"
 #include "receiver/state_dir.h"
 #include "receiver/supervisor.h"
+#include "receiver/tls.h"
 
 #define DRAIN_MS 5000
 
@@ -95,7 +96,8 @@ static int run(struct receiver *receiver)
         return started < 0 ? -1 : 0;
     if (http_start(receiver->http) < 0)
         return -1;
-    log_info("listening", log_text("address", http_address(receiver->http)));
+    log_info("listening", log_text("address", http_address(receiver->http)),
+             log_text("scheme", http_scheme(receiver->http)));
     supervisor_run(receiver->supervisor);
     http_stop(receiver->http, DRAIN_MS);
     return 0;
@@ -104,10 +106,14 @@ static int run(struct receiver *receiver)
 int receiver_check(const struct config *config, char *error, size_t error_size)
 {
     struct access *access = NULL;
+    struct tls tls;
 
     if (access_open(config, &access, error, error_size) < 0)
         return -1;
     access_free(access);
+    if (tls_open(config, &tls, error, error_size) < 0)
+        return -1;
+    tls_close(&tls);
     return 0;
 }
 

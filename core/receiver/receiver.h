@@ -8,7 +8,7 @@
 
 #include "common/config.h"
 
-/* What receiver_serve() would refuse about access, without serving. 0, or -1 and `error`. */
+/* What receiver_serve() would refuse about access and TLS, without serving. 0, or -1 and `error`. */
 int receiver_check(const struct config *config, char *error, size_t error_size);
 
 /* Serves until SIGTERM or SIGINT. The exit status: 0, or 1 when it could not start (logged). */

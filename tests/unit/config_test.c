@@ -97,6 +97,8 @@ static void test_defaults(void **state)
     assert_null(config->webhook.allow_from[0]);
     assert_null(config->webhook.trusted_proxies[0]);
     assert_string_equal(config->dashboard.token_file, "");
+    assert_string_equal(config->tls.certificate_file, "");
+    assert_string_equal(config->pbx.ca_file, "");
     assert_int_equal(config->dashboard.metrics_public, 0);
     assert_non_null(config->dashboard.cors_origins);
     assert_null(config->dashboard.cors_origins[0]);
@@ -152,6 +154,8 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_WEBHOOK_TOKEN_FILE", "/tokens"},
         {"PBXHOOK_WEBHOOK_ALLOW_FROM", "10.0.0.0/8, ::1"},
         {"PBXHOOK_WEBHOOK_TRUSTED_PROXIES", "192.0.2.1"},
+        {"PBXHOOK_TLS_CERTIFICATE_FILE", "/certificate"},
+        {"PBXHOOK_TLS_KEY_FILE", "/key"},
         {"PBXHOOK_SPOOL_MAX_BYTES", "1GiB"},
         {"PBXHOOK_STORE_URL", "sqlite:/d"},
         {"PBXHOOK_PBX_URL", "https://pbx.example/a"},
@@ -162,6 +166,7 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_PBX_IDEMPOTENT", "true"},
         {"PBXHOOK_PBX_USER", "user"},
         {"PBXHOOK_PBX_PASSWORD_FILE", "/dev/null"},
+        {"PBXHOOK_PBX_CA_FILE", "/dev/null"},
         {"PBXHOOK_DASHBOARD_USER", "wall"},
         {"PBXHOOK_DASHBOARD_PASSWORD_FILE", "/readers"},
         {"PBXHOOK_DASHBOARD_TOKEN_FILE", "/reader-tokens"},
@@ -206,6 +211,9 @@ static void test_every_key_has_a_variable(void **state)
     assert_string_equal(config->webhook.allow_from[1], "::1");
     assert_null(config->webhook.allow_from[2]);
     assert_string_equal(config->webhook.trusted_proxies[0], "192.0.2.1");
+    assert_string_equal(config->tls.certificate_file, "/certificate");
+    assert_string_equal(config->tls.key_file, "/key");
+    assert_string_equal(config->pbx.ca_file, "/dev/null");
     assert_string_equal(config->dashboard.user, "wall");
     assert_string_equal(config->dashboard.password_file, "/readers");
     assert_string_equal(config->dashboard.token_file, "/reader-tokens");

@@ -68,7 +68,8 @@ int client_send(struct client *client, const char *method, const char *path, con
     char url[512];
     long status = 0;
 
-    snprintf(url, sizeof url, "http://127.0.0.1:%d%s", client->port, path);
+    snprintf(url, sizeof url, "%s://127.0.0.1:%d%s", client->ca_file != NULL ? "https" : "http",
+             client->port, path);
     for (const char *const *header = headers; header != NULL && *header != NULL; header++)
         list = curl_slist_append(list, *header);
     client->status = 0;
@@ -78,6 +79,8 @@ int client_send(struct client *client, const char *method, const char *path, con
     curl_easy_setopt(client->easy, CURLOPT_URL, url);
     curl_easy_setopt(client->easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(client->easy, CURLOPT_PROXY, "");
+    if (client->ca_file != NULL)
+        curl_easy_setopt(client->easy, CURLOPT_CAINFO, client->ca_file);
     curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)wait_stretch(ANSWER_LIMIT_MS));
     curl_easy_setopt(client->easy, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(client->easy, CURLOPT_NOBODY, strcmp(method, "HEAD") == 0 ? 1L : 0L);

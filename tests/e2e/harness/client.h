@@ -15,6 +15,7 @@
 struct client {
     CURL *easy;
     int port;
+    const char *ca_file; /* https, vouched for by these; NULL: http. Borrowed */
     /* Of the last answer. */
     int status; /* 0: there was none */
     size_t body_size;
