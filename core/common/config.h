@@ -36,6 +36,7 @@ struct config {
         int reject_unknown;     /* unknown_events = "keep" | "reject" */
         int deduplicate;        /* boolean                            */
         int64_t max_body_bytes; /* max_body = 1048576                 */
+        int max_depth;          /* of its JSON, up to EVENT_MAX_DEPTH */
         char *secret_file;      /* of signatures; "" none. Files are read by the receiver alone */
         char *user;             /* HTTP Basic, "" none                */
         char *password_file;    /* that user's; "" none               */
@@ -43,6 +44,14 @@ struct config {
         char **allow_from;      /* ranges of addresses; empty: all    */
         char **trusted_proxies; /* likewise; empty: none              */
     } webhook;
+
+    struct {
+        int max_connections;
+        int max_connections_per_address; /* but for trusted proxies                      */
+        int64_t max_header_bytes;        /* request line and fields                      */
+        int request_timeout_ms;          /* for one request, the silence before it included */
+        int idle_timeout_ms;             /* between two parts of a request, or two       */
+    } http;
 
     struct {
         char *certificate_file; /* PEM; "" no TLS    */

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "common/address_list.h"
+#include "receiver/address_counts.h"
 
 struct request;
 
@@ -24,6 +24,7 @@ struct connection {
 struct connections {
     struct connection *oldest, *newest;
     int count;
+    struct address_counts by_address;
 };
 
 /* A new one, the newest; NULL when out of memory. */
@@ -40,6 +41,12 @@ void connections_renew(struct connections *list, struct connection *connection, 
  * them. One that waits for us is not to blame: its time starts anew. The number of those shut.
  */
 int connections_expire(struct connections *list, int64_t now_us, int64_t limit_us);
+
+/*
+ * Shuts the one that has done nothing for longest, so that another can come: of those that are open and
+ * never ask for anything, it is one. 0, or -1 when all wait for us.
+ */
+int connections_evict(struct connections *list, int64_t now_us);
 
 /*
  * Shuts those whose client has said that it is done (a FIN) without our having been told: libmicrohttpd

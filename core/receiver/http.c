@@ -29,16 +29,13 @@
 #include "receiver/tls.h"
 #include "receiver/webhook.h"
 
-#define CONNECTIONS_MAX         4096
-#define DESCRIPTORS_KEPT        64                      /* for all but the clients' connections   */
-#define CONNECTION_MEMORY       ((size_t)8 << 10)       /* a head that is larger is answered 431  */
-#define SILENCE_MAX_SECONDS     30u                     /* between two parts of a request, or two */
-#define REQUEST_MAX_US          ((int64_t)90 * 1000000) /* for one, silence before it included */
+#define DESCRIPTORS_KEPT        64 /* for all but the clients' connections */
 #define HANG_UP_EVERY_US        1000000
 
 #define ROUND_MAX_MS            1000
 #define DRAIN_RECEIVING_MS      1000 /* for requests that a stopping server has a part of */
 #define ROUNDS_AFTER_ABANDONING 3
+#define ROUNDS_AFTER_EVICTING   3 /* to see the end, to close, to accept */
 
 struct http {
     struct request_shared shared;
@@ -51,6 +48,9 @@ struct http {
     int started;
     int drain_ms;
     int64_t hang_up_us; /* when to look for clients that are gone */
+    int listen_fd;      /* the daemon's */
+    int connection_limit;
+    int hurried_rounds; /* that must not wait: libmicrohttpd has to see what was shut */
     _Atomic int stop;
 };
 
@@ -66,6 +66,8 @@ void http_wake(struct http *http)
 static int round_timeout_ms(struct http *http, int limit_ms)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+    if (http->hurried_rounds > 0)
+        return 0;
     if (MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES &&
         timeout_ms < (MHD_UNSIGNED_LONG_LONG)limit_ms)
         return (int)timeout_ms;
@@ -81,6 +83,26 @@ static void take_results(struct http *http)
     dashboard_take_answered(reader_thread_take(http->shared.reader));
 }
 
+/*
+ * At the limit libmicrohttpd accepts nobody, and connections that are open and say nothing would keep
+ * everybody out until they time out. So when somebody knocks, the one that was silent longest goes.
+ */
+static void make_room(struct http *http)
+{
+    struct request_shared *shared = &http->shared;
+    struct pollfd knock = {.fd = http->listen_fd, .events = POLLIN};
+
+    if (http->hurried_rounds > 0)
+        http->hurried_rounds--;
+    if (shared->connections.count < http->connection_limit || shared->stopping ||
+        http->hurried_rounds > 0 || poll(&knock, 1, 0) <= 0)
+        return;
+    if (connections_evict(&shared->connections, shared->now_us) < 0)
+        return;
+    metrics_add(&shared->metrics->connections_evicted, 1);
+    http->hurried_rounds = ROUNDS_AFTER_EVICTING;
+}
+
 static void serve_once(struct http *http, int limit_ms)
 {
     struct request_shared *shared = &http->shared;
@@ -93,7 +115,9 @@ static void serve_once(struct http *http, int limit_ms)
         take_results(http);
     MHD_run(http->daemon);
     spool_thread_kick(shared->spool);
-    connections_expire(&shared->connections, shared->now_us, REQUEST_MAX_US);
+    connections_expire(&shared->connections, shared->now_us,
+                       (int64_t)shared->config->http.request_timeout_ms * 1000);
+    make_room(http);
     if (shared->now_us >= http->hang_up_us) {
         connections_hang_up(&shared->connections);
         http->hang_up_us = shared->now_us + HANG_UP_EVERY_US;
@@ -195,29 +219,33 @@ static int make_acknowledgements(struct request_shared *shared)
 }
 
 /* How many connections there may be: raises the limit of descriptors as far as it goes. */
-static unsigned connection_limit(void)
+static unsigned connection_limit(unsigned wanted)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return CONNECTIONS_MAX;
+        return wanted;
     if (limit.rlim_cur < limit.rlim_max) {
         struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
             limit = raised;
     }
-    if (limit.rlim_cur >= CONNECTIONS_MAX + DESCRIPTORS_KEPT)
-        return CONNECTIONS_MAX;
+    if (limit.rlim_cur >= wanted + DESCRIPTORS_KEPT)
+        return wanted;
     unsigned connections = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
                                ? (unsigned)limit.rlim_cur - DESCRIPTORS_KEPT
                                : DESCRIPTORS_KEPT;
-    log_warning("fewer connections than usual: raise the limit of open files (LimitNOFILE)",
-                log_int("connections", connections), log_int("wanted", CONNECTIONS_MAX));
+    if (connections > wanted)
+        connections = wanted;
+    log_warning("fewer connections than http.max_connections: raise the limit of open files "
+                "(LimitNOFILE)",
+                log_int("connections", connections), log_int("wanted", wanted));
     return connections;
 }
 
 static int start_daemon(struct http *http, int listen_fd)
 {
     struct request_shared *shared = &http->shared;
+    const struct config *config = shared->config;
     const struct MHD_OptionItem secure[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, http->tls.certificate.text},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, http->tls.key.text},
@@ -229,14 +257,17 @@ static int start_daemon(struct http *http, int listen_fd)
         flags |= MHD_USE_TLS;
     if (log_enabled(LOG_LEVEL_DEBUG))
         flags |= MHD_USE_ERROR_LOG;
+    http->connection_limit = (int)connection_limit((unsigned)config->http.max_connections);
+    http->listen_fd = listen_fd;
     http->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, http_handler_request, shared, MHD_OPTION_EXTERNAL_LOGGER,
-        http_handler_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-        connection_limit(), MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_MAX_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK,
-        http_handler_keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_handler_completed,
-        shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection, shared, MHD_OPTION_ARRAY,
-        tls_is_on(&http->tls) ? secure : plain, MHD_OPTION_END);
+        flags, 0, http_handler_accept, shared, http_handler_request, shared,
+        MHD_OPTION_EXTERNAL_LOGGER, http_handler_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)http->connection_limit,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)config->http.max_header_bytes,
+        MHD_OPTION_CONNECTION_TIMEOUT, ((unsigned)config->http.idle_timeout_ms + 999) / 1000,
+        MHD_OPTION_UNESCAPE_CALLBACK, http_handler_keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+        http_handler_completed, shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection,
+        shared, MHD_OPTION_ARRAY, tls_is_on(&http->tls) ? secure : plain, MHD_OPTION_END);
     if (http->daemon == NULL)
         return -1;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);

@@ -13,6 +13,8 @@
 #include "receiver/request.h"
 #include "receiver/webhook.h"
 
+#define TOO_MANY_LOG_EVERY_US ((int64_t)60 * 1000000)
+
 static void refuse_framing(struct request *request, const char *detail)
 {
     metrics_add(&request->shared->metrics->rejected[METRICS_REJECT_FRAMING], 1);
@@ -161,6 +163,37 @@ void http_handler_completed(void *arg, struct MHD_Connection *connection, void *
     } else {
         request_free(request);
     }
+}
+
+/* Once a minute at most: whoever is refused comes again at once. */
+static void log_too_many(struct request_shared *shared, const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (shared->now_us < shared->too_many_quiet_until_us)
+        return;
+    shared->too_many_quiet_until_us = shared->now_us + TOO_MANY_LOG_EVERY_US;
+    address_format(address, text);
+    log_warning("too many connections of one address: no more are taken from it "
+                "(http.max_connections_per_address)",
+                log_text("address", text));
+}
+
+enum MHD_Result http_handler_accept(void *arg, const struct sockaddr *peer, socklen_t size)
+{
+    struct request_shared *shared = arg;
+    struct address address;
+
+    (void)size;
+    if (address_from_socket(peer, &address) < 0)
+        return MHD_NO;
+    if (address_counts_get(&shared->connections.by_address, &address) <
+            shared->config->http.max_connections_per_address ||
+        access_is_trusted_proxy(shared->access, &address))
+        return MHD_YES;
+    metrics_add(&shared->metrics->connections_refused, 1);
+    log_too_many(shared, &address);
+    return MHD_NO;
 }
 
 void http_handler_connection(void *arg, struct MHD_Connection *connection, void **context,

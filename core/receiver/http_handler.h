@@ -21,6 +21,9 @@ enum MHD_Result http_handler_request(void *shared, struct MHD_Connection *connec
 void http_handler_completed(void *shared, struct MHD_Connection *connection, void **context,
                             enum MHD_RequestTerminationCode how);
 
+/* Whether a connection from there is taken. */
+enum MHD_Result http_handler_accept(void *shared, const struct sockaddr *peer, socklen_t size);
+
 /* A connection was opened or is closed; its context is a struct connection. */
 void http_handler_connection(void *shared, struct MHD_Connection *connection, void **context,
                              enum MHD_ConnectionNotificationCode what);

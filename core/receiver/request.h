@@ -40,11 +40,12 @@ struct request_shared {
     struct MHD_Response *no_content[2], *ok[2];
     struct connections connections;
     struct request *orphans;
-    int64_t now_us;     /* of this round of the loop */
-    size_t bodies_size; /* of REQUEST_BODIES_MAX     */
-    int open;           /* requests begun and not completed */
-    int receiving;      /* of them, those whose end has not come */
-    int stopping;       /* what is in hand is the last      */
+    int64_t now_us;                  /* of this round of the loop */
+    int64_t too_many_quiet_until_us; /* nothing is logged of an address with too many connections */
+    size_t bodies_size;              /* of REQUEST_BODIES_MAX     */
+    int open;                        /* requests begun and not completed */
+    int receiving;                   /* of them, those whose end has not come */
+    int stopping;                    /* what is in hand is the last      */
 };
 
 enum request_state {

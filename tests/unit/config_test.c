@@ -97,6 +97,12 @@ static void test_defaults(void **state)
     assert_null(config->webhook.allow_from[0]);
     assert_null(config->webhook.trusted_proxies[0]);
     assert_string_equal(config->dashboard.token_file, "");
+    assert_int_equal(config->webhook.max_depth, 64);
+    assert_int_equal(config->http.max_connections, 4096);
+    assert_int_equal(config->http.max_connections_per_address, 1024);
+    assert_int_equal(config->http.max_header_bytes, 8192);
+    assert_int_equal(config->http.request_timeout_ms, 90000);
+    assert_int_equal(config->http.idle_timeout_ms, 30000);
     assert_string_equal(config->tls.certificate_file, "");
     assert_string_equal(config->pbx.ca_file, "");
     assert_int_equal(config->dashboard.metrics_public, 0);
@@ -154,6 +160,12 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_WEBHOOK_TOKEN_FILE", "/tokens"},
         {"PBXHOOK_WEBHOOK_ALLOW_FROM", "10.0.0.0/8, ::1"},
         {"PBXHOOK_WEBHOOK_TRUSTED_PROXIES", "192.0.2.1"},
+        {"PBXHOOK_WEBHOOK_MAX_DEPTH", "8"},
+        {"PBXHOOK_HTTP_MAX_CONNECTIONS", "100"},
+        {"PBXHOOK_HTTP_MAX_CONNECTIONS_PER_ADDRESS", "10"},
+        {"PBXHOOK_HTTP_MAX_HEADER", "16KiB"},
+        {"PBXHOOK_HTTP_REQUEST_TIMEOUT", "500ms"},
+        {"PBXHOOK_HTTP_IDLE_TIMEOUT", "5s"},
         {"PBXHOOK_TLS_CERTIFICATE_FILE", "/certificate"},
         {"PBXHOOK_TLS_KEY_FILE", "/key"},
         {"PBXHOOK_SPOOL_MAX_BYTES", "1GiB"},
@@ -211,6 +223,12 @@ static void test_every_key_has_a_variable(void **state)
     assert_string_equal(config->webhook.allow_from[1], "::1");
     assert_null(config->webhook.allow_from[2]);
     assert_string_equal(config->webhook.trusted_proxies[0], "192.0.2.1");
+    assert_int_equal(config->webhook.max_depth, 8);
+    assert_int_equal(config->http.max_connections, 100);
+    assert_int_equal(config->http.max_connections_per_address, 10);
+    assert_int_equal(config->http.max_header_bytes, 16384);
+    assert_int_equal(config->http.request_timeout_ms, 500);
+    assert_int_equal(config->http.idle_timeout_ms, 5000);
     assert_string_equal(config->tls.certificate_file, "/certificate");
     assert_string_equal(config->tls.key_file, "/key");
     assert_string_equal(config->pbx.ca_file, "/dev/null");

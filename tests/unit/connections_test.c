@@ -112,11 +112,35 @@ static void keeps_the_order(void **state)
     assert_null(list.oldest);
 }
 
+static void evicts_who_was_silent_longest(void **state)
+{
+    struct connections list = {.oldest = NULL};
+    struct pair waiting, oldest, young;
+
+    (void)state;
+    assert_int_equal(connections_evict(&list, 1), -1);
+    open_pair(&list, &waiting, 0);
+    open_pair(&list, &oldest, 1);
+    open_pair(&list, &young, 2);
+    waiting.connection->waiting = 1;
+    assert_int_equal(connections_evict(&list, 3), 0);
+    assert_true(is_shut(&oldest));
+    assert_false(is_shut(&young));
+    assert_int_equal(connections_evict(&list, 4), 0); /* not the same one again */
+    assert_true(is_shut(&young));
+    assert_false(is_shut(&waiting));
+    close_pair(&list, &oldest);
+    close_pair(&list, &young);
+    assert_int_equal(connections_evict(&list, 5), -1);
+    close_pair(&list, &waiting);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shuts_the_late_ones_only),
         cmocka_unit_test(keeps_the_order),
+        cmocka_unit_test(evicts_who_was_silent_longest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
