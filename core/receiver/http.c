@@ -22,6 +22,7 @@
 #include "common/secret_file.h"
 #include "receiver/access.h"
 #include "receiver/dashboard.h"
+#include "receiver/head_layout.h"
 #include "receiver/http_handler.h"
 #include "receiver/listen.h"
 #include "receiver/request.h"
@@ -265,9 +266,10 @@ static int start_daemon(struct http *http, int listen_fd)
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)http->connection_limit,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)config->http.max_header_bytes,
         MHD_OPTION_CONNECTION_TIMEOUT, ((unsigned)config->http.idle_timeout_ms + 999) / 1000,
-        MHD_OPTION_UNESCAPE_CALLBACK, http_handler_keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        http_handler_completed, shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection,
-        shared, MHD_OPTION_ARRAY, tls_is_on(&http->tls) ? secure : plain, MHD_OPTION_END);
+        MHD_OPTION_URI_LOG_CALLBACK, http_handler_uri, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
+        http_handler_keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_handler_completed,
+        shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection, shared, MHD_OPTION_ARRAY,
+        tls_is_on(&http->tls) ? secure : plain, MHD_OPTION_END);
     if (http->daemon == NULL)
         return -1;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -293,6 +295,7 @@ int http_open(const struct http_options *options, struct http **out, char *error
     http->shared.config = options->config;
     http->shared.metrics = options->metrics;
     http->shared.supervisor = options->supervisor;
+    http->shared.sees_layout = head_layout_is_known();
     http->wake_fd = -1;
 
     if (access_open(options->config, &http->shared.access, error, error_size) < 0)

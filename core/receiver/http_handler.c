@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "receiver/cors.h"
+#include "receiver/head_layout.h"
 #include "receiver/request.h"
 #include "receiver/webhook.h"
 
@@ -33,6 +34,14 @@ static void refuse_method(struct request *request)
                                               .value = allow});
 }
 
+static int is_plain(const struct request *request, const char *path, const char *method,
+                    const char *version)
+{
+    const struct head_layout_line line = {
+        .method = method, .uri = path, .uri_end = request->place->uri_end, .version = version};
+    return !request->shared->sees_layout || head_layout_is_plain(request->connection, &line);
+}
+
 /*
  * The head is there: finds the route and decides what can be decided without the body. 1 when the
  * answer can't wait for the body's end, so that the connection is closed after it.
@@ -44,6 +53,10 @@ static int admit(struct request *request, const char *path, const char *method, 
     request_head_read(request->connection, &request->head);
     request->method = routes_method(method);
     const char *wrong = request_head_check(head, version);
+    if (wrong == NULL && !is_plain(request, path, method, version))
+        wrong =
+            "the head has a NUL, a line that does not end with CRLF, a folded or nameless line, or "
+            "blanks where they don't belong";
     if (wrong != NULL) {
         refuse_framing(request, wrong);
         return 1;
@@ -69,13 +82,18 @@ static int admit(struct request *request, const char *path, const char *method, 
     return request->state == REQUEST_DECIDED && (too_large || head->expects_continue);
 }
 
+static struct connection *find_place(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
 static enum MHD_Result begin_request(struct request_shared *shared,
                                      struct MHD_Connection *connection, const char *path,
                                      const char *method, const char *version, void **context)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct connection *place = info == NULL ? NULL : info->socket_context;
+    struct connection *place = find_place(connection);
     struct request *request = place == NULL ? NULL : request_new(shared, connection);
 
     if (request == NULL)
@@ -213,6 +231,16 @@ void http_handler_connection(void *arg, struct MHD_Connection *connection, void 
     struct address address;
     if (fd != NULL && peer != NULL && address_from_socket(peer->client_addr, &address) == 0)
         *context = connections_add(&shared->connections, fd->connect_fd, &address, shared->now_us);
+}
+
+void *http_handler_uri(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    struct connection *place = find_place(connection);
+
+    (void)arg;
+    if (place != NULL)
+        place->uri_end = uri + strlen(uri);
+    return NULL;
 }
 
 size_t http_handler_keep_escapes(void *arg, struct MHD_Connection *connection, char *text)

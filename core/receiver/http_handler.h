@@ -28,6 +28,9 @@ enum MHD_Result http_handler_accept(void *shared, const struct sockaddr *peer, s
 void http_handler_connection(void *shared, struct MHD_Connection *connection, void **context,
                              enum MHD_ConnectionNotificationCode what);
 
+/* Told of a request's whole URI before it is split. The result is the request's context: none yet. */
+void *http_handler_uri(void *unused, const char *uri, struct MHD_Connection *connection);
+
 /* Leaves a path as it was sent: the routes have nothing to decode, and "/webhook%00" must not become
  * one of them. The length of the text. */
 size_t http_handler_keep_escapes(void *unused, struct MHD_Connection *connection, char *text);

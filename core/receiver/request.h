@@ -46,6 +46,7 @@ struct request_shared {
     int open;                        /* requests begun and not completed */
     int receiving;                   /* of them, those whose end has not come */
     int stopping;                    /* what is in hand is the last      */
+    int sees_layout;                 /* head_layout.h knows this libmicrohttpd */
 };
 
 enum request_state {

@@ -4,6 +4,7 @@
  */
 #include "world.h"
 
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -530,6 +531,36 @@ static void test_credentials_directory(struct world *world)
     assert_int_equal(post(world, NULL), 401);
 }
 
+/* ---- Files --------------------------------------------------------------------------------------- */
+
+static int files_seen;
+
+static int check_mode(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)kind;
+    (void)place;
+    files_seen++;
+    if ((info->st_mode & 077) == 0)
+        return 0;
+    print_error("%s has the mode %o\n", path, (unsigned)info->st_mode);
+    return 1;
+}
+
+/* Callers' numbers are in there, whatever the umask of who starts the server. */
+static void test_the_state_is_for_nobody_else(struct world *world)
+{
+    char path[SCRATCH_PATH];
+    mode_t before = umask(0);
+    world_start(world);
+    umask(before);
+    assert_int_equal(post(world, NULL), 200);
+    store_await_events(world, 1);
+    scratch_path(world->directory, "state", path);
+    files_seen = 0;
+    assert_int_equal(nftw(path, check_mode, 16, FTW_PHYS), 0);
+    assert_true(files_seen >= 4); /* the directory, the lock, the spool, the store */
+}
+
 int main(void)
 {
     static const struct world_test tests[] = {
@@ -555,6 +586,7 @@ int main(void)
         {"open to the world on purpose", test_open_to_the_world_on_purpose},
         {"bad secret files", test_bad_secret_files},
         {"credentials directory", test_credentials_directory},
+        {"the state is for nobody else", test_the_state_is_for_nobody_else},
     };
     return WORLD_RUN("access", tests);
 }
