@@ -36,7 +36,8 @@
 #define ROUND_MAX_MS            1000
 #define DRAIN_RECEIVING_MS      1000 /* for requests that a stopping server has a part of */
 #define ROUNDS_AFTER_ABANDONING 3
-#define ROUNDS_AFTER_EVICTING   3 /* to see the end, to close, to accept */
+#define ROUNDS_AFTER_FULL       2 /* to close one, and to look at the door again */
+#define ROUNDS_AFTER_EVICTING   2 /* to see that it was shut, and to close it */
 
 struct http {
     struct request_shared shared;
@@ -51,7 +52,9 @@ struct http {
     int64_t hang_up_us; /* when to look for clients that are gone */
     int listen_fd;      /* the daemon's */
     int connection_limit;
-    int hurried_rounds; /* that must not wait: libmicrohttpd has to see what was shut */
+    int full_rounds;   /* in which libmicrohttpd may not look at its door itself */
+    int evict_pause;   /* rounds until it has let go of what was shut */
+    int none_to_evict; /* in the last round */
     _Atomic int stop;
 };
 
@@ -67,8 +70,6 @@ void http_wake(struct http *http)
 static int round_timeout_ms(struct http *http, int limit_ms)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
-    if (http->hurried_rounds > 0)
-        return 0;
     if (MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES &&
         timeout_ms < (MHD_UNSIGNED_LONG_LONG)limit_ms)
         return (int)timeout_ms;
@@ -85,32 +86,45 @@ static void take_results(struct http *http)
 }
 
 /*
+ * The listening socket while libmicrohttpd does not look at it: at its limit, and until it has run once
+ * more below it; else -1.
+ */
+static int door_to_watch(const struct http *http)
+{
+    return http->full_rounds > 0 && !http->none_to_evict && !http->shared.stopping ? http->listen_fd
+                                                                                   : -1;
+}
+
+/*
  * At the limit libmicrohttpd accepts nobody, and connections that are open and say nothing would keep
  * everybody out until they time out. So when somebody knocks, the one that was silent longest goes.
  */
-static void make_room(struct http *http)
+static void make_room(struct http *http, int knocked)
 {
     struct request_shared *shared = &http->shared;
-    struct pollfd knock = {.fd = http->listen_fd, .events = POLLIN};
+    int is_full = shared->connections.count >= http->connection_limit;
 
-    if (http->hurried_rounds > 0)
-        http->hurried_rounds--;
-    if (shared->connections.count < http->connection_limit || shared->stopping ||
-        http->hurried_rounds > 0 || poll(&knock, 1, 0) <= 0)
+    http->full_rounds = is_full ? ROUNDS_AFTER_FULL : http->full_rounds - (http->full_rounds > 0);
+    http->evict_pause -= http->evict_pause > 0;
+    http->none_to_evict = 0;
+    if (!is_full || !knocked || http->evict_pause > 0)
         return;
-    if (connections_evict(&shared->connections, shared->now_us) < 0)
+    if (connections_evict(&shared->connections, shared->now_us) < 0) {
+        http->none_to_evict = 1; /* all wait for us: whatever ends that ends the next round */
         return;
+    }
     metrics_add(&shared->metrics->connections_evicted, 1);
-    http->hurried_rounds = ROUNDS_AFTER_EVICTING;
+    http->evict_pause = ROUNDS_AFTER_EVICTING;
 }
 
 static void serve_once(struct http *http, int limit_ms)
 {
     struct request_shared *shared = &http->shared;
     struct pollfd ready[] = {{.fd = http->epoll_fd, .events = POLLIN},
-                             {.fd = http->wake_fd, .events = POLLIN}};
+                             {.fd = http->wake_fd, .events = POLLIN},
+                             {.fd = door_to_watch(http), .events = POLLIN}};
 
-    int count = poll(ready, 2, round_timeout_ms(http, limit_ms));
+    int count = poll(ready, 3, round_timeout_ms(http, limit_ms));
     shared->now_us = clock_mono_us();
     if (count > 0 && ready[1].revents != 0)
         take_results(http);
@@ -118,7 +132,7 @@ static void serve_once(struct http *http, int limit_ms)
     spool_thread_kick(shared->spool);
     connections_expire(&shared->connections, shared->now_us,
                        (int64_t)shared->config->http.request_timeout_ms * 1000);
-    make_room(http);
+    make_room(http, count > 0 && ready[2].revents != 0);
     if (shared->now_us >= http->hang_up_us) {
         connections_hang_up(&shared->connections);
         http->hang_up_us = shared->now_us + HANG_UP_EVERY_US;
