@@ -48,6 +48,7 @@ struct http {
     int drain_ms;
     int64_t hang_up_us; /* when to look for clients that are gone */
     _Atomic int stop;
+    _Atomic int64_t round_us; /* when the loop went round last */
 };
 
 /* ---- The loop ----------------------------------------------------------------------------------- */
@@ -85,6 +86,7 @@ static void serve_once(struct http *http, int limit_ms)
 
     int count = poll(ready, 2, round_timeout_ms(http, limit_ms));
     shared->now_us = clock_mono_us();
+    atomic_store_explicit(&http->round_us, shared->now_us, memory_order_relaxed);
     if (count > 0 && ready[1].revents != 0)
         take_results(http);
     MHD_run(http->daemon);
@@ -251,8 +253,10 @@ int http_open(const struct http_options *options, struct http **out, char *error
     http->shared.supervisor = options->supervisor;
     http->wake_fd = -1;
 
-    listen_fd = listen_open(options->config->listen, http->address, error, error_size);
-    if (listen_fd < 0)
+    int inherited = listen_inherit(&listen_fd, http->address, error, error_size);
+    if (inherited == 0)
+        listen_fd = listen_open(options->config->listen, http->address, error, error_size);
+    if (inherited < 0 || listen_fd < 0)
         goto failed;
     http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     http->shared.reader = reader_thread_new(options->config->store.url, notify_loop, http);
@@ -282,6 +286,7 @@ int http_start(struct http *http)
     int code = reader_thread_start(http->shared.reader);
     if (code == 0) {
         http->shared.now_us = clock_mono_us();
+        atomic_store(&http->round_us, http->shared.now_us);
         code = -pthread_create(&http->loop, NULL, run, http);
     }
     if (code < 0) {
@@ -292,6 +297,11 @@ int http_start(struct http *http)
     pthread_setname_np(http->loop, "http");
     http->started = 1;
     return 0;
+}
+
+int http_is_alive(const struct http *http, int64_t within_us)
+{
+    return !http->started || clock_mono_us() - atomic_load(&http->round_us) <= within_us;
 }
 
 void http_stop(struct http *http, int drain_ms)

@@ -14,15 +14,21 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "receiver/http.h"
+#include "receiver/listen.h"
+#include "receiver/service_notify.h"
 #include "receiver/spool_thread.h"
 #include "receiver/state_dir.h"
 #include "receiver/supervisor.h"
 
 #define DRAIN_MS 5000
 
+/* The HTTP loop goes round once a second at least; so long after the last time it hangs. */
+#define HTTP_SILENCE_US (5 * 1000000)
+
 struct receiver {
     int lock_fd;
     struct metrics_receiver metrics;
+    struct service_notify *service;
     struct supervisor *supervisor;
     struct http *http;
     struct spool_thread *spool;
@@ -36,6 +42,11 @@ static void notify_http(void *arg)
 static void notify_workers(void *arg)
 {
     supervisor_wake_workers(arg);
+}
+
+static int is_alive(void *arg)
+{
+    return http_is_alive(arg, HTTP_SILENCE_US);
 }
 
 /* All signals that the supervisor reads from its descriptor stay blocked in every thread. */
@@ -80,7 +91,16 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
         return -1;
     http_set_spool(receiver->http, receiver->spool);
     supervisor_set_spool(receiver->supervisor, receiver->spool);
+    supervisor_set_service(receiver->supervisor, receiver->service);
     return 0;
+}
+
+static void tell_ready(struct receiver *receiver)
+{
+    char text[sizeof "Listening on " + LISTEN_ADDRESS_SIZE];
+    snprintf(text, sizeof text, "Listening on %s", http_address(receiver->http));
+    service_notify_watch(receiver->service, is_alive, receiver->http);
+    service_notify_ready(receiver->service, text);
 }
 
 /*
@@ -89,13 +109,16 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
  */
 static int run(struct receiver *receiver)
 {
+    service_notify_status(receiver->service, "Starting the workers");
     int started = supervisor_start(receiver->supervisor);
     if (started != 0)
         return started < 0 ? -1 : 0;
     if (http_start(receiver->http) < 0)
         return -1;
     log_info("listening", log_text("address", http_address(receiver->http)));
+    tell_ready(receiver);
     supervisor_run(receiver->supervisor);
+    service_notify_stopping(receiver->service);
     http_stop(receiver->http, DRAIN_MS);
     return 0;
 }
@@ -110,6 +133,7 @@ int receiver_serve(const struct config *config)
         return 1;
     }
     receiver->lock_fd = -1;
+    receiver->service = service_notify_open();
     umask(077); /* what is kept here is for this user alone */
     block_signals();
 
@@ -124,6 +148,7 @@ int receiver_serve(const struct config *config)
     spool_thread_stop(receiver->spool);
     http_free(receiver->http);
     supervisor_free(receiver->supervisor);
+    service_notify_free(receiver->service);
     if (receiver->lock_fd >= 0)
         close(receiver->lock_fd);
     free(receiver);

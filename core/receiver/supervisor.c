@@ -18,6 +18,7 @@
 #include "common/control.h"
 #include "common/event_pattern.h"
 #include "common/log.h"
+#include "receiver/service_notify.h"
 #include "receiver/spool_thread.h"
 #include "receiver/worker_process.h"
 
@@ -31,6 +32,7 @@ struct supervisor {
     const struct config *config;
     struct metrics_receiver *metrics;
     struct spool_thread *spool;
+    struct service_notify *service;
     int signal_fd;
     enum ending ending;
     int starting; /* a worker that refuses now ends the start */
@@ -91,6 +93,11 @@ void supervisor_free(struct supervisor *supervisor)
 void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *spool)
 {
     supervisor->spool = spool;
+}
+
+void supervisor_set_service(struct supervisor *supervisor, struct service_notify *service)
+{
+    supervisor->service = service;
 }
 
 /* ---- Asked by other threads -------------------------------------------------------------------- */
@@ -231,6 +238,13 @@ static void start_due_workers(struct supervisor *supervisor)
     }
 }
 
+static void refuse_reload(struct supervisor *supervisor)
+{
+    service_notify_reloading(supervisor->service);
+    log_warning("this version does not reload: nothing was changed, restart it instead");
+    service_notify_ready(supervisor->service, "Not reloaded: this version needs a restart");
+}
+
 static void read_signals(struct supervisor *supervisor)
 {
     struct signalfd_siginfo info;
@@ -238,7 +252,7 @@ static void read_signals(struct supervisor *supervisor)
         if (info.ssi_signo == SIGCHLD || supervisor->ending != RUNNING)
             continue;
         if (info.ssi_signo == SIGHUP) {
-            log_warning("this version does not reload: nothing was changed, restart it instead");
+            refuse_reload(supervisor);
             continue;
         }
         supervisor->ending = STOPPED_BY_SIGNAL;
@@ -259,6 +273,7 @@ static int poll_timeout_ms(const struct supervisor *supervisor, int64_t limit_us
     int64_t wait_us = (int64_t)supervisor->config->handler_timeout_ms * 1000 / 4 + 1000;
     if (limit_us >= 0 && limit_us < wait_us)
         wait_us = limit_us;
+    wait_us = service_notify_wait_us(supervisor->service, wait_us);
     for (int i = 0; i < supervisor->count && !supervisor->stopping; i++) {
         const struct worker_process *worker = &supervisor->worker[i];
         if (worker->pid != 0)
@@ -297,6 +312,7 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
     /* Every round, not only on SIGCHLD: a closed socket wakes the poll before the signal is there. */
     reap_workers(supervisor);
     check_handlers(supervisor);
+    service_notify_serve(supervisor->service);
 }
 
 int supervisor_start(struct supervisor *supervisor)

@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/metrics.h"
 
+struct service_notify;
 struct spool_thread;
 struct supervisor;
 
@@ -20,6 +21,9 @@ void supervisor_free(struct supervisor *supervisor); /* after supervisor_stop();
 
 /* Where the workers' reports go. Before supervisor_start(). */
 void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *spool);
+
+/* Who is told of reloads, and whose watchdog is fed in each round. Before supervisor_start(). */
+void supervisor_set_service(struct supervisor *supervisor, struct service_notify *service);
 
 /* Starts the workers and waits until each is ready: 0; 1 when a signal said to stop meanwhile; -1 when
  * one refuses to start (logged). */
