@@ -37,6 +37,10 @@ install(FILES ${generated}/pbxhookConfig.cmake ${generated}/pbxhookConfigVersion
   cmake/sdk/pbxhook_add_plugin.cmake DESTINATION ${package_dir})
 
 # ---- Documents --------------------------------------------------------------------------------------
+install(FILES packaging/completion/pbxhook DESTINATION ${PBXHOOK_COMPLETIONDIR})
+if(TARGET mock-pbx)
+  install(FILES packaging/completion/mock-pbx DESTINATION ${PBXHOOK_COMPLETIONDIR})
+endif()
 install(DIRECTORY examples/hello DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(DIRECTORY plugins/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/reference
   FILES_MATCHING PATTERN "*.c")
