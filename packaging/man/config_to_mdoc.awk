@@ -46,7 +46,17 @@ function close_list()
 
 head_ended == 0 { head_ended = $0 == ""; next }
 { sub(/^ +/, "") }
-$0 == "" { next }
+# An explanation that no key follows is about several of them.
+$0 == "" {
+    if (text != "") {
+        close_list()
+        if (!fresh)
+            print ".Pp"
+        flush_text()
+        fresh = 0
+    }
+    next
+}
 /^# / { text = text escape(substr($0, 3)) "\n"; next }
 /^#[a-z_]+ *=/ {
     line = substr($0, 2)
@@ -54,6 +64,7 @@ $0 == "" { next }
     sub(/ *=.*/, "", key)
     sub(/^[^=]*= */, "", line)
     open_list()
+    fresh = 0
     print ".It Ic " key " = Ar " word(line)
     flush_text()
     print ".Pp"
@@ -67,6 +78,7 @@ $0 == "" { next }
     section = $0
     gsub(/"/, "", section)
     print ".Ss " word($0)
+    fresh = text == ""
     flush_text()
     next
 }
