@@ -76,6 +76,7 @@ serve() {
         PBXHOOK_PBX_URL=http://127.0.0.1:9/ setpriv --pdeathsig KILL \
         chroot --userspec="$user:$user" "$root" $command 2>>"$scratch/server.log" &
     server=$!
+    processes="$processes $server"
     until_true 20 started
     url=http://$(sed -n 's/.*msg=listening address=\([^ ]*\).*/\1/p' "$scratch/server.log")
 }

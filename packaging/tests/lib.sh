@@ -1,11 +1,11 @@
-# lib.sh: sourced by the tests of the packages, after cd to the top of the tree. They need root, an hour of
-# nobody's patience less than that, and Debian's mirror; they leave nothing behind.
+# lib.sh: sourced by the tests of the packages, after cd to the top of the tree. They need root, Debian's mirror and
+# some minutes; they leave nothing behind but the bare system that they start from.
 #
 #   $scratch                a directory that goes when the test ends
-#   made PACKAGE            the path of that .deb or .rpm of this version
 #   base_system             prints the path of a bare Debian 12, made once
 #   chroot_new NAME         $scratch/NAME, a copy of it to work in, with /dev, /proc and no daemons started
 #   inside NAME COMMAND...  runs it in there
+#   processes               pids of ours that end with the test, with mounts: paths that are unmounted
 set -eu
 . packaging/dependencies.sh
 . packaging/version.sh
@@ -18,9 +18,13 @@ top=$PWD
 version=$(version_of .)
 scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/pbxhook-packaging.XXXXXX")
 mounts=
+processes=
 
 clean_up() {
     trap - EXIT INT TERM HUP
+    for process in $processes; do
+        kill -KILL "$process" 2>/dev/null || true
+    done
     for mount in $mounts; do
         umount "$mount" 2>/dev/null || umount -l "$mount"
     done
