@@ -23,7 +23,9 @@ processes=
 clean_up() {
     trap - EXIT INT TERM HUP
     for process in $processes; do
-        kill -KILL "$process" 2>/dev/null || true
+        # What it has started does not always end with it: a change of user forgets that it should.
+        children=$(cat "/proc/$process/task/$process/children" 2>/dev/null || true)
+        kill -KILL $children "$process" 2>/dev/null || true
     done
     for mount in $mounts; do
         umount "$mount" 2>/dev/null || umount -l "$mount"
