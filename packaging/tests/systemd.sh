@@ -43,4 +43,5 @@ grep -qx 'all passed' "$root/test.log" || {
     cat "$root/test.log" >&2 || true
     fail "FAILED: under systemd"
 }
+sed -n 's/^--- /    /p' "$root/test.log"
 say "systemd: all passed"
