@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 need_packages debootstrap buildah curl python3-minimal
 
 storage() {
-    buildah --storage-driver vfs --root "$scratch/storage" --runroot "$scratch/runroot" "$@"
+    buildah --storage-driver overlay --root "$scratch/storage" --runroot "$scratch/runroot" "$@"
 }
 
 say "Container: building"
