@@ -30,12 +30,35 @@ struct config {
     char *plugin_dir; /* absolute                                                */
     int workers;      /* 1 on SQLite                                             */
     int handler_timeout_ms;
+    int allow_unauthenticated; /* boolean: listen to more than loopback and ask nobody who he is */
 
     struct {
         int reject_unknown;     /* unknown_events = "keep" | "reject" */
         int deduplicate;        /* boolean                            */
         int64_t max_body_bytes; /* max_body = 1048576                 */
+        int acknowledge_stored; /* acknowledge = "spooled" | "stored" */
+        int acknowledge_timeout_ms;
+        int max_depth;          /* of its JSON, up to EVENT_MAX_DEPTH */
+        char *secret_file;      /* of signatures; "" none. Files are read by the receiver alone */
+        char *user;             /* HTTP Basic, "" none                */
+        char *password_file;    /* that user's; "" none               */
+        char *token_file;       /* bearer tokens; "" none             */
+        char **allow_from;      /* ranges of addresses; empty: all    */
+        char **trusted_proxies; /* likewise; empty: none              */
     } webhook;
+
+    struct {
+        int max_connections;
+        int max_connections_per_address; /* but for trusted proxies                      */
+        int64_t max_header_bytes;        /* request line and fields                      */
+        int request_timeout_ms;          /* for one request, the silence before it included */
+        int idle_timeout_ms;             /* between two parts of a request, or two       */
+    } http;
+
+    struct {
+        char *certificate_file; /* PEM; "" no TLS    */
+        char *key_file;         /* PEM, a secret     */
+    } tls;
 
     struct {
         int64_t max_bytes; /* of event bodies and rows waiting: at the cap 503 is answered */
@@ -44,6 +67,7 @@ struct config {
     struct {
         char *url; /* "sqlite:PATH" or "postgresql://..."; default sqlite:STATE_DIR/pbxhook.db */
         char *password_file; /* "" none; read by the store, never shown            */
+        int64_t retention_ms; /* what is older is removed; 0: nothing is */
     } store;
 
     struct {
@@ -56,9 +80,14 @@ struct config {
                             outcome is unknown may be sent again */
         char *user;     /* HTTP Basic, "" none                                 */
         char *password_file; /* "" none; read by the PBX client, never shown      */
+        char *ca_file;       /* PEM; "" the system's certificate authorities      */
     } pbx;
 
     struct {
+        char *user;          /* HTTP Basic, "" none                                            */
+        char *password_file; /* that user's; "" none                                           */
+        char *token_file;    /* bearer tokens; "" none                                         */
+        int metrics_public;  /* boolean: /metrics asks for none of them                        */
         char **cors_origins; /* allowed origins, "*" for any; NULL at the end; may be empty */
     } dashboard;
 
@@ -89,6 +118,17 @@ void config_free(struct config *config); /* accepts NULL */
  * No secret is in it but for a password in store.url, which is masked with comments: others are files.
  */
 int config_print(const struct config *config, FILE *out, int comments);
+
+/*
+ * How long records are kept: store.retention, and what the operator's commands take. Shorter than an
+ * hour is refused: a bare number is seconds, and "90" for 90 days would remove nearly everything.
+ */
+#define CONFIG_PERIOD_MIN_MS ((int64_t)3600 * 1000)
+#define CONFIG_PERIOD_MAX_MS ((int64_t)36500 * 24 * 3600 * 1000)
+#define CONFIG_PERIOD_WORDS  "\"1h\" to \"36500d\": an integer with ms, s, m, h or d"
+
+/* Reads "90d", "12h", ... : 0 and *ms, or -1 when text is none from the least to the most. */
+int config_read_period(const char *text, int64_t *ms);
 
 /* The last value set for a plugin's option, with its origin if origin is not NULL; NULL if not set. */
 const char *config_plugin_option(const struct config *config, const char *plugin, const char *key,

@@ -44,9 +44,12 @@ static const char *const reject_names[METRICS_REJECT_COUNT] = {
     [METRICS_REJECT_TOO_LARGE] = "too_large",
     [METRICS_REJECT_MEDIA_TYPE] = "media_type",
     [METRICS_REJECT_FRAMING] = "framing",
+    [METRICS_REJECT_UNAUTHORIZED] = "unauthorized",
+    [METRICS_REJECT_FORBIDDEN] = "forbidden",
     [METRICS_REJECT_UNKNOWN_EVENT] = "unknown_event",
     [METRICS_REJECT_SPOOL_FULL] = "spool_full",
     [METRICS_REJECT_SPOOL_ERROR] = "spool_error",
+    [METRICS_REJECT_NOT_STORED] = "not_stored",
 };
 
 const char *metrics_reject_name(enum metrics_reject reason)

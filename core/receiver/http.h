@@ -39,6 +39,9 @@ int http_start(struct http *http);
  * http_free() after spool_thread_stop(). Both accept NULL, and http_free() one that never started.
  */
 void http_stop(struct http *http, int drain_ms);
+/* The first half of it, which does not wait: the descriptor, the HTTP side's own, gets readable when
+ * http_stop() will not wait either. Started ones only. */
+int http_begin_stop(struct http *http, int drain_ms);
 void http_free(struct http *http);
 
 /* [any thread] Makes the loop look at its queues (decided tickets, answered reads). */
@@ -46,5 +49,8 @@ void http_wake(struct http *http);
 
 /* "127.0.0.1:3000", with the real port when 0 was asked for. Borrowed until http_free(). */
 const char *http_address(const struct http *http);
+
+/* "http" or "https"; a constant. */
+const char *http_scheme(const struct http *http);
 
 #endif

@@ -123,7 +123,8 @@ static int is_away(const struct store *base)
     .action_next_due = pg_action_next_due, .actions_settle = pg_actions_settle,                    \
     .actions_confirm = pg_actions_confirm, .actions_abandon = pg_actions_abandon,                  \
     .retry_put = pg_retry_put, .retry_done = pg_retry_done, .retries_due = pg_retries_due,         \
-    .retry_next_due = pg_retry_next_due, .counts = pg_counts, .active_calls = pg_active_calls
+    .retry_next_due = pg_retry_next_due, .prune = pg_prune, .counts = pg_counts,                   \
+    .active_calls = pg_active_calls
 
 const struct store_backend postgres_backend = {.scheme = "postgresql://", FUNCTIONS};
 const struct store_backend postgres_short_backend = {.scheme = "postgres://", FUNCTIONS};

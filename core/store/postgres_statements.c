@@ -15,8 +15,11 @@
 #define ACTION_OF_A_IS_UNSETTLED                                                                   \
     "(a.state IN ('sending', 'unknown') OR (a.state = 'pending' AND a.doubtful))"
 
-#define ACTION_WAS_LEFT "'the worker left before the answer came'"
-#define ACTION_IS_FREE  "owner = NULL, lease_until = NULL"
+/* A condition that no partial index is looked for: the rows are found by their key, one by one. */
+#define BY_KEY(condition) "CASE WHEN " condition " THEN true ELSE false END"
+
+#define ACTION_WAS_LEFT   "'the worker left before the answer came'"
+#define ACTION_IS_FREE    "owner = NULL, lease_until = NULL"
 
 #define EVENTS_ADD(body)                                                                           \
     "INSERT INTO pbxhook.events (identity, call_id, type, happened_at, received_at, spool, "       \
@@ -26,6 +29,16 @@
     "$7::int8[], $8::text[]) WITH ORDINALITY "                                                     \
     "AS v (identity, call_id, type, happened, received, seq, body, place) "                        \
     "ORDER BY identity, place ON CONFLICT (identity) DO NOTHING RETURNING identity, id"
+
+/* In the order of identities, which is that of the events' own times; $4 is such a time's identity. */
+#define PRUNE_EVENTS(table, range)                                                                 \
+    "SELECT identity, id, "                                                                        \
+    "NOT EXISTS (SELECT FROM pbxhook.handlings h WHERE h.event_id = e.id AND h.state = 'retry') "  \
+    "AND NOT EXISTS (SELECT FROM pbxhook.calls c WHERE c.call_id = e.call_id "                     \
+    "AND c.finished_at IS NULL AND c.status IS NOT NULL) "                                         \
+    "FROM " table " e WHERE identity > $1::bytea AND " range " "                                   \
+    "AND received_at < $2::timestamptz ORDER BY identity LIMIT $3::int8 "                          \
+    "FOR UPDATE OF e SKIP LOCKED"
 
 #define SETTINGS(plugin, planner, cache)                                                           \
     "SELECT set_config('pbxhook.plugin', '" plugin "', true), "                                    \
@@ -48,8 +61,8 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_GUARD_OFF] = SETTINGS("off", "off", "force_generic_plan"),
     [PG_DDL_LOCK] = "SELECT pg_advisory_xact_lock(" PG_ADVISORY_KEY ")",
 
-    [PG_EVENTS_ADD] = EVENTS_ADD("body::jsonb"),
-    [PG_EVENTS_ADD_SAFELY] = EVENTS_ADD("pbxhook.body(body)"),
+    [PG_EVENTS_ADD] = EVENTS_ADD("body::json"),
+    [PG_EVENTS_ADD_SAFELY] = EVENTS_ADD("pbxhook.body(body)::json"),
     [PG_EVENTS_FIND] = "SELECT identity, id, spool = $2::text, spool_seq, received_at "
                        "FROM pbxhook.events WHERE identity = ANY ($1::bytea[])",
     [PG_EVENTS_DROP] = "DELETE FROM pbxhook.events WHERE identity = ANY ($1::bytea[])",
@@ -109,20 +122,19 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_ACTIONS_CONFIRM] =
         "UPDATE pbxhook.actions a SET state = 'confirmed', state_at = v.since, " ACTION_IS_FREE " "
         "FROM unnest($1::int8[], $2::timestamptz[]) AS v (id, since) "
-        "WHERE a.id = v.id AND " ACTION_OF_A_IS_UNSETTLED,
-    [PG_ACTIONS_EXPIRE] =
-        "UPDATE pbxhook.actions a SET state = CASE WHEN doubtful THEN 'unknown' ELSE 'expired' END, "
-        "state_at = $1::timestamptz FROM (SELECT id FROM pbxhook.actions "
-        "WHERE state = 'pending' AND due_at <= $1::timestamptz AND expires_at <= $1::timestamptz "
-        "ORDER BY due_at, id LIMIT 1000 FOR UPDATE SKIP LOCKED) AS d "
-        "WHERE a.id = d.id RETURNING a.doubtful",
+        "WHERE a.id = v.id AND " BY_KEY(ACTION_OF_A_IS_UNSETTLED),
+    /* Those that are due first, or past their deadline: due_at is never behind it. */
     [PG_ACTIONS_CLAIM] =
-        "UPDATE pbxhook.actions a SET state = 'sending', state_at = $1::timestamptz, "
-        "attempts = attempts + 1, owner = $3::text, lease_until = $4::timestamptz "
-        "FROM (SELECT id FROM pbxhook.actions WHERE state = 'pending' "
-        "AND due_at <= $1::timestamptz AND expires_at > $1::timestamptz "
+        "UPDATE pbxhook.actions a SET state = CASE WHEN NOT d.is_late THEN 'sending' "
+        "WHEN a.doubtful THEN 'unknown' ELSE 'expired' END, state_at = $1::timestamptz, "
+        "attempts = attempts + CASE WHEN d.is_late THEN 0 ELSE 1 END, "
+        "owner = CASE WHEN NOT d.is_late THEN $3::text END, "
+        "lease_until = CASE WHEN NOT d.is_late THEN $4::timestamptz END "
+        "FROM (SELECT id, expires_at <= $1::timestamptz AS is_late FROM pbxhook.actions "
+        "WHERE state = 'pending' AND due_at <= $1::timestamptz "
         "ORDER BY due_at, id LIMIT $2::int8 FOR UPDATE SKIP LOCKED) AS d WHERE a.id = d.id "
-        "RETURNING a.id, key, call_id, body, received_at, expires_at, attempts, due_at",
+        "RETURNING a.id, key, call_id, body, received_at, expires_at, attempts, due_at, d.is_late, "
+        "a.doubtful",
     /* What its owner did not settle in time: it is gone, or was cut off. */
     [PG_ACTIONS_LEASES] =
         "UPDATE pbxhook.actions a SET "
@@ -142,12 +154,13 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "http_status = v.http_status, detail = v.detail, " ACTION_IS_FREE " "
         "FROM unnest($1::int8[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::int4[], "
         "$6::text[], $7::bool[]) AS v (id, state, since, due, http_status, detail, doubtful) "
-        "WHERE a.id = v.id AND a.state = 'sending' AND a.owner = $8::text "
-        "RETURNING a.id, " ACTION_OF_A_IS_UNSETTLED,
+        "WHERE a.id = v.id AND " BY_KEY(
+            "a.state = 'sending' AND a.owner = $8::text") " "
+                                                          "RETURNING a.id, " ACTION_OF_A_IS_UNSETTLED,
     [PG_ACTIONS_ANNOTATE] =
         "UPDATE pbxhook.actions a SET http_status = v.http_status, detail = v.detail "
         "FROM unnest($1::int8[], $2::int4[], $3::text[]) AS v (id, http_status, detail) "
-        "WHERE a.id = v.id AND a.state = 'confirmed'",
+        "WHERE a.id = v.id AND " BY_KEY("a.state = 'confirmed'"),
     [PG_ACTIONS_ABANDON] =
         "UPDATE pbxhook.actions SET state = 'unknown', state_at = $1::timestamptz, "
         "detail = CASE WHEN state = 'sending' THEN " ACTION_WAS_LEFT
@@ -183,12 +196,50 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_RETRIES_DUE] =
         "SELECT h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, e.happened_at, "
         "e.received_at, e.spool_seq, coalesce(h.body, "
-        "CASE jsonb_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END) "
+        "CASE json_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END) "
         "FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
         "WHERE h.state = 'retry' AND h.due_at <= $1::timestamptz "
         "ORDER BY h.due_at, h.event_id, h.plugin LIMIT $2::int8 FOR UPDATE OF h SKIP LOCKED",
     [PG_RETRIES_NEXT_DUE] = "SELECT due_at FROM pbxhook.handlings WHERE state = 'retry' "
                             "ORDER BY due_at LIMIT 1",
+
+    /* The name says the month; only of what has such a name. */
+    [PG_PRUNE_MONTHS] =
+        "SELECT relname::text, month_end FROM (SELECT c.relname, "
+        "CASE WHEN c.relname ~ '^events_[0-9]{4}_[0-9]{2}$' "
+        "THEN (to_date(substr(c.relname, 8), 'YYYY_MM') + interval '1 month') AT TIME ZONE 'UTC' "
+        "END AS month_end FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+        "WHERE i.inhparent = 'pbxhook.events'::regclass) AS m "
+        "WHERE month_end <= $1::timestamptz ORDER BY month_end LIMIT 1",
+    [PG_PRUNE_MONTH_NEEDED] =
+        "SELECT (EXISTS (SELECT FROM pbxhook.calls WHERE finished_at IS NULL "
+        "AND status IS NOT NULL AND created_at < $1::timestamptz) "
+        "OR EXISTS (SELECT FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
+        "WHERE h.state = 'retry' AND e.happened_at < $1::timestamptz))::int::int8",
+    [PG_PRUNE_EVENTS] = PRUNE_EVENTS("pbxhook.events", "identity < $4::bytea"),
+    [PG_PRUNE_STRAY_EVENTS] = PRUNE_EVENTS("pbxhook.events_other", "identity >= $4::bytea"),
+    /* A call stays while one of its actions has not ended, and while one of its events is to be handled
+     * again: it would come back with that event alone. The lists are made once for all rows. */
+    [PG_PRUNE_CALLS] =
+        "SELECT finished_at, id, "
+        "NOT EXISTS (SELECT FROM pbxhook.actions a WHERE a.call_id = c.call_id "
+        "AND " ACTION_OF_A_IS_UNSETTLED ") "
+        "AND call_id <> ALL (ARRAY(SELECT call_id FROM pbxhook.actions WHERE state = 'pending')) "
+        "AND call_id <> ALL (ARRAY(SELECT e.call_id FROM pbxhook.handlings h "
+        "JOIN pbxhook.events e ON e.id = h.event_id WHERE h.state = 'retry')) "
+        "FROM pbxhook.calls c WHERE finished_at IS NOT NULL "
+        "AND (finished_at, id) > ($1::timestamptz, $2::int8) AND finished_at < $3::timestamptz "
+        "ORDER BY finished_at, id LIMIT $4::int8 FOR UPDATE OF c SKIP LOCKED",
+    [PG_PRUNE_ACTIONS] =
+        "SELECT state_at, id, true FROM pbxhook.actions "
+        "WHERE state IN ('delivered', 'confirmed', 'rejected', 'expired') "
+        "AND (state_at, id) > ($1::timestamptz, $2::int8) AND state_at < $3::timestamptz "
+        "ORDER BY state_at, id LIMIT $4::int8 FOR UPDATE SKIP LOCKED",
+    [PG_PRUNE_LETTERS] = "SELECT count(*) FROM pbxhook.handlings WHERE event_id = ANY ($1::int8[])",
+    [PG_PRUNE_HANDLINGS] = "DELETE FROM pbxhook.handlings WHERE event_id = ANY ($1::int8[])",
+    [PG_PRUNE_PAYLOADS_REMOVE] = "DELETE FROM pbxhook.payloads WHERE call = ANY ($1::int8[])",
+    [PG_PRUNE_CALLS_REMOVE] = "DELETE FROM pbxhook.calls WHERE id = ANY ($1::int8[])",
+    [PG_PRUNE_ACTIONS_REMOVE] = "DELETE FROM pbxhook.actions WHERE id = ANY ($1::int8[])",
 };
 
 const char *pg_statement_sql(enum pg_statement which)

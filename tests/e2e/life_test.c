@@ -220,6 +220,29 @@ static void test_many_calls_of_a_bad_pbx(struct world *world)
     assert_int_equal(store_int(world, "SELECT count(*) FROM events", NULL), 100 * EVENTS_OF_CALL);
 }
 
+/* A server that asks who it is, and mock-pbx with the means to say. */
+static void test_many_signed_calls(struct world *world)
+{
+    char path[SCRATCH_PATH];
+    const char *const words[] = {"--calls", "50", "--rate", "0", "--secret-file", path, NULL};
+    scratch_path(world->directory, "secret", path);
+    scratch_write_secret(path, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+    world_set(world, "PBXHOOK_WEBHOOK_SECRET_FILE", path);
+    check_mock_run(world, words, 50);
+}
+
+static void test_many_calls_with_a_password(struct world *world)
+{
+    char path[SCRATCH_PATH];
+    const char *const words[] = {"--calls",         "50", "--rate", "0", "--user", "pbx",
+                                 "--password-file", path, NULL};
+    scratch_path(world->directory, "password", path);
+    scratch_write_secret(path, "s3cret\n");
+    world_set(world, "PBXHOOK_WEBHOOK_USER", "pbx");
+    world_set(world, "PBXHOOK_WEBHOOK_PASSWORD_FILE", path);
+    check_mock_run(world, words, 50);
+}
+
 int main(void)
 {
     static const struct world_test tests[] = {
@@ -231,6 +254,8 @@ int main(void)
         {"nothing yet", test_nothing_yet},
         {"many calls", test_many_calls},
         {"many calls of a bad PBX", test_many_calls_of_a_bad_pbx},
+        {"many signed calls", test_many_signed_calls},
+        {"many calls with a password", test_many_calls_with_a_password},
     };
     return WORLD_RUN("life", tests);
 }

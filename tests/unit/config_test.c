@@ -81,6 +81,8 @@ static void test_defaults(void **state)
     assert_int_equal(config->webhook.reject_unknown, 0);
     assert_int_equal(config->webhook.deduplicate, 1);
     assert_int_equal(config->webhook.max_body_bytes, 1048576);
+    assert_int_equal(config->webhook.acknowledge_stored, 0);
+    assert_int_equal(config->webhook.acknowledge_timeout_ms, 10000);
     assert_int_equal(config->spool.max_bytes, 268435456);
     snprintf(store, sizeof store, "sqlite:%s/pbxhook.db", config->state_dir);
     assert_string_equal(config->store.url, store);
@@ -88,10 +90,24 @@ static void test_defaults(void **state)
     assert_string_equal(config->pbx.action_type, "call.waiting");
     assert_int_equal(config->pbx.deadline_ms, 10000);
     assert_int_equal(config->pbx.timeout_ms, 5000);
-    assert_int_equal(config->pbx.connections, 32);
+    assert_int_equal(config->pbx.connections, 128);
     assert_int_equal(config->pbx.idempotent, 0);
     assert_string_equal(config->pbx.user, "");
     assert_string_equal(config->pbx.password_file, "");
+    assert_int_equal(config->allow_unauthenticated, 0);
+    assert_string_equal(config->webhook.secret_file, "");
+    assert_null(config->webhook.allow_from[0]);
+    assert_null(config->webhook.trusted_proxies[0]);
+    assert_string_equal(config->dashboard.token_file, "");
+    assert_int_equal(config->webhook.max_depth, 64);
+    assert_int_equal(config->http.max_connections, 4096);
+    assert_int_equal(config->http.max_connections_per_address, 1024);
+    assert_int_equal(config->http.max_header_bytes, 8192);
+    assert_int_equal(config->http.request_timeout_ms, 90000);
+    assert_int_equal(config->http.idle_timeout_ms, 30000);
+    assert_string_equal(config->tls.certificate_file, "");
+    assert_string_equal(config->pbx.ca_file, "");
+    assert_int_equal(config->dashboard.metrics_public, 0);
     assert_non_null(config->dashboard.cors_origins);
     assert_null(config->dashboard.cors_origins[0]);
     assert_int_equal(config->log.level, LOG_LEVEL_INFO);
@@ -136,9 +152,27 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_PLUGIN_DIR", "/p"},
         {"PBXHOOK_WORKERS", "2"},
         {"PBXHOOK_HANDLER_TIMEOUT", "1500ms"},
+        {"PBXHOOK_STORE_RETENTION", "90d"},
+        {"PBXHOOK_WEBHOOK_ACKNOWLEDGE", "stored"},
+        {"PBXHOOK_WEBHOOK_ACKNOWLEDGE_TIMEOUT", "60s"},
+        {"PBXHOOK_ALLOW_UNAUTHENTICATED", "yes"},
         {"PBXHOOK_WEBHOOK_UNKNOWN_EVENTS", "reject"},
         {"PBXHOOK_WEBHOOK_DEDUPLICATE", "false"},
         {"PBXHOOK_WEBHOOK_MAX_BODY", "64KiB"},
+        {"PBXHOOK_WEBHOOK_SECRET_FILE", "/secrets"},
+        {"PBXHOOK_WEBHOOK_USER", "pbx"},
+        {"PBXHOOK_WEBHOOK_PASSWORD_FILE", "/passwords"},
+        {"PBXHOOK_WEBHOOK_TOKEN_FILE", "/tokens"},
+        {"PBXHOOK_WEBHOOK_ALLOW_FROM", "10.0.0.0/8, ::1"},
+        {"PBXHOOK_WEBHOOK_TRUSTED_PROXIES", "192.0.2.1"},
+        {"PBXHOOK_WEBHOOK_MAX_DEPTH", "8"},
+        {"PBXHOOK_HTTP_MAX_CONNECTIONS", "100"},
+        {"PBXHOOK_HTTP_MAX_CONNECTIONS_PER_ADDRESS", "10"},
+        {"PBXHOOK_HTTP_MAX_HEADER", "16KiB"},
+        {"PBXHOOK_HTTP_REQUEST_TIMEOUT", "500ms"},
+        {"PBXHOOK_HTTP_IDLE_TIMEOUT", "5s"},
+        {"PBXHOOK_TLS_CERTIFICATE_FILE", "/certificate"},
+        {"PBXHOOK_TLS_KEY_FILE", "/key"},
         {"PBXHOOK_SPOOL_MAX_BYTES", "1GiB"},
         {"PBXHOOK_STORE_URL", "postgresql://d"},
         {"PBXHOOK_STORE_PASSWORD_FILE", "/dev/zero"},
@@ -150,6 +184,11 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_PBX_IDEMPOTENT", "true"},
         {"PBXHOOK_PBX_USER", "user"},
         {"PBXHOOK_PBX_PASSWORD_FILE", "/dev/null"},
+        {"PBXHOOK_PBX_CA_FILE", "/dev/null"},
+        {"PBXHOOK_DASHBOARD_USER", "wall"},
+        {"PBXHOOK_DASHBOARD_PASSWORD_FILE", "/readers"},
+        {"PBXHOOK_DASHBOARD_TOKEN_FILE", "/reader-tokens"},
+        {"PBXHOOK_DASHBOARD_METRICS_PUBLIC", "true"},
         {"PBXHOOK_DASHBOARD_CORS_ORIGINS", "https://a.b, http://c:1"},
         {"PBXHOOK_LOG_LEVEL", "warning"},
     };
@@ -172,6 +211,9 @@ static void test_every_key_has_a_variable(void **state)
     assert_int_equal(config->webhook.deduplicate, 0);
     assert_int_equal(config->webhook.max_body_bytes, 65536);
     assert_int_equal(config->spool.max_bytes, 1073741824);
+    assert_int_equal(config->webhook.acknowledge_stored, 1);
+    assert_int_equal(config->webhook.acknowledge_timeout_ms, 60000);
+    assert_int_equal(config->store.retention_ms, (int64_t)90 * 86400000);
     assert_int_equal(config->workers, 2);
     assert_string_equal(config->store.url, "postgresql://d");
     assert_string_equal(config->store.password_file, "/dev/zero");
@@ -183,11 +225,63 @@ static void test_every_key_has_a_variable(void **state)
     assert_int_equal(config->pbx.idempotent, 1);
     assert_string_equal(config->pbx.user, "user");
     assert_string_equal(config->pbx.password_file, "/dev/null");
+    assert_int_equal(config->allow_unauthenticated, 1);
+    assert_string_equal(config->webhook.secret_file, "/secrets");
+    assert_string_equal(config->webhook.user, "pbx");
+    assert_string_equal(config->webhook.password_file, "/passwords");
+    assert_string_equal(config->webhook.token_file, "/tokens");
+    assert_string_equal(config->webhook.allow_from[0], "10.0.0.0/8");
+    assert_string_equal(config->webhook.allow_from[1], "::1");
+    assert_null(config->webhook.allow_from[2]);
+    assert_string_equal(config->webhook.trusted_proxies[0], "192.0.2.1");
+    assert_int_equal(config->webhook.max_depth, 8);
+    assert_int_equal(config->http.max_connections, 100);
+    assert_int_equal(config->http.max_connections_per_address, 10);
+    assert_int_equal(config->http.max_header_bytes, 16384);
+    assert_int_equal(config->http.request_timeout_ms, 500);
+    assert_int_equal(config->http.idle_timeout_ms, 5000);
+    assert_string_equal(config->tls.certificate_file, "/certificate");
+    assert_string_equal(config->tls.key_file, "/key");
+    assert_string_equal(config->pbx.ca_file, "/dev/null");
+    assert_string_equal(config->dashboard.user, "wall");
+    assert_string_equal(config->dashboard.password_file, "/readers");
+    assert_string_equal(config->dashboard.token_file, "/reader-tokens");
+    assert_int_equal(config->dashboard.metrics_public, 1);
     assert_string_equal(config->dashboard.cors_origins[0], "https://a.b");
     assert_string_equal(config->dashboard.cors_origins[1], "http://c:1");
     assert_null(config->dashboard.cors_origins[2]);
     assert_int_equal(config->log.level, LOG_LEVEL_WARNING);
     config_free(config);
+}
+
+static void test_periods(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: none */
+    } cases[] = {
+        {"90d", 90LL * 86400000},
+        {"12h", 12LL * 3600000},
+        {"3600", 3600000},
+        {"60m", 3600000},
+        {"59m", -1},
+        {"90", -1},
+        {"0", -1},
+        {"36500d", 36500LL * 86400000},
+        {"36501d", -1},
+        {"", -1},
+        {"d", -1},
+        {"90 d", -1},
+        {"-90d", -1},
+        {"90days", -1},
+        {"9223372036854775807d", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t ms = -1;
+        assert_int_equal(config_read_period(cases[i].text, &ms), cases[i].ms < 0 ? -1 : 0);
+        assert_int_equal(ms, cases[i].ms);
+    }
 }
 
 static void test_wrong_variables_are_all_told(void **state)
@@ -545,6 +639,7 @@ int main(void)
         TEST(test_defaults),
         TEST(test_later_sources_win),
         TEST(test_every_key_has_a_variable),
+        TEST(test_periods),
         TEST(test_wrong_variables_are_all_told),
         TEST(test_unknown_variables_are_no_error),
         TEST(test_config_variable_names_the_file),

@@ -817,18 +817,23 @@ static void statements_go_by_their_indexes(void **state)
     static const struct {
         enum pg_statement which;
         const char *arguments;
+        const char *index; /* NULL: any */
     } statements[] = {
-        {PG_EVENTS_FIND, "'{}'::bytea[], ''"},
-        {PG_CALLS_LOCK, "'{}'::text[]"},
-        {PG_CALL_FIND, "''"},
-        {PG_USERS_FIND, "'{}'::text[]"},
-        {PG_ACTIONS_UNSETTLED, "'{}'::text[]"},
-        {PG_ACTIONS_EXPIRE, "now()"},
-        {PG_ACTIONS_CLAIM, "now(), 1, '', now()"},
-        {PG_ACTIONS_LEASES, "now(), true"},
-        {PG_ACTIONS_NEXT_DUE, NULL},
-        {PG_RETRIES_DUE, "now(), 1"},
-        {PG_RETRIES_NEXT_DUE, NULL},
+        {PG_EVENTS_FIND, "'{}'::bytea[], ''", NULL},
+        {PG_CALLS_LOCK, "'{}'::text[]", NULL},
+        {PG_CALL_FIND, "''", NULL},
+        {PG_USERS_FIND, "'{}'::text[]", NULL},
+        {PG_ACTIONS_UNSETTLED, "'{}'::text[]", "actions_unsettled"},
+        {PG_ACTIONS_CLAIM, "now(), 1, '', now()", "actions_pending"},
+        {PG_ACTIONS_LEASES, "now(), true", "actions_sending"},
+        {PG_ACTIONS_NEXT_DUE, NULL, "actions_pending"},
+        {PG_ACTIONS_SETTLE, "'{}'::int8[], '{}', '{}', '{}', '{}', '{}', '{}', ''", "actions_pkey"},
+        {PG_ACTIONS_ANNOTATE, "'{}'::int8[], '{}', '{}'", "actions_pkey"},
+        {PG_ACTIONS_CONFIRM, "'{}'::int8[], '{}'", "actions_pkey"},
+        {PG_RETRIES_DUE, "now(), 1", NULL},
+        {PG_RETRIES_NEXT_DUE, NULL, NULL},
+        {PG_PRUNE_CALLS, "now(), 1, now(), 1", "calls_finished"},
+        {PG_PRUNE_ACTIONS, "now(), 1, now(), 1", "actions_ended"},
     };
     struct fixture *fixture = *state;
     PGconn *connection = database_connect(fixture->url);
@@ -844,10 +849,15 @@ static void statements_go_by_their_indexes(void **state)
                  statements[i].arguments == NULL ? "" : statements[i].arguments,
                  statements[i].arguments == NULL ? "" : ")");
         PGresult *plan = database_run(connection, sql);
+        int goes_by_index = statements[i].index == NULL;
         for (int row = 0; row < PQntuples(plan); row++) {
-            if (strstr(PQgetvalue(plan, row, 0), "Seq Scan") != NULL)
-                fail_msg("%s: %s", pg_statement_sql(statements[i].which), PQgetvalue(plan, row, 0));
+            const char *line = PQgetvalue(plan, row, 0);
+            if (strstr(line, "Seq Scan") != NULL)
+                fail_msg("%s: %s", pg_statement_sql(statements[i].which), line);
+            goes_by_index |= statements[i].index != NULL && strstr(line, statements[i].index);
         }
+        if (!goes_by_index)
+            fail_msg("%s: not by %s", pg_statement_sql(statements[i].which), statements[i].index);
         PQclear(plan);
     }
     PQfinish(connection);

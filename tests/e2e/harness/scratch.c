@@ -54,6 +54,12 @@ void scratch_write(const char *path, const char *text)
         fail_msg("can't write %s: %s", path, strerror(errno));
 }
 
+void scratch_write_secret(const char *path, const char *text)
+{
+    scratch_write(path, text);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
 char *scratch_read(const char *path)
 {
     FILE *file = fopen(path, "re");
