@@ -42,7 +42,8 @@ struct config {
     } spool;
 
     struct {
-        char *url; /* "sqlite:PATH"; default sqlite:STATE_DIR/pbxhook.db */
+        char *url;            /* "sqlite:PATH"; default sqlite:STATE_DIR/pbxhook.db */
+        int64_t retention_ms; /* what is older is removed; 0: nothing is */
     } store;
 
     struct {
@@ -88,6 +89,17 @@ void config_free(struct config *config); /* accepts NULL */
  * No secret is in it: secrets are files.
  */
 int config_print(const struct config *config, FILE *out, int comments);
+
+/*
+ * How long records are kept: store.retention, and what the operator's commands take. Shorter than an
+ * hour is refused: a bare number is seconds, and "90" for 90 days would remove nearly everything.
+ */
+#define CONFIG_PERIOD_MIN_MS ((int64_t)3600 * 1000)
+#define CONFIG_PERIOD_MAX_MS ((int64_t)36500 * 24 * 3600 * 1000)
+#define CONFIG_PERIOD_WORDS  "\"1h\" to \"36500d\": an integer with ms, s, m, h or d"
+
+/* Reads "90d", "12h", ... : 0 and *ms, or -1 when text is none from the least to the most. */
+int config_read_period(const char *text, int64_t *ms);
 
 /* The last value set for a plugin's option, with its origin if origin is not NULL; NULL if not set. */
 const char *config_plugin_option(const struct config *config, const char *plugin, const char *key,

@@ -22,6 +22,7 @@ enum config_type {
     CONFIG_BOOLEAN,  /* int, 0 or 1                                                     */
     CONFIG_WORD,     /* int: the word's index in `words`                                */
     CONFIG_DURATION, /* int, ms; "10s", "1500ms", a bare number is seconds              */
+    CONFIG_PERIOD,   /* int64_t, ms; as CONFIG_DURATION, of days and years; 0 is for ever */
     CONFIG_SIZE,     /* int64_t, bytes; "1MiB", a bare number is bytes                  */
     CONFIG_LIST      /* char **, NULL at the end, each element as CONFIG_TEXT           */
 };

@@ -107,6 +107,12 @@ const struct config_key config_keys[] = {
      .wanted = "sqlite:PATH (only sqlite: is supported by this version)",
      .help = "The database of calls, users, events and actions.",
      .offset = MEMBER(store.url)},
+    {.section = "store",
+     .name = "retention",
+     .type = CONFIG_PERIOD,
+     .standard = "0",
+     .help = "Events, finished calls and ended actions older than that are removed; 0 keeps all.",
+     .offset = MEMBER(store.retention_ms)},
 
     {.section = "pbx",
      .name = "url",

@@ -13,9 +13,10 @@
 
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/state_dir.h"
 #include "receiver/http.h"
+#include "receiver/operator_desk.h"
 #include "receiver/spool_thread.h"
-#include "receiver/state_dir.h"
 #include "receiver/supervisor.h"
 
 #define DRAIN_MS 5000
@@ -26,6 +27,7 @@ struct receiver {
     struct supervisor *supervisor;
     struct http *http;
     struct spool_thread *spool;
+    struct operator_desk *desk;
 };
 
 static void notify_http(void *arg)
@@ -36,6 +38,11 @@ static void notify_http(void *arg)
 static void notify_workers(void *arg)
 {
     supervisor_wake_workers(arg);
+}
+
+static int ask_worker(void *arg, enum control_kind kind, int64_t seq, const char *text)
+{
+    return supervisor_ask_worker(arg, kind, seq, text);
 }
 
 /* All signals that the supervisor reads from its descriptor stay blocked in every thread. */
@@ -80,6 +87,11 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
         return -1;
     http_set_spool(receiver->http, receiver->spool);
     supervisor_set_spool(receiver->supervisor, receiver->spool);
+    struct operator_desk_options desk = {
+        .state_dir = config->state_dir, .ask_worker = ask_worker, .arg = receiver->supervisor};
+    if (operator_desk_open(&desk, &receiver->desk, error, error_size) < 0)
+        return -1;
+    supervisor_set_desk(receiver->supervisor, receiver->desk);
     return 0;
 }
 
@@ -96,6 +108,7 @@ static int run(struct receiver *receiver)
         return -1;
     log_info("listening", log_text("address", http_address(receiver->http)));
     supervisor_run(receiver->supervisor);
+    operator_desk_quiesce(receiver->desk);
     http_stop(receiver->http, DRAIN_MS);
     return 0;
 }
@@ -121,6 +134,7 @@ int receiver_serve(const struct config *config)
     /* The workers' last reports still go to the spool thread, so it ends after them. */
     if (receiver->supervisor != NULL)
         supervisor_stop(receiver->supervisor);
+    operator_desk_close(receiver->desk);
     spool_thread_stop(receiver->spool);
     http_free(receiver->http);
     supervisor_free(receiver->supervisor);

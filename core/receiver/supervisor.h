@@ -9,8 +9,10 @@
 #include <stddef.h>
 
 #include "common/config.h"
+#include "common/control.h"
 #include "common/metrics.h"
 
+struct operator_desk;
 struct spool_thread;
 struct supervisor;
 
@@ -20,6 +22,12 @@ void supervisor_free(struct supervisor *supervisor); /* after supervisor_stop();
 
 /* Where the workers' reports go. Before supervisor_start(). */
 void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *spool);
+
+/* The operator's desk, served by the same loop; borrowed, NULL takes it away. Before supervisor_start(). */
+void supervisor_set_desk(struct supervisor *supervisor, struct operator_desk *desk);
+/* To worker 0: 0, or a negative errno: -ENOTCONN when it is not ready. */
+int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind, int64_t seq,
+                          const char *text);
 
 /* Starts the workers and waits until each is ready: 0; 1 when a signal said to stop meanwhile; -1 when
  * one refuses to start (logged). */

@@ -123,6 +123,21 @@ int spool_reader_next(struct spool_reader *spool, int64_t after, int max, int64_
     return count;
 }
 
+int spool_reader_oldest(struct spool_reader *spool, int64_t *received_ms)
+{
+    sqlite3_stmt *oldest = NULL;
+    int code = sqlite3_prepare_v2(spool->db, "SELECT received_ms FROM event ORDER BY seq LIMIT 1",
+                                  -1, &oldest, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(oldest);
+    if (code == SQLITE_ROW)
+        *received_ms = sqlite3_column_int64(oldest, 0);
+    else if (code != SQLITE_DONE)
+        snprintf(spool->error, sizeof spool->error, "%s", sqlite3_errmsg(spool->db));
+    sqlite3_finalize(oldest);
+    return code == SQLITE_ROW ? 1 : code == SQLITE_DONE ? 0 : -1;
+}
+
 const char *spool_reader_error(const struct spool_reader *spool)
 {
     return spool->error;

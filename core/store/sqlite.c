@@ -158,6 +158,7 @@ const struct store_backend sqlite_backend = {
     .retry_done = sqlite_retry_done,
     .retries_due = sqlite_retries_due,
     .retry_next_due = sqlite_retry_next_due,
+    .prune = sqlite_prune,
     .counts = sqlite_counts,
     .active_calls = sqlite_active_calls,
 };

@@ -56,6 +56,15 @@ enum sqlite_statement {
     SQL_RETRY_DONE,
     SQL_RETRY_DUE,
     SQL_RETRY_NEXT_DUE,
+    SQL_PRUNE_LIST_EVENTS,
+    SQL_PRUNE_LIST_CALLS,
+    SQL_PRUNE_LIST_ACTIONS,
+    SQL_PRUNE_DEAD_LETTERS,
+    SQL_PRUNE_HANDLINGS,
+    SQL_PRUNE_EVENT,
+    SQL_PRUNE_PAYLOAD,
+    SQL_PRUNE_CALL,
+    SQL_PRUNE_ACTION,
     SQL_STATEMENT_COUNT
 };
 
@@ -271,6 +280,9 @@ int sqlite_retry_done(struct store *store, int64_t event_id, const char *plugin)
 int sqlite_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                        int *count);
 int sqlite_retry_next_due(struct store *store, int64_t *due_ms);
+
+int sqlite_prune(struct store *store, int64_t before_ms, int max_rows, int remove,
+                 struct store_pruned *pruned);
 
 int sqlite_counts(struct store *store, struct store_counts *out);
 int sqlite_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),

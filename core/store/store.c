@@ -381,6 +381,30 @@ int store_retry_next_due(struct store *store, int64_t *due_ms)
     return settle(store, store->backend->retry_next_due(store, due_ms));
 }
 
+/* ---- Old records --------------------------------------------------------------------------------- */
+
+static int prune(struct store *store, int64_t before_ms, int max_rows, int remove,
+                 struct store_pruned *pruned)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (max_rows < 1)
+        return bad_argument(store, "max_rows");
+    return settle(store, store->backend->prune(store, before_ms, max_rows, remove, pruned));
+}
+
+int store_prune(struct store *store, int64_t before_ms, int max_rows, struct store_pruned *pruned)
+{
+    return prune(store, before_ms, max_rows, 1, pruned);
+}
+
+int store_prune_count(struct store *store, int64_t before_ms, int max_rows,
+                      struct store_pruned *pruned)
+{
+    return prune(store, before_ms, max_rows, 0, pruned);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------------- */
 
 int store_counts(struct store *store, struct store_counts *out)

@@ -223,6 +223,29 @@ int store_retries_due(struct store *store, int64_t now_ms, int max, struct store
 void store_retries_free(struct store_retry *retries, int count);
 int store_retry_next_due(struct store *store, int64_t *due_ms); /* as store_action_next_due() */
 
+/* ---- Old records -------------------------------------------------------------------------------- */
+
+/* What a run has removed so far, and where it goes on. All zero before the first step. */
+struct store_pruned {
+    int64_t events, calls, actions, dead_letters;
+    int begun, kind; /* from here on the backend's own */
+    int64_t after_ms, after_id;
+};
+
+/*
+ * One step of removing what is older than before_ms: events by their arrival, with their dead letters;
+ * finished calls, with their payloads, by their end; ended actions by their end. Users stay. So does,
+ * however old, what is still going on: active calls and their events, events that are to be handled
+ * again and their calls, actions without an end (UNKNOWN among them) and their calls. Looks at up to
+ * max_rows records. 1: there is more to do; 0: done. A repeated event whose record was removed is a new
+ * one, so before_ms must be older than what may still be in a spool.
+ * When the transaction is not committed, *pruned must be as it was before the step.
+ */
+int store_prune(struct store *store, int64_t before_ms, int max_rows, struct store_pruned *pruned);
+/* The same without removing anything. */
+int store_prune_count(struct store *store, int64_t before_ms, int max_rows,
+                      struct store_pruned *pruned);
+
 /* ---- Reading (either mode) ---------------------------------------------------------------------- */
 
 struct store_counts {

@@ -70,6 +70,10 @@ struct store_backend {
                        int *count);
     int (*retry_next_due)(struct store *store, int64_t *due_ms);
 
+    /* store_prune(), or with remove 0 store_prune_count(). max_rows is positive. */
+    int (*prune)(struct store *store, int64_t before_ms, int max_rows, int remove,
+                 struct store_pruned *pruned);
+
     int (*counts)(struct store *store, struct store_counts *out); /* without delta */
     int (*active_calls)(struct store *store, int (*row)(void *arg, const struct store_call *call),
                         void *arg);

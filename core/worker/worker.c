@@ -23,6 +23,7 @@
 #include "common/log.h"
 #include "spool/spool.h"
 #include "worker/batch.h"
+#include "worker/chores.h"
 
 #define STORE_LOCK_WAIT_MS 30000
 #define OUTBOX_DRAIN_MS    1000
@@ -37,6 +38,8 @@ struct worker {
     struct spool_reader *spool;
     struct batch_parts parts;
     struct batch batch;
+    struct operation_parts chore_parts;
+    struct chores *chores;
     struct control_message message;
     int64_t after;    /* the last seq that was read from the spool        */
     int64_t reported; /* the last seq that the receiver was told of       */
@@ -87,6 +90,17 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
     return 0;
 }
 
+static int open_chores(struct worker *worker, char *error, size_t error_size)
+{
+    worker->chore_parts =
+        (struct operation_parts){.store = worker->parts.store, .spool = worker->spool};
+    worker->chores = chores_new(worker->config, worker->index, &worker->chore_parts, CONTROL_FD);
+    if (worker->chores != NULL)
+        return 0;
+    snprintf(error, error_size, "out of memory");
+    return -1;
+}
+
 static int open_parts(struct worker *worker, char *error, size_t error_size)
 {
     const struct config *config = worker->config;
@@ -105,6 +119,8 @@ static int open_parts(struct worker *worker, char *error, size_t error_size)
     if (dispatch_open(config, worker->parts.store, worker->parts.metrics, &worker->parts.dispatch,
                       error, error_size) < 0)
         return -1;
+    if (open_chores(worker, error, error_size) < 0)
+        return -1;
     if (strlen(dispatch_types(worker->parts.dispatch)) > CONTROL_TEXT) {
         snprintf(
             error, error_size,
@@ -117,6 +133,7 @@ static int open_parts(struct worker *worker, char *error, size_t error_size)
 
 static void close_parts(struct worker *worker)
 {
+    chores_free(worker->chores);
     dispatch_close(worker->parts.dispatch);
     outbox_free(worker->parts.outbox);
     store_close(worker->parts.store);
@@ -131,6 +148,8 @@ static void read_control(struct worker *worker)
     while ((got = control_receive(CONTROL_FD, &worker->message)) == 1) {
         if (worker->message.kind == CONTROL_STOP)
             worker->stopping = 1;
+        else
+            chores_take(worker->chores, &worker->message);
     }
     if (got == 0 || (got < 0 && got != -EAGAIN) || terminated)
         worker->stopping = 1; /* an orphan finishes its batch and leaves */
@@ -195,6 +214,7 @@ static void note_failure(struct worker *worker, const char *line, const char *ca
 {
     log_failure(worker, line, cause);
     log_flush();
+    chores_give_up(worker->chores, cause);
     int delay_ms = FIRST_RETRY_MS;
     for (int i = 0; i < worker->failures && delay_ms < LONGEST_RETRY_MS; i++)
         delay_ms *= 2;
@@ -232,20 +252,27 @@ static void read_spool(struct worker *worker)
         worker->after = worker->batch.event[count - 1]->seq;
 }
 
+/* Nothing to run as a batch: the time is for chores, or for waiting. 1; 0 when something is due. */
+static int rest(struct worker *worker)
+{
+    int wait_ms = worker->stopping ? 0 : next_due_ms(worker);
+    if (wait_ms == 0 && !worker->stopping)
+        return 0;
+    report_done(worker);
+    if (!worker->stopping)
+        chores_run(worker->chores, 0);
+    wait_for_work(worker, chores_wait_ms(worker->chores, wait_ms));
+    return 1;
+}
+
 /* One round: what there is, as one transaction; or a wait. */
 static void work_once(struct worker *worker)
 {
     read_control(worker);
     read_spool(worker);
     take_results(worker);
-    if (worker->batch.event_count == 0 && worker->batch.results == NULL) {
-        int wait_ms = worker->stopping ? 0 : next_due_ms(worker);
-        if (wait_ms > 0 || worker->stopping) {
-            report_done(worker);
-            wait_for_work(worker, wait_ms);
-            return;
-        }
-    }
+    if (worker->batch.event_count == 0 && worker->batch.results == NULL && rest(worker))
+        return;
     if (batch_run(&worker->batch, &worker->parts) < 0) {
         note_failure(worker, "store failed, trying again until it works; events wait in the spool",
                      store_error(worker->parts.store));
@@ -253,12 +280,14 @@ static void work_once(struct worker *worker)
     }
     note_success(worker);
     report_done(worker);
+    chores_run(worker->chores, 1);
     log_flush();
 }
 
 /* Lets what is on its way to the PBX come to its end and writes that down too. */
 static void finish(struct worker *worker)
 {
+    chores_give_up(worker->chores, "the server is stopping; what was done so far stays done");
     outbox_stop(worker->parts.outbox, OUTBOX_DRAIN_MS);
     take_results(worker);
     if ((worker->batch.results != NULL || worker->batch.event_count > 0) &&

@@ -58,6 +58,7 @@ static void test_printed_form(void **state)
     struct config *config = load_text("state_dir = \"/s\" plugin_dir = '/p' handler_timeout = 90\n"
                                       "webhook { max_body = 1025 }\n"
                                       "dashboard { cors_origins = {\"*\", https://a.b} }\n"
+                                      "store { retention = \"2160h\" }\n"
                                       "plugin b { x = \"a\\\"b\" }\nplugin a { y = 1 }");
     char *text = print_text(config, 0);
     assert_string_equal(text, "listen = \"127.0.0.1:3000\"\n"
@@ -75,6 +76,7 @@ static void test_printed_form(void **state)
                               "}\n"
                               "store {\n"
                               "    url = \"sqlite:/s/pbxhook.db\"\n"
+                              "    retention = \"90d\"\n"
                               "}\n"
                               "pbx {\n"
                               "    url = \"http://localhost:3001/api/client/actions\"\n"

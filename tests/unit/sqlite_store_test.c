@@ -702,8 +702,10 @@ static void every_statement_uses_an_index(void **state)
             const char *step = (const char *)sqlite3_column_text(stmt, 3);
             /* A partial index holds only what is wanted, and counts has eight rows. */
             int is_small = strstr(step, "INDEX calls_active") != NULL ||
-                           strstr(step, "INDEX actions_") != NULL ||
+                           strstr(step, "INDEX actions_pending") != NULL ||
+                           strstr(step, "INDEX actions_unsettled") != NULL ||
                            strstr(step, "INDEX handlings_due") != NULL ||
+                           strstr(step, "SUBQUERY") != NULL || /* a heading: its steps follow */
                            strcmp(step, "SCAN counts") == 0;
             if (strncmp(step, "SEARCH", 6) != 0 && !is_small)
                 fail_msg("%s: %s", sql, step);

@@ -1,5 +1,5 @@
 /* state_dir.c: see state_dir.h. The lock is flock(2): it goes with the process, however it ends. */
-#include "receiver/state_dir.h"
+#include "common/state_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
