@@ -30,6 +30,7 @@ struct config {
     char *plugin_dir; /* absolute                                                */
     int workers;      /* 1 on SQLite                                             */
     int handler_timeout_ms;
+    int64_t worker_memory_bytes; /* of one worker; 0: no limit */
 
     struct {
         int reject_unknown;     /* unknown_events = "keep" | "reject" */

@@ -68,6 +68,13 @@ const struct config_key config_keys[] = {
      DURATION_RANGE,
      .help = "A worker that sits in one handler for longer is killed and replaced.",
      .offset = MEMBER(handler_timeout_ms)},
+    {.section = "",
+     .name = "worker_memory",
+     .type = CONFIG_SIZE,
+     .standard = "1GiB",
+     .max = 1024 * GIB,
+     .help = "A worker may allocate so much; one whose plugin leaks ends then, alone. 0: no limit.",
+     .offset = MEMBER(worker_memory_bytes)},
 
     {.section = "webhook",
      .name = "unknown_events",

@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/clock.h"
+
 /* A histogram, or the sum of several, that nobody counts in any more. */
 struct tally {
     uint64_t bucket[METRICS_BUCKETS];
@@ -16,7 +18,8 @@ struct tally {
 
 struct plugin_tally {
     char name[METRICS_NAME];
-    uint64_t handled, retried, rejected;
+    uint64_t handled, retried, rejected, crashes;
+    int parked;
     struct tally handle;
 };
 
@@ -39,15 +42,6 @@ static void add_histogram(struct tally *sum, struct metrics_histogram *histogram
     sum->sum_us += metrics_get(&histogram->sum_us);
 }
 
-/* Whether a name that a page had is one that the plugin host lets pass. */
-static int is_plugin_name(const char name[METRICS_NAME])
-{
-    size_t size = strnlen(name, METRICS_NAME);
-
-    return size > 0 && size < METRICS_NAME &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == size;
-}
-
 /* The sum for this name, made when there is none yet; NULL when there are too many. */
 static struct plugin_tally *find_plugin(struct workers_tally *sum, const char *name)
 {
@@ -68,13 +62,14 @@ static void add_plugin(struct workers_tally *sum, struct metrics_plugin *slot)
     char name[METRICS_NAME];
     struct plugin_tally *plugin;
 
-    memcpy(name, slot->name, sizeof name);
-    plugin = is_plugin_name(name) ? find_plugin(sum, name) : NULL;
+    plugin = metrics_plugin_name(slot, name) == 0 ? find_plugin(sum, name) : NULL;
     if (plugin == NULL)
         return;
     plugin->handled += metrics_get(&slot->handled);
     plugin->retried += metrics_get(&slot->retried);
     plugin->rejected += metrics_get(&slot->rejected);
+    plugin->crashes += metrics_get(&slot->crashes);
+    plugin->parked |= atomic_load(&slot->parked_until_us) > clock_mono_us();
     add_histogram(&plugin->handle, &slot->handle);
 }
 
@@ -224,6 +219,20 @@ static void render_plugins(FILE *out, const struct workers_tally *sum)
     }
 }
 
+static void render_crashes(FILE *out, const struct workers_tally *sum)
+{
+    put_family(out, "pbxhook_plugin_crashes_total", "counter",
+               "Workers that a plugin took down: it crashed, hung or called exit().");
+    for (uint32_t i = 0; i < sum->plugin_count; i++)
+        fprintf(out, "pbxhook_plugin_crashes_total{plugin=\"%s\"} %" PRIu64 "\n",
+                sum->plugin[i].name, sum->plugin[i].crashes);
+    put_family(out, "pbxhook_plugin_parked", "gauge",
+               "1: the plugin is not called for a while, its events wait in the store.");
+    for (uint32_t i = 0; i < sum->plugin_count; i++)
+        fprintf(out, "pbxhook_plugin_parked{plugin=\"%s\"} %d\n", sum->plugin[i].name,
+                sum->plugin[i].parked);
+}
+
 static void render_actions(FILE *out, const struct workers_tally *sum)
 {
     put_family(out, "pbxhook_actions_total", "counter", "Actions for the PBX, by their end.");
@@ -262,6 +271,7 @@ int metrics_render(FILE *out, struct metrics_receiver *receiver,
     render_spool(out, receiver, gauges);
     render_events(out, &sum);
     render_plugins(out, &sum);
+    render_crashes(out, &sum);
     render_actions(out, &sum);
     render_processes(out, receiver, gauges);
     return ferror(out) ? -1 : 0;

@@ -19,6 +19,7 @@
 #include "common/event_pattern.h"
 #include "common/log.h"
 #include "receiver/operator_desk.h"
+#include "receiver/plugin_crashes.h"
 #include "receiver/spool_thread.h"
 #include "receiver/worker_process.h"
 
@@ -41,6 +42,7 @@ struct supervisor {
     int count;
     struct worker_process worker[SPOOL_MAX_WORKERS];
     struct metrics_worker *page[SPOOL_MAX_WORKERS];
+    struct plugin_crashes_list crashes;
     struct control_message message; /* the main thread's, too large for its stack */
 
     pthread_mutex_t lock; /* worker[].control_fd and .ready when they change, and types */
@@ -222,6 +224,37 @@ static void read_worker(struct supervisor *supervisor, struct worker_process *wo
         take_message(supervisor, worker);
 }
 
+/* A plugin that goes on like this is not called for a while, so that the others' events get on. */
+static void park_plugin(struct supervisor *supervisor, const struct worker_end *end,
+                        int64_t park_us, int64_t until_us)
+{
+    log_error("plugin takes its workers down again and again: parked, its events wait in the store",
+              log_text("plugin", end->plugin),
+              log_int("deaths", (int64_t)plugin_crashes_deaths(&supervisor->crashes, end->plugin)),
+              log_text("last_reason", end->reason), log_int("parked_s", park_us / 1000000));
+    for (int i = 0; i < supervisor->count; i++) {
+        struct metrics_plugin *slot = metrics_plugin_named(supervisor->page[i], end->plugin);
+        if (slot != NULL)
+            atomic_store(&slot->parked_until_us, until_us);
+    }
+}
+
+static void note_crash(struct supervisor *supervisor, struct metrics_worker *page,
+                       const struct worker_end *end)
+{
+    int64_t now_us = clock_mono_us();
+    struct metrics_plugin *slot = metrics_plugin_named(page, end->plugin);
+    if (!end->in_plugin || slot == NULL)
+        return;
+    metrics_add(&slot->crashes, 1);
+    if (end->event_seq == 0)
+        return; /* in open(): no event can wait for it */
+    int64_t park_us =
+        plugin_crashes_note(&supervisor->crashes, end->plugin, end->event_seq, now_us);
+    if (park_us > 0)
+        park_plugin(supervisor, end, park_us, now_us + park_us);
+}
+
 static void reap_workers(struct supervisor *supervisor)
 {
     for (int i = 0; i < supervisor->count; i++) {
@@ -230,14 +263,17 @@ static void reap_workers(struct supervisor *supervisor)
         if (worker->pid == 0 || waitpid(worker->pid, &status, WNOHANG) != worker->pid)
             continue;
         read_worker(supervisor, worker); /* its last words: DONE, REFUSED */
+        struct worker_end end;
+        int was_ready = worker->ready;
         pthread_mutex_lock(&supervisor->lock);
-        worker_process_ended(worker, status);
+        worker_process_ended(worker, status, supervisor->config->handler_timeout_ms, &end);
         pthread_mutex_unlock(&supervisor->lock);
+        note_crash(supervisor, worker->page, &end);
         if (supervisor->desk != NULL && worker->index == 0)
             operator_desk_worker_gone(supervisor->desk);
-        if (supervisor->starting && worker->early_deaths >= START_DEATHS) {
+        if (supervisor->starting && !was_ready && worker->early_deaths >= START_DEATHS) {
             log_error("worker dies each time it starts, giving up: is it a plugin?",
-                      log_int("worker", worker->index));
+                      log_int("worker", worker->index), log_text("plugin", end.plugin));
             supervisor->ending = WORKER_REFUSED;
         }
         if (!supervisor->stopping && !supervisor->starting)
@@ -336,9 +372,13 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
 
 int supervisor_start(struct supervisor *supervisor)
 {
+    int64_t newest = supervisor->spool != NULL ? spool_thread_newest(supervisor->spool) : 0;
     supervisor->starting = 1;
-    for (int i = 0; i < supervisor->count; i++)
+    for (int i = 0; i < supervisor->count; i++) {
+        /* How the former run ended nobody knows: some of these may have been the reason. */
+        supervisor->page[i]->life.suspect_until = newest;
         start_worker(supervisor, &supervisor->worker[i]);
+    }
     while (supervisor->ending == RUNNING && supervisor_ready(supervisor) < supervisor->count) {
         serve_once(supervisor, -1);
         if (supervisor->ending == RUNNING)
@@ -388,6 +428,7 @@ void supervisor_stop(struct supervisor *supervisor)
         else if (worker->pid != 0 &&
                  control_send(worker->control_fd, CONTROL_STOP, 0, NULL) == -EAGAIN)
             kill(worker->pid, SIGTERM); /* its socket is full of wake-ups; it means the same */
+        worker->leaving = 1;
     }
     int64_t until_us = clock_mono_us() + STOP_LIMIT_US;
     while (running_workers(supervisor) > 0 && clock_mono_us() < until_us)

@@ -20,8 +20,18 @@ struct worker_process {
     int ready;
     int64_t started_us; /* monotonic                             */
     int64_t restart_us; /* when to start it again; 0: now        */
-    int aborted;        /* it was told so once */
+    int64_t aborted_us; /* when it was told so; 0: it was not    */
+    int killed;         /* it did not even heed that             */
+    int leaving;        /* it was told to, and may               */
     int early_deaths;   /* in a row                              */
+};
+
+/* How a worker ended. */
+struct worker_end {
+    int in_plugin;             /* while a plugin ran                                 */
+    char plugin[METRICS_NAME]; /* which; "" when that is not known               */
+    int64_t event_seq;         /* with which event; 0: it was being opened           */
+    char reason[LIFE_REASON];
 };
 
 /* Makes the metrics page. 0, or a negative errno. */
@@ -37,11 +47,15 @@ int worker_process_start(struct worker_process *worker, const struct config *con
 
 /*
  * Aborts it (a core dump tells where it was) when one handler has been running for longer than
- * timeout_ms. 1 when it did.
+ * timeout_ms, and kills it when that does not help.
  */
-int worker_process_check(struct worker_process *worker, int timeout_ms);
+void worker_process_check(struct worker_process *worker, int timeout_ms);
 
-/* After it was reaped: closes the socket, decides when it is started again. status as of waitpid(). */
-void worker_process_ended(struct worker_process *worker, int status);
+/*
+ * After it was reaped: finds out from its page what it died of, and leaves it there for the next one; closes
+ * the socket, decides when it is started again. status as of waitpid(), timeout_ms as of the check.
+ */
+void worker_process_ended(struct worker_process *worker, int status, int timeout_ms,
+                          struct worker_end *out);
 
 #endif

@@ -35,6 +35,9 @@ int spool_writer_commit(struct spool_writer *spool, struct event *const *events,
                         const int64_t *done, int workers);
 const char *spool_writer_error(const struct spool_writer *spool);
 
+/* The last place that was given away, 0: none. */
+int64_t spool_writer_newest(const struct spool_writer *spool);
+
 /* As of the last commit. */
 void spool_writer_depth(const struct spool_writer *spool, struct spool_depth *out);
 

@@ -291,6 +291,11 @@ const char *spool_writer_error(const struct spool_writer *spool)
     return spool->error;
 }
 
+int64_t spool_writer_newest(const struct spool_writer *spool)
+{
+    return spool->next_seq - 1;
+}
+
 void spool_writer_depth(const struct spool_writer *spool, struct spool_depth *out)
 {
     *out = spool->depth;

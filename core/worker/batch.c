@@ -4,6 +4,7 @@
  */
 #include "worker/batch.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -15,13 +16,16 @@
 /* What one run has found out, to be counted when it is committed. */
 struct tally {
     int64_t started_us;
-    int events; /* run, from the front */
+    int events;  /* run, from the front */
+    int retries; /* the same            */
     int expired, unknown_expired;
     uint64_t handled, duplicate, unknown;
     uint64_t outcome[METRICS_ACTION_COUNT];
     uint64_t action_retries;
     struct store_action *claimed;
     int claimed_count;
+    struct store_retry *retry; /* for the next batch */
+    int retry_count, retry_alone;
 };
 
 static void settled_as(struct tally *tally, enum store_action_state state)
@@ -67,14 +71,46 @@ static int is_late(const struct tally *tally)
     return clock_mono_us() - tally->started_us > BATCH_LIMIT_US;
 }
 
-static int run_retries(const struct batch_parts *parts, const struct tally *tally)
+/* Those that the last transaction claimed: each one's attempt is durable before it is made. */
+static int run_retries(const struct batch *batch, const struct batch_parts *parts,
+                       struct tally *tally)
 {
-    struct store_retry *due = NULL;
-    int count = 0;
-    int code = store_retries_due(parts->store, clock_wall_ms(), BATCH_MAX_RETRIES, &due, &count);
-    for (int i = 0; i < count && code >= 0 && !(i > 0 && is_late(tally)); i++)
-        code = dispatch_retry(parts->dispatch, &due[i]);
-    store_retries_free(due, count);
+    int code = 0;
+    while (tally->retries < batch->retry_count && code >= 0 &&
+           !(tally->retries > 0 && is_late(tally) && !batch->is_last))
+        code = dispatch_retry(parts->dispatch, &batch->retry[tally->retries++]);
+    return code;
+}
+
+/* Moves the one at `from` to the front part that is kept. */
+static void keep_retry(struct tally *tally, int from)
+{
+    struct store_retry kept = tally->retry[from];
+    tally->retry[from] = tally->retry[tally->retry_count];
+    tally->retry[tally->retry_count++] = kept;
+}
+
+/* Claims what is due for the next batch: one that has a strike alone, or others up to such a one. */
+static int claim_retries(const struct batch *batch, const struct batch_parts *parts,
+                         struct tally *tally)
+{
+    int due = 0;
+    if (batch->is_last || tally->retries < batch->retry_count)
+        return 0;
+    int code =
+        store_retries_due(parts->store, clock_wall_ms(), BATCH_MAX_RETRIES, &tally->retry, &due);
+    for (int i = 0; i < due && code >= 0 && !tally->retry_alone; i++) {
+        int is_suspect = tally->retry[i].strikes > 0;
+        if (is_suspect && tally->retry_count > 0)
+            break;
+        code = dispatch_claim(parts->dispatch, &tally->retry[i]);
+        if (code == 1) {
+            keep_retry(tally, i);
+            tally->retry_alone = is_suspect;
+        }
+    }
+    for (int i = tally->retry_count; i < due; i++)
+        store_retry_clear(&tally->retry[i]);
     return code;
 }
 
@@ -92,7 +128,8 @@ static int run_event(const struct batch_parts *parts, const struct event *event,
     }
     if (stored == STORE_EVENT_REPLAY) /* committed, and the report was lost with a worker */
         return 0;
-    int plugins = dispatch_event(parts->dispatch, event, id);
+    int plugins =
+        dispatch_event(parts->dispatch, event, id, suspects_judge(parts->suspects, event));
     if (plugins < 0)
         return plugins;
     tally->handled++;
@@ -113,15 +150,19 @@ static int claim_actions(const struct batch_parts *parts, struct tally *tally)
 
 static int run_all(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
 {
-    int code = store_begin(parts->store, (const struct event *const *)batch->event,
-                           (size_t)batch->event_count);
+    int events =
+        batch->retry_alone ? 0 : suspects_limit(parts->suspects, batch->event, batch->event_count);
+    /* What the receiver reads when this process ends in the middle of it. */
+    atomic_store(&parts->metrics->life.batch_seq, events > 0 ? batch->event[events - 1]->seq : 0);
+    int code = store_begin(parts->store, (const struct event *const *)batch->event, (size_t)events);
     if (code >= 0)
         code = settle_results(batch, parts, tally);
     if (code >= 0)
-        code = run_retries(parts, tally);
-    while (tally->events < batch->event_count && code >= 0 &&
-           !(tally->events > 0 && is_late(tally)))
+        code = run_retries(batch, parts, tally);
+    while (tally->events < events && code >= 0 && !(tally->events > 0 && is_late(tally)))
         code = run_event(parts, batch->event[tally->events++], tally);
+    if (code >= 0)
+        code = claim_retries(batch, parts, tally);
     if (code >= 0)
         code = claim_actions(parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
@@ -201,6 +242,23 @@ static void drop_events(struct batch *batch, int count)
             (size_t)batch->event_count * sizeof batch->event[0]);
 }
 
+/* The rest of those that were claimed, or else those that are now. */
+static void drop_retries(struct batch *batch, struct tally *tally)
+{
+    for (int i = 0; i < tally->retries; i++)
+        store_retry_clear(&batch->retry[i]);
+    batch->retry_count -= tally->retries;
+    if (batch->retry_count > 0) {
+        memmove(batch->retry, batch->retry + tally->retries,
+                (size_t)batch->retry_count * sizeof batch->retry[0]);
+        return;
+    }
+    free(batch->retry);
+    batch->retry = tally->retry;
+    batch->retry_count = tally->retry_count;
+    batch->retry_alone = tally->retry_alone;
+}
+
 static void drop_results(struct batch *batch)
 {
     while (batch->results != NULL) {
@@ -214,10 +272,13 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
 {
     struct tally tally = {.started_us = clock_mono_us()};
     int code = run_all(batch, parts, &tally);
+    atomic_store(&parts->metrics->life.batch_seq, 0);
     if (code < 0) {
         store_rollback(parts->store);
         dispatch_rolled_back(parts->dispatch);
+        suspects_rolled_back(parts->suspects);
         store_actions_free(tally.claimed, tally.claimed_count);
+        store_retries_free(tally.retry, tally.retry_count);
         return -1;
     }
     dispatch_committed(parts->dispatch);
@@ -226,8 +287,16 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
     store_actions_free(tally.claimed, tally.claimed_count);
     count(batch, parts, &tally);
     drop_events(batch, tally.events);
+    drop_retries(batch, &tally);
     drop_results(batch);
+    if (tally.events > 0)
+        suspects_committed(parts->suspects, batch->stored_seq);
     return 0;
+}
+
+int batch_has_work(const struct batch *batch)
+{
+    return batch->event_count > 0 || batch->retry_count > 0 || batch->results != NULL;
 }
 
 void batch_clear(struct batch *batch)
@@ -235,5 +304,8 @@ void batch_clear(struct batch *batch)
     for (int i = 0; i < batch->event_count; i++)
         event_free(batch->event[i]);
     batch->event_count = 0;
+    store_retries_free(batch->retry, batch->retry_count);
+    batch->retry = NULL;
+    batch->retry_count = 0;
     drop_results(batch);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include "spool/spool.h"
 #include "worker/batch.h"
 #include "worker/chores.h"
+#include "worker/suspects.h"
 
 #define STORE_LOCK_WAIT_MS 30000
 #define LEASE_MARGIN_MS                                                                            \
@@ -32,6 +34,8 @@
 #define FIRST_RETRY_MS   100
 #define LONGEST_RETRY_MS 5000
 #define LOG_AGAIN_US     (60 * 1000000)
+#define MEMORY_PROBE     (256 * 1024)
+#define MEMORY_EVERY_US  1000000
 #define IDLE_POLL_MS     1000 /* a lost wake-up costs no more than this */
 
 struct worker {
@@ -39,6 +43,7 @@ struct worker {
     struct config *config;
     struct spool_reader *spool;
     struct batch_parts parts;
+    struct suspects suspects;
     struct batch batch;
     struct operation_parts chore_parts;
     struct chores *chores;
@@ -49,6 +54,7 @@ struct worker {
     int failures;      /* of the store or the spool, in a row             */
     char failure[256]; /* the last one's cause, as it was logged          */
     int64_t failure_logged_us;
+    int64_t memory_seen_us; /* when it was looked at */
 };
 
 static volatile sig_atomic_t terminated;
@@ -90,6 +96,8 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
     struct store *store = worker->parts.store;
     int abandoned = store_begin(store, NULL, 0);
     if (abandoned >= 0)
+        abandoned = store_retries_release(store, clock_wall_ms());
+    if (abandoned >= 0)
         abandoned = store_actions_abandon(store, clock_wall_ms(), worker->config->pbx.idempotent);
     if (abandoned < 0 || store_commit(store) < 0) {
         /* It says where the store is; the URL may hold a password. */
@@ -101,6 +109,28 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
         log_warning("actions were on their way when the last worker ended; not sent again",
                     log_int("count", abandoned));
     }
+    return 0;
+}
+
+/* What the receiver has found out about the end of this worker's former life. */
+static int settle_death(struct worker *worker, char *error, size_t error_size)
+{
+    struct life *life = &worker->parts.metrics->life;
+    struct store *store = worker->parts.store;
+    suspects_init(&worker->suspects, life, BATCH_MAX_EVENTS);
+    worker->parts.suspects = &worker->suspects;
+    if (life->culprit_id == 0)
+        return 0;
+    int code = store_begin(store, NULL, 0);
+    if (code >= 0)
+        code = dispatch_strike(worker->parts.dispatch, life->culprit_id, life->culprit_plugin,
+                               life->reason);
+    if (code < 0 || store_commit(store) < 0) {
+        snprintf(error, error_size, "%s", store_error(store));
+        return -1;
+    }
+    dispatch_committed(worker->parts.dispatch);
+    life->culprit_id = 0;
     return 0;
 }
 
@@ -132,6 +162,8 @@ static int open_parts(struct worker *worker, char *error, size_t error_size)
         return -1;
     if (dispatch_open(config, worker->parts.store, worker->parts.metrics, &worker->parts.dispatch,
                       error, error_size) < 0)
+        return -1;
+    if (settle_death(worker, error, error_size) < 0)
         return -1;
     if (open_chores(worker, error, error_size) < 0)
         return -1;
@@ -223,11 +255,25 @@ static void log_failure(struct worker *worker, const char *line, const char *cau
     worker->failure_logged_us = now_us;
 }
 
+/* A leak is forgotten with its process. No event is to blame: the batch was rolled back. */
+static void leave_when_out_of_memory(void)
+{
+    void *volatile probe = malloc(MEMORY_PROBE);
+    int is_gone = probe == NULL;
+    free(probe);
+    if (!is_gone)
+        return;
+    log_error("out of memory, this worker ends for another to begin anew: does a plugin leak?");
+    log_flush();
+    _exit(EXIT_FAILURE);
+}
+
 /* Waits longer with each failure in a row, but never past a word of the receiver. */
 static void note_failure(struct worker *worker, const char *line, const char *cause)
 {
     log_failure(worker, line, cause);
     log_flush();
+    leave_when_out_of_memory();
     chores_give_up(worker->chores, cause);
     int delay_ms = FIRST_RETRY_MS;
     for (int i = 0; i < worker->failures && delay_ms < LONGEST_RETRY_MS; i++)
@@ -238,6 +284,36 @@ static void note_failure(struct worker *worker, const char *line, const char *ca
         poll(NULL, 0, FIRST_RETRY_MS);
         read_control(worker);
     }
+}
+
+/* Pages of data that this process may write; 0 when that can't be read. */
+static int64_t data_bytes(void)
+{
+    long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*s %*s %*s %*s %*s %lld", &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+/* Leaves in good order before allocations fail: what a plugin does then is anybody's guess. */
+static void watch_memory(struct worker *worker)
+{
+    int64_t limit = worker->config->worker_memory_bytes;
+    int64_t now_us = clock_mono_us();
+    if (limit == 0 || PBXHOOK_SANITIZED || now_us - worker->memory_seen_us < MEMORY_EVERY_US)
+        return;
+    worker->memory_seen_us = now_us;
+    int64_t used = data_bytes();
+    if (used < limit / 8 * 7)
+        return;
+    log_warning(
+        "worker uses most of worker_memory and makes room for a new one: does a plugin leak?",
+        log_int("used_bytes", used), log_int("worker_memory", limit));
+    worker->stopping = 1;
 }
 
 static void note_success(struct worker *worker)
@@ -283,9 +359,10 @@ static int rest(struct worker *worker)
 static void work_once(struct worker *worker)
 {
     read_control(worker);
+    watch_memory(worker);
     read_spool(worker);
     take_results(worker);
-    if (worker->batch.event_count == 0 && worker->batch.results == NULL && rest(worker))
+    if (!batch_has_work(&worker->batch) && rest(worker))
         return;
     if (batch_run(&worker->batch, &worker->parts) < 0) {
         note_failure(worker, "store failed, trying again until it works; events wait in the spool",
@@ -304,13 +381,23 @@ static void finish(struct worker *worker)
     chores_give_up(worker->chores, "the server is stopping; what was done so far stays done");
     outbox_stop(worker->parts.outbox, OUTBOX_DRAIN_MS);
     take_results(worker);
-    if ((worker->batch.results != NULL || worker->batch.event_count > 0) &&
-        batch_run(&worker->batch, &worker->parts) < 0)
+    worker->batch.is_last = 1;
+    if (batch_has_work(&worker->batch) && batch_run(&worker->batch, &worker->parts) < 0)
         log_error("last batch was not stored; its events stay in the spool",
                   log_text("error", store_error(worker->parts.store)));
     batch_clear(&worker->batch);
     report_done(worker);
     log_flush();
+}
+
+/* A plugin that leaks ends its worker, not the machine. */
+static void limit_memory(int64_t bytes)
+{
+    const struct rlimit limit = {.rlim_cur = (rlim_t)bytes, .rlim_max = (rlim_t)bytes};
+    if (PBXHOOK_SANITIZED) /* it reserves terabytes itself */
+        return;
+    if (bytes > 0 && setrlimit(RLIMIT_DATA, &limit) < 0)
+        log_warning("can't limit the worker's memory", log_text("error", strerror(errno)));
 }
 
 /* What was inherited is for this process: no program that a plugin starts gets it. */
@@ -349,6 +436,7 @@ int worker_main(int index)
     }
     close(CONTROL_CONFIG_FD);
     log_open("worker", worker->config->log.level);
+    limit_memory(worker->config->worker_memory_bytes);
     int status = 0;
     if (open_parts(worker, error, sizeof error) < 0) {
         status = refuse(error);

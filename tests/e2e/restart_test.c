@@ -21,13 +21,13 @@
 static void check_all_stored(struct world *world, int calls)
 {
     store_await_events(world, (int64_t)calls * EVENTS_OF_CALL);
+    store_await_handled(world);
     assert_int_equal(
         store_int(world, "SELECT count(*) FROM (SELECT DISTINCT call_id, type FROM events)", NULL),
         calls * EVENTS_OF_CALL);
     assert_int_equal(store_int(world, "SELECT count(*) FROM calls", NULL), calls);
     assert_int_equal(store_int(world, "SELECT count(DISTINCT call_id) FROM actions", NULL), calls);
     assert_int_equal(store_int(world, "SELECT count(*) FROM actions", NULL), calls);
-    assert_int_equal(store_int(world, "SELECT count(*) FROM handlings", NULL), 0);
     dashboard_check(
         world, &(struct world_counts){.users = calls, .calls = {[EVENTS_OF_CALL - 1] = calls}});
     metric_await(world, "pbxhook_spool_events", 0);
@@ -128,6 +128,7 @@ static void test_acknowledged_and_killed_at_once(struct world *world)
     server_kill(&world->server, 1);
     world_start(world);
     store_await_events(world, 20);
+    store_await_handled(world);
     dashboard_check(world, &(struct world_counts){.active = 20, .calls = {[0] = 20}});
     metric_await(world, "pbxhook_spool_events", 0);
 }

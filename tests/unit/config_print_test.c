@@ -67,6 +67,7 @@ static void test_printed_form(void **state)
                               "plugin_dir = \"/p\"\n"
                               "workers = 1\n"
                               "handler_timeout = \"90s\"\n"
+                              "worker_memory = \"1GiB\"\n"
                               "webhook {\n"
                               "    unknown_events = \"keep\"\n"
                               "    deduplicate = true\n"

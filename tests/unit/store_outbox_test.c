@@ -632,6 +632,67 @@ static void retries_are_due_in_order_until_done_or_dead(void **state)
     commit(fixture);
 }
 
+static void claim_counts_before_the_try(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_retry retry;
+    int64_t id = 0;
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    put(fixture, id, "p", 1, 0, 2000);
+    commit(fixture);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "p", 9000)), 1);
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "q", 9000)), 0);
+    commit(fixture);
+    assert_due(fixture, 8999, 10, "");
+    assert_int_equal(check_ok(fixture, store_retry_find(fixture->store, id, "p", &retry)), 1);
+    assert_int_equal(retry.attempts, 2);
+    assert_int_equal(retry.strikes, 1);
+    assert_string_equal(retry.error, "it said no");
+    assert_string_equal(retry.event->body, envelope);
+    store_retry_clear(&retry);
+    /* It came back: no strike is left. */
+    begin(fixture);
+    put(fixture, id, "p", 2, 0, 3000);
+    commit(fixture);
+    assert_int_equal(check_ok(fixture, store_retry_find(fixture->store, id, "p", &retry)), 1);
+    assert_int_equal(retry.strikes, 0);
+    store_retry_clear(&retry);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 2500)), 0);
+    put(fixture, id, "p", 3, 1, 3000);
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "p", 9000)), 0);
+    assert_int_equal(check_ok(fixture, store_retry_find(fixture->store, id, "p", &retry)), 0);
+    commit(fixture);
+}
+
+static void what_a_worker_had_claimed_is_due_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_retry *retries = NULL;
+    int64_t id = 0;
+    int count = 0;
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    put(fixture, id, "waiting", 1, 0, 7000);
+    check_ok(fixture, store_retry_suspect(fixture->store, id, "claimed", 4, 1, 2000, 1000, "gone"));
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "claimed", 9000)), 1);
+    commit(fixture);
+    fixture_reopen(fixture);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000)), 1);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000)), 0);
+    commit(fixture);
+    check_ok(fixture, store_retries_due(fixture->store, 3000, 10, &retries, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(retries[0].plugin, "claimed");
+    assert_int_equal(retries[0].attempts, 5);
+    assert_int_equal(retries[0].strikes, 2);
+    assert_string_equal(retries[0].error, "gone");
+    store_retries_free(retries, count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -658,6 +719,8 @@ int main(void)
         STORE_TEST(retry_brings_its_event_back),
         STORE_TEST(retry_of_an_unreadable_body_comes_back_too),
         STORE_TEST(retries_are_due_in_order_until_done_or_dead),
+        STORE_TEST(claim_counts_before_the_try),
+        STORE_TEST(what_a_worker_had_claimed_is_due_again),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
 }

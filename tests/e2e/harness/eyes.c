@@ -74,6 +74,12 @@ void store_await_events(const struct world *world, int64_t count)
     await(store_int(world, "SELECT count(*) FROM events", NULL) == count);
 }
 
+void store_await_handled(const struct world *world)
+{
+    await_for(2 * WAIT_LIMIT_MS,
+              store_int(world, "SELECT count(*) FROM handlings WHERE state = 'retry'", NULL) == 0);
+}
+
 void store_check_status(const struct world *world, const char *call_id, const char *status)
 {
     char found[64];

@@ -102,7 +102,7 @@ static int has_ended(const struct server *server)
            info.si_pid == server->pid;
 }
 
-void server_start(struct server *server)
+void server_launch(struct server *server)
 {
     static const char *const words[] = {PBXHOOK_BUILD_DIR "/pbxhook", "serve", NULL};
     char address[32];
@@ -111,7 +111,11 @@ void server_start(struct server *server)
     environment_set(&server->environment, "PBXHOOK_LISTEN", address);
     server->log_start = file_size(server->log_path);
     server->pid = process_start(words, &server->environment, NULL, server->log_path);
+}
 
+void server_start(struct server *server)
+{
+    server_launch(server);
     long port = 0;
     await_for(START_LIMIT_MS,
               (port = number_in_log(server, "msg=listening", "address=127.0.0.1:")) > 0 ||

@@ -23,6 +23,9 @@ struct server {
 /* Starts it and waits until it listens; later runs take the first one's port. */
 void server_start(struct server *server);
 
+/* Starts it, and leaves it to the test to see what becomes of it. */
+void server_launch(struct server *server);
+
 /* SIGTERM, and all must be in order: exit status 0, in time. */
 void server_stop(struct server *server);
 
