@@ -111,6 +111,16 @@ int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind,
     return worker->ready ? control_send(worker->control_fd, kind, seq, text) : -ENOTCONN;
 }
 
+int supervisor_worker(const struct supervisor *supervisor, int index, struct supervisor_worker *out)
+{
+    if (index >= supervisor->count)
+        return 0;
+    const struct worker_process *worker = &supervisor->worker[index];
+    *out = (struct supervisor_worker){
+        .pid = worker->pid, .ready = worker->ready, .restarts = worker->restarts};
+    return 1;
+}
+
 /* ---- Asked by other threads -------------------------------------------------------------------- */
 
 void supervisor_wake_workers(struct supervisor *supervisor)
@@ -276,8 +286,10 @@ static void reap_workers(struct supervisor *supervisor)
                       log_int("worker", worker->index), log_text("plugin", end.plugin));
             supervisor->ending = WORKER_REFUSED;
         }
-        if (!supervisor->stopping && !supervisor->starting)
+        if (!supervisor->stopping && !supervisor->starting) {
+            worker->restarts++;
             metrics_add(&supervisor->metrics->worker_restarts, 1);
+        }
     }
 }
 
@@ -403,7 +415,7 @@ void supervisor_serve_until(struct supervisor *supervisor, int fd)
 {
     struct pollfd until = {.fd = fd, .events = POLLIN};
     supervisor->until_fd = fd;
-    while (poll(&until, 1, 0) == 0) {
+    while (poll(&until, 1, 0) != 1) {
         serve_once(supervisor, -1);
         start_due_workers(supervisor);
     }

@@ -24,6 +24,7 @@ struct worker_process {
     int killed;         /* it did not even heed that             */
     int leaving;        /* it was told to, and may               */
     int early_deaths;   /* in a row                              */
+    int restarts;       /* times that it was replaced            */
 };
 
 /* How a worker ended. */

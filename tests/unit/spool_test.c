@@ -369,6 +369,24 @@ static void test_missing_directory_is_told(void **state)
     assert_null(writer);
 }
 
+static void test_oldest_is_any_workers(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t done[1] = {2};
+    int64_t received_ms = -1;
+    open_writer(fixture);
+    struct spool_reader *reader = open_reader(fixture, 1, 2);
+    assert_int_equal(spool_reader_oldest(reader, &received_ms), 0);
+    assert_int_equal(received_ms, -1);
+    commit_events(fixture->writer, 0, 5);
+    assert_int_equal(spool_reader_oldest(reader, &received_ms), 1);
+    assert_int_equal(received_ms, 5);
+    assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, done, 1), 0);
+    assert_int_equal(spool_reader_oldest(reader, &received_ms), 1);
+    assert_int_equal(received_ms, 7);
+    spool_reader_close(reader);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -379,6 +397,7 @@ int main(void)
         TEST(test_survives_reopening),
         TEST(test_instance_is_the_files_own),
         TEST(test_workers_share_the_calls),
+        TEST(test_oldest_is_any_workers),
         TEST(test_file_is_private),
         TEST(test_what_is_no_spool_is_refused_and_kept),
         TEST(test_other_programs_database_is_refused_and_kept),
