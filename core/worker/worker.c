@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,18 +25,19 @@
 #include "spool/spool.h"
 #include "worker/batch.h"
 #include "worker/chores.h"
+#include "worker/memory_limit.h"
 #include "worker/suspects.h"
 
 #define STORE_LOCK_WAIT_MS 30000
 #define LEASE_MARGIN_MS                                                                            \
     30000 /* from an attempt's end to its being written down, outages included */
-#define OUTBOX_DRAIN_MS  1000
-#define FIRST_RETRY_MS   100
-#define LONGEST_RETRY_MS 5000
-#define LOG_AGAIN_US     (60 * 1000000)
-#define MEMORY_PROBE     (256 * 1024)
-#define MEMORY_EVERY_US  1000000
-#define IDLE_POLL_MS     1000 /* a lost wake-up costs no more than this */
+#define OUTBOX_DRAIN_MS   1000
+#define FIRST_RETRY_MS    100
+#define LONGEST_RETRY_MS  5000
+#define LOG_AGAIN_US      (60 * 1000000)
+#define MOST_COLLISIONS   20 /* in a row: then it is told as a failure */
+#define COLLISION_STEP_MS 10
+#define IDLE_POLL_MS      1000 /* a lost wake-up costs no more than this */
 
 struct worker {
     int index;
@@ -52,9 +53,10 @@ struct worker {
     int64_t reported; /* the last seq that the receiver was told of       */
     int stopping;
     int failures;      /* of the store or the spool, in a row             */
+    int collisions;    /* with other transactions, in a row               */
     char failure[256]; /* the last one's cause, as it was logged          */
     int64_t failure_logged_us;
-    int64_t memory_seen_us; /* when it was looked at */
+    struct memory_limit memory;
 };
 
 static volatile sig_atomic_t terminated;
@@ -255,25 +257,12 @@ static void log_failure(struct worker *worker, const char *line, const char *cau
     worker->failure_logged_us = now_us;
 }
 
-/* A leak is forgotten with its process. No event is to blame: the batch was rolled back. */
-static void leave_when_out_of_memory(void)
-{
-    void *volatile probe = malloc(MEMORY_PROBE);
-    int is_gone = probe == NULL;
-    free(probe);
-    if (!is_gone)
-        return;
-    log_error("out of memory, this worker ends for another to begin anew: does a plugin leak?");
-    log_flush();
-    _exit(EXIT_FAILURE);
-}
-
 /* Waits longer with each failure in a row, but never past a word of the receiver. */
 static void note_failure(struct worker *worker, const char *line, const char *cause)
 {
     log_failure(worker, line, cause);
     log_flush();
-    leave_when_out_of_memory();
+    memory_limit_leave_if_gone();
     chores_give_up(worker->chores, cause);
     int delay_ms = FIRST_RETRY_MS;
     for (int i = 0; i < worker->failures && delay_ms < LONGEST_RETRY_MS; i++)
@@ -284,36 +273,6 @@ static void note_failure(struct worker *worker, const char *line, const char *ca
         poll(NULL, 0, FIRST_RETRY_MS);
         read_control(worker);
     }
-}
-
-/* Pages of data that this process may write; 0 when that can't be read. */
-static int64_t data_bytes(void)
-{
-    long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%*s %*s %*s %*s %*s %lld", &pages) != 1)
-        pages = 0;
-    fclose(file);
-    return (int64_t)pages * sysconf(_SC_PAGESIZE);
-}
-
-/* Leaves in good order before allocations fail: what a plugin does then is anybody's guess. */
-static void watch_memory(struct worker *worker)
-{
-    int64_t limit = worker->config->worker_memory_bytes;
-    int64_t now_us = clock_mono_us();
-    if (limit == 0 || PBXHOOK_SANITIZED || now_us - worker->memory_seen_us < MEMORY_EVERY_US)
-        return;
-    worker->memory_seen_us = now_us;
-    int64_t used = data_bytes();
-    if (used < limit / 8 * 7)
-        return;
-    log_warning(
-        "worker uses most of worker_memory and makes room for a new one: does a plugin leak?",
-        log_int("used_bytes", used), log_int("worker_memory", limit));
-    worker->stopping = 1;
 }
 
 static void note_success(struct worker *worker)
@@ -355,16 +314,38 @@ static int rest(struct worker *worker)
     return 1;
 }
 
+/* Others are at the same calls: the first time they are just done, later it takes luck. */
+static void pause_a_little(int collisions)
+{
+    uint32_t random = 0;
+    int longest_ms = (collisions - 1) * COLLISION_STEP_MS;
+    if (longest_ms == 0 || getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        return;
+    poll(NULL, 0, (int)(random % (uint32_t)longest_ms));
+}
+
 /* One round: what there is, as one transaction; or a wait. */
 static void work_once(struct worker *worker)
 {
     read_control(worker);
-    watch_memory(worker);
+    worker->stopping |= memory_limit_is_near(&worker->memory);
     read_spool(worker);
     take_results(worker);
     if (!batch_has_work(&worker->batch) && rest(worker))
         return;
-    if (batch_run(&worker->batch, &worker->parts) < 0) {
+    int code = batch_run(&worker->batch, &worker->parts);
+    if (code == STORE_E_REFUSED) {
+        log_warning("store refuses a batch: its events are run one by one",
+                    log_int("events", worker->batch.event_count),
+                    log_text("error", store_error(worker->parts.store)));
+        return;
+    }
+    if (code == STORE_E_AGAIN && ++worker->collisions <= MOST_COLLISIONS) {
+        pause_a_little(worker->collisions);
+        return;
+    }
+    worker->collisions = 0;
+    if (code < 0) {
         note_failure(worker, "store failed, trying again until it works; events wait in the spool",
                      store_error(worker->parts.store));
         return;
@@ -375,6 +356,17 @@ static void work_once(struct worker *worker)
     log_flush();
 }
 
+/* What collides is run again; what is refused piece by piece waits for the next worker. */
+static int run_last_batch(struct worker *worker)
+{
+    int code;
+    int tries = 0;
+    do {
+        code = batch_run(&worker->batch, &worker->parts);
+    } while (code == STORE_E_AGAIN && tries++ < MOST_COLLISIONS);
+    return code;
+}
+
 /* Lets what is on its way to the PBX come to its end and writes that down too. */
 static void finish(struct worker *worker)
 {
@@ -382,22 +374,12 @@ static void finish(struct worker *worker)
     outbox_stop(worker->parts.outbox, OUTBOX_DRAIN_MS);
     take_results(worker);
     worker->batch.is_last = 1;
-    if (batch_has_work(&worker->batch) && batch_run(&worker->batch, &worker->parts) < 0)
+    if (batch_has_work(&worker->batch) && run_last_batch(worker) < 0)
         log_error("last batch was not stored; its events stay in the spool",
                   log_text("error", store_error(worker->parts.store)));
     batch_clear(&worker->batch);
     report_done(worker);
     log_flush();
-}
-
-/* A plugin that leaks ends its worker, not the machine. */
-static void limit_memory(int64_t bytes)
-{
-    const struct rlimit limit = {.rlim_cur = (rlim_t)bytes, .rlim_max = (rlim_t)bytes};
-    if (PBXHOOK_SANITIZED) /* it reserves terabytes itself */
-        return;
-    if (bytes > 0 && setrlimit(RLIMIT_DATA, &limit) < 0)
-        log_warning("can't limit the worker's memory", log_text("error", strerror(errno)));
 }
 
 /* What was inherited is for this process: no program that a plugin starts gets it. */
@@ -436,7 +418,7 @@ int worker_main(int index)
     }
     close(CONTROL_CONFIG_FD);
     log_open("worker", worker->config->log.level);
-    limit_memory(worker->config->worker_memory_bytes);
+    memory_limit_set(&worker->memory, worker->config->worker_memory_bytes);
     int status = 0;
     if (open_parts(worker, error, sizeof error) < 0) {
         status = refuse(error);
