@@ -94,6 +94,7 @@ void pg_put_time(struct pg_params *params, int at, int64_t ms);
 void pg_put_null(struct pg_params *params, int at);
 /* The next parameter, a single value. */
 void pg_one_text(struct pg_params *params, const char *text);
+void pg_one_bytes(struct pg_params *params, const void *bytes, size_t size);
 void pg_one_int8(struct pg_params *params, int64_t value);
 void pg_one_bool(struct pg_params *params, int value);
 void pg_one_time(struct pg_params *params, int64_t ms);
@@ -155,8 +156,25 @@ enum pg_statement {
     PG_RETRY_FIND,
     PG_RETRY_CLAIM,
     PG_RETRIES_RELEASE,
+    PG_LETTERS_LIST,
+    PG_LETTER_FIND,
+    PG_LETTERS_COUNT,
+    PG_LETTER_REPLAY,
+    PG_LETTERS_REPLAY,
+    PG_LETTER_DROP,
     PG_RETRIES_DUE,
     PG_RETRIES_NEXT_DUE,
+    PG_PRUNE_MONTHS,
+    PG_PRUNE_MONTH_NEEDED,
+    PG_PRUNE_EVENTS,
+    PG_PRUNE_STRAY_EVENTS,
+    PG_PRUNE_CALLS,
+    PG_PRUNE_ACTIONS,
+    PG_PRUNE_LETTERS,
+    PG_PRUNE_HANDLINGS,
+    PG_PRUNE_PAYLOADS_REMOVE,
+    PG_PRUNE_CALLS_REMOVE,
+    PG_PRUNE_ACTIONS_REMOVE,
     PG_STATEMENT_COUNT
 };
 
@@ -192,6 +210,9 @@ int pg_queue(struct pg_store *store, enum pg_statement which, const struct pg_pa
              pg_take_fn take, void *arg);
 /* Notes that a statement which is not ours was sent with one of libpq's own functions (`sent`: its result). */
 int pg_queue_foreign(struct pg_store *store, int sent, int prepares, pg_take_fn take, void *arg);
+/* A statement that is no constant because it names a partition. `sql` is copied; params may be NULL. */
+int pg_queue_text(struct pg_store *store, const char *sql, const struct pg_params *params,
+                  pg_take_fn take, void *arg);
 /*
  * One round trip: reads all results. 0; or the first failure as negative STORE_E_..., with the text set and
  * store->fault. What follows a failed statement is not executed.
@@ -468,6 +489,17 @@ int pg_retry_find(struct store *store, int64_t event_id, const char *plugin,
 int pg_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                    int *count);
 int pg_retry_next_due(struct store *store, int64_t *due_ms);
+int pg_letters(struct store *store, const struct store_letter *before, int max, store_letter_fn row,
+               void *arg);
+int pg_letter_find(struct store *store, int64_t event_id, const char *plugin, store_letter_fn row,
+                   void *arg);
+int pg_letters_count(struct store *store, int64_t *out);
+int pg_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+int pg_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+int pg_letter_drop(struct store *store, int64_t event_id, const char *plugin);
+
+int pg_prune(struct store *store, int64_t before_ms, int max_rows, int remove,
+             struct store_pruned *pruned);
 
 int pg_counts(struct store *store, struct store_counts *out);
 int pg_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),

@@ -150,6 +150,14 @@ void pg_one_text(struct pg_params *params, const char *text)
     params->param[params->count - 1].size = size;
 }
 
+void pg_one_bytes(struct pg_params *params, const void *bytes, size_t size)
+{
+    char *room = reserve(params, open_param(params, -1), size + 1);
+    if (!params->no_memory)
+        memcpy(room, bytes, size);
+    params->param[params->count - 1].size = size;
+}
+
 void pg_one_int8(struct pg_params *params, int64_t value)
 {
     put_int64(reserve(params, open_param(params, -1), 8), (uint64_t)value);

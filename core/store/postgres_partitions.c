@@ -56,15 +56,8 @@ static struct partition partition_of(int64_t now_ms, int offset)
 static int take_flag(struct pg_store *store, const PGresult *result, void *arg)
 {
     (void)store;
-    *(int *)arg = PQgetvalue(result, 0, 0)[0] == 't';
+    *(int *)arg = pg_get_bool(result, 0, 0);
     return 0;
-}
-
-/* A statement without parameters, in text: its words are this file's own. */
-static int queue_text(struct pg_store *store, const char *sql, pg_take_fn take, void *arg)
-{
-    return pg_queue_foreign(
-        store, PQsendQueryParams(store->conn, sql, 0, NULL, NULL, NULL, NULL, 0), 0, take, arg);
 }
 
 static int is_there(struct pg_store *store, const struct partition *partition, int *out)
@@ -75,7 +68,7 @@ static int is_there(struct pg_store *store, const struct partition *partition, i
              "SELECT EXISTS (SELECT FROM pg_class WHERE relname = '%s' "
              "AND relnamespace = 'pbxhook'::regnamespace)",
              partition->name);
-    int result = queue_text(store, sql, take_flag, out);
+    int result = pg_queue_text(store, sql, NULL, take_flag, out);
     return result < 0 ? result : pg_run(store);
 }
 
@@ -102,7 +95,7 @@ static int make(struct pg_store *store, const struct partition *partition)
                                  move, attach};
     int result = 0;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == 0; i++)
-        result = queue_text(store, steps[i], NULL, NULL);
+        result = pg_queue_text(store, steps[i], NULL, NULL, NULL);
     return result < 0 ? result : pg_run(store);
 }
 

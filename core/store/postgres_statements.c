@@ -23,6 +23,11 @@
     "CASE jsonb_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END), "        \
     "h.strikes, h.error FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
 
+/* As take_letter() reads them. */
+#define LETTER_COLUMNS                                                                             \
+    "h.event_id, h.plugin, h.error, e.call_id, e.type, h.failed_at, e.received_at, h.attempts "
+#define LETTER_IS_NEW  "state = 'retry', attempts = 0, strikes = 0, owner = NULL"
+
 #define ACTION_IS_FREE "owner = NULL, lease_until = NULL"
 
 #define EVENTS_ADD(body)                                                                           \
@@ -33,6 +38,16 @@
     "$7::int8[], $8::text[]) WITH ORDINALITY "                                                     \
     "AS v (identity, call_id, type, happened, received, seq, body, place) "                        \
     "ORDER BY identity, place ON CONFLICT (identity) DO NOTHING RETURNING identity, id"
+
+/* In the order of identities, which is that of the events' own times; $4 is such a time's identity. */
+#define PRUNE_EVENTS(table, range)                                                                 \
+    "SELECT identity, id, "                                                                        \
+    "NOT EXISTS (SELECT FROM pbxhook.handlings h WHERE h.event_id = e.id AND h.state = 'retry') "  \
+    "AND NOT EXISTS (SELECT FROM pbxhook.calls c WHERE c.call_id = e.call_id "                     \
+    "AND c.finished_at IS NULL AND c.status IS NOT NULL) "                                         \
+    "FROM " table " e WHERE identity > $1::bytea AND " range " "                                   \
+    "AND received_at < $2::timestamptz ORDER BY identity LIMIT $3::int8 "                          \
+    "FOR UPDATE OF e SKIP LOCKED"
 
 #define SETTINGS(plugin, planner, cache)                                                           \
     "SELECT set_config('pbxhook.plugin', '" plugin "', true), "                                    \
@@ -196,11 +211,70 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
                        "WHERE event_id = $1::int8 AND plugin = $2::text AND state = 'retry'",
     [PG_RETRIES_RELEASE] = "UPDATE pbxhook.handlings SET owner = NULL, "
                            "due_at = least(due_at, $1::timestamptz) WHERE owner = $2::text",
+    [PG_LETTERS_LIST] =
+        "SELECT " LETTER_COLUMNS "FROM pbxhook.handlings h "
+        "JOIN pbxhook.events e ON e.id = h.event_id WHERE h.state = 'dead' "
+        "AND (h.failed_at, h.event_id, h.plugin COLLATE \"C\") "
+        "< ($1::timestamptz, $2::int8, $3::text COLLATE \"C\") "
+        "ORDER BY h.failed_at DESC, h.event_id DESC, h.plugin COLLATE \"C\" DESC LIMIT $4::int8",
+    [PG_LETTER_FIND] =
+        "SELECT " LETTER_COLUMNS ", coalesce(h.body, "
+        "CASE jsonb_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END) "
+        "FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
+        "WHERE h.event_id = $1::int8 AND h.plugin = $2::text AND h.state = 'dead'",
+    [PG_LETTERS_COUNT] = "SELECT count(*) FROM pbxhook.handlings WHERE state = 'dead'",
+    [PG_LETTER_REPLAY] = "UPDATE pbxhook.handlings SET " LETTER_IS_NEW ", due_at = $3::timestamptz "
+                         "WHERE event_id = $1::int8 AND plugin = $2::text AND state = 'dead'",
+    [PG_LETTERS_REPLAY] =
+        "UPDATE pbxhook.handlings SET " LETTER_IS_NEW ", due_at = $3::timestamptz "
+        "WHERE (event_id, plugin) IN (SELECT event_id, plugin FROM pbxhook.handlings "
+        "WHERE state = 'dead' AND failed_at < $1::timestamptz ORDER BY failed_at "
+        "LIMIT $2::int8 FOR UPDATE SKIP LOCKED)",
+    [PG_LETTER_DROP] = "DELETE FROM pbxhook.handlings "
+                       "WHERE event_id = $1::int8 AND plugin = $2::text AND state = 'dead'",
     [PG_RETRIES_DUE] =
         "SELECT " RETRY_COLUMNS "WHERE h.state = 'retry' AND h.due_at <= $1::timestamptz "
         "ORDER BY h.due_at, h.event_id, h.plugin LIMIT $2::int8 FOR UPDATE OF h SKIP LOCKED",
     [PG_RETRIES_NEXT_DUE] = "SELECT due_at FROM pbxhook.handlings WHERE state = 'retry' "
                             "ORDER BY due_at LIMIT 1",
+
+    /* The name says the month; only of what has such a name. */
+    [PG_PRUNE_MONTHS] =
+        "SELECT relname::text, month_end FROM (SELECT c.relname, "
+        "CASE WHEN c.relname ~ '^events_[0-9]{4}_[0-9]{2}$' "
+        "THEN (to_date(substr(c.relname, 8), 'YYYY_MM') + interval '1 month') AT TIME ZONE 'UTC' "
+        "END AS month_end FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+        "WHERE i.inhparent = 'pbxhook.events'::regclass) AS m "
+        "WHERE month_end <= $1::timestamptz ORDER BY month_end LIMIT 1",
+    [PG_PRUNE_MONTH_NEEDED] =
+        "SELECT (EXISTS (SELECT FROM pbxhook.calls WHERE finished_at IS NULL "
+        "AND status IS NOT NULL AND created_at < $1::timestamptz) "
+        "OR EXISTS (SELECT FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
+        "WHERE h.state = 'retry' AND e.happened_at < $1::timestamptz))::int::int8",
+    [PG_PRUNE_EVENTS] = PRUNE_EVENTS("pbxhook.events", "identity < $4::bytea"),
+    [PG_PRUNE_STRAY_EVENTS] = PRUNE_EVENTS("pbxhook.events_other", "identity >= $4::bytea"),
+    /* A call stays while one of its actions has not ended, and while one of its events is to be handled
+     * again: it would come back with that event alone. The lists are made once for all rows. */
+    [PG_PRUNE_CALLS] =
+        "SELECT finished_at, id, "
+        "NOT EXISTS (SELECT FROM pbxhook.actions a WHERE a.call_id = c.call_id "
+        "AND " ACTION_OF_A_IS_UNSETTLED ") "
+        "AND call_id <> ALL (ARRAY(SELECT call_id FROM pbxhook.actions WHERE state = 'pending')) "
+        "AND call_id <> ALL (ARRAY(SELECT e.call_id FROM pbxhook.handlings h "
+        "JOIN pbxhook.events e ON e.id = h.event_id WHERE h.state = 'retry')) "
+        "FROM pbxhook.calls c WHERE finished_at IS NOT NULL "
+        "AND (finished_at, id) > ($1::timestamptz, $2::int8) AND finished_at < $3::timestamptz "
+        "ORDER BY finished_at, id LIMIT $4::int8 FOR UPDATE OF c SKIP LOCKED",
+    [PG_PRUNE_ACTIONS] =
+        "SELECT state_at, id, true FROM pbxhook.actions "
+        "WHERE state IN ('delivered', 'confirmed', 'rejected', 'expired') "
+        "AND (state_at, id) > ($1::timestamptz, $2::int8) AND state_at < $3::timestamptz "
+        "ORDER BY state_at, id LIMIT $4::int8 FOR UPDATE SKIP LOCKED",
+    [PG_PRUNE_LETTERS] = "SELECT count(*) FROM pbxhook.handlings WHERE event_id = ANY ($1::int8[])",
+    [PG_PRUNE_HANDLINGS] = "DELETE FROM pbxhook.handlings WHERE event_id = ANY ($1::int8[])",
+    [PG_PRUNE_PAYLOADS_REMOVE] = "DELETE FROM pbxhook.payloads WHERE call = ANY ($1::int8[])",
+    [PG_PRUNE_CALLS_REMOVE] = "DELETE FROM pbxhook.calls WHERE id = ANY ($1::int8[])",
+    [PG_PRUNE_ACTIONS_REMOVE] = "DELETE FROM pbxhook.actions WHERE id = ANY ($1::int8[])",
 };
 
 const char *pg_statement_sql(enum pg_statement which)

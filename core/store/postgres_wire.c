@@ -156,18 +156,43 @@ int pg_queue_foreign(struct pg_store *store, int sent, int prepares, pg_take_fn 
     return note(store, -1, prepares, take, arg);
 }
 
+/* Parameters as libpq wants them: all binary. */
+struct values {
+    const char *value[PG_MAX_PARAMS];
+    int size[PG_MAX_PARAMS];
+    int format[PG_MAX_PARAMS];
+    int count;
+};
+
+static void lay_out(const struct pg_params *params, struct values *out)
+{
+    out->count = params == NULL ? 0 : params->count;
+    for (int i = 0; i < out->count; i++) {
+        out->value[i] = params->param[i].bytes;
+        out->size[i] = (int)params->param[i].size;
+        out->format[i] = 1;
+    }
+}
+
 static int send_statement(struct pg_store *store, const char *name, const struct pg_params *params)
 {
-    const char *values[PG_MAX_PARAMS];
-    int sizes[PG_MAX_PARAMS];
-    int formats[PG_MAX_PARAMS];
-    int count = params == NULL ? 0 : params->count;
-    for (int i = 0; i < count; i++) {
-        values[i] = params->param[i].bytes;
-        sizes[i] = (int)params->param[i].size;
-        formats[i] = 1;
-    }
-    return PQsendQueryPrepared(store->conn, name, count, values, sizes, formats, 1);
+    struct values values;
+    lay_out(params, &values);
+    return PQsendQueryPrepared(store->conn, name, values.count, values.value, values.size,
+                               values.format, 1);
+}
+
+int pg_queue_text(struct pg_store *store, const char *sql, const struct pg_params *params,
+                  pg_take_fn take, void *arg)
+{
+    struct values values;
+    if (params != NULL && params->no_memory)
+        return pg_no_memory(store);
+    lay_out(params, &values);
+    return pg_queue_foreign(store,
+                            PQsendQueryParams(store->conn, sql, values.count, NULL, values.value,
+                                              values.size, values.format, 1),
+                            0, take, arg);
 }
 
 int pg_queue(struct pg_store *store, enum pg_statement which, const struct pg_params *params,

@@ -25,6 +25,12 @@
     "h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, e.time_ms, e.received_ms, "  \
     "e.spool_seq, e.body, h.strikes, h.error"
 
+/* As take_letter() reads them. */
+#define LETTER_COLUMNS                                                                             \
+    "h.event_id, h.plugin, h.error, e.call_id, e.type, h.failed_ms, e.received_ms, h.attempts"
+
+#define LETTER_IS_NEW "state = 'retry', attempts = 0, strikes = 0, claimed = 0"
+
 static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -124,6 +130,22 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                             "WHERE claimed = 1",
     [SQL_RETRY_NEXT_DUE] = "SELECT due_ms FROM handlings WHERE state = 'retry' "
                            "ORDER BY due_ms LIMIT 1",
+
+    [SQL_LETTER_LIST] =
+        "SELECT " LETTER_COLUMNS " FROM handlings h JOIN events e ON e.id = h.event_id "
+        "WHERE h.state = 'dead' AND (h.failed_ms, h.event_id, h.plugin) < (?1, ?2, ?3) "
+        "ORDER BY h.failed_ms DESC, h.event_id DESC, h.plugin DESC LIMIT ?4",
+    [SQL_LETTER_FIND] = "SELECT " LETTER_COLUMNS ", e.body "
+                        "FROM handlings h JOIN events e ON e.id = h.event_id "
+                        "WHERE h.event_id = ?1 AND h.plugin = ?2 AND h.state = 'dead'",
+    [SQL_LETTER_COUNT] = "SELECT count(*) FROM handlings WHERE state = 'dead' AND failed_ms >= 0",
+    [SQL_LETTER_REPLAY] = "UPDATE handlings SET " LETTER_IS_NEW ", due_ms = ?3 "
+                          "WHERE event_id = ?1 AND plugin = ?2 AND state = 'dead'",
+    [SQL_LETTERS_REPLAY] = "UPDATE handlings SET " LETTER_IS_NEW ", due_ms = ?3 "
+                           "WHERE (event_id, plugin) IN (SELECT event_id, plugin FROM handlings "
+                           "WHERE state = 'dead' AND failed_ms < ?1 ORDER BY failed_ms LIMIT ?2)",
+    [SQL_LETTER_DROP] =
+        "DELETE FROM handlings WHERE event_id = ?1 AND plugin = ?2 AND state = 'dead'",
 
     /* An event stays while a plugin is to handle it again, and while its call is active. */
     [SQL_PRUNE_LIST_EVENTS] =

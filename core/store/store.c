@@ -460,6 +460,68 @@ int store_retry_next_due(struct store *store, int64_t *due_ms)
     return settle(store, store->backend->retry_next_due(store, due_ms));
 }
 
+/* ---- Dead letters -------------------------------------------------------------------------------- */
+
+int store_letters(struct store *store, const struct store_letter *before, int max,
+                  store_letter_fn row, void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (max < 1 || (before != NULL && before->plugin == NULL))
+        return bad_argument(store, max < 1 ? "max" : "before");
+    return settle(store, store->backend->letters(store, before, max, row, arg));
+}
+
+int store_letter_find(struct store *store, int64_t event_id, const char *plugin,
+                      store_letter_fn row, void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL)
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->letter_find(store, event_id, plugin, row, arg));
+}
+
+int store_letters_count(struct store *store, int64_t *out)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->letters_count(store, out));
+}
+
+int store_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL)
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->letter_replay(store, event_id, plugin, now_ms));
+}
+
+int store_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (max < 1)
+        return bad_argument(store, "max");
+    return settle(store, store->backend->letters_replay(store, before_ms, max, now_ms));
+}
+
+int store_letter_drop(struct store *store, int64_t event_id, const char *plugin)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL)
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->letter_drop(store, event_id, plugin));
+}
+
 /* ---- Old records --------------------------------------------------------------------------------- */
 
 static int prune(struct store *store, int64_t before_ms, int max_rows, int remove,

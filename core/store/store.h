@@ -272,6 +272,38 @@ int store_retries_due(struct store *store, int64_t now_ms, int max, struct store
 void store_retries_free(struct store_retry *retries, int count);
 int store_retry_next_due(struct store *store, int64_t *due_ms); /* as store_action_next_due() */
 
+/* ---- Dead letters ------------------------------------------------------------------------------- */
+
+/* Handlings that are not tried any more. Texts are borrowed for the callback. */
+struct store_letter {
+    int64_t event_id;
+    const char *plugin, *error;
+    const char *call_id, *type; /* of the event */
+    const char *body;           /* NULL in a list; NUL behind it */
+    size_t body_size;
+    int64_t failed_ms, received_ms;
+    int attempts;
+};
+/* Nonzero stops. */
+typedef int (*store_letter_fn)(void *arg, const struct store_letter *letter);
+
+/*
+ * Up to max, the newest first; of those that are older than `before` when it is not NULL: its failed_ms,
+ * event_id and plugin are looked at. 0; STORE_E_STOPPED. Either mode, as the next two.
+ */
+int store_letters(struct store *store, const struct store_letter *before, int max,
+                  store_letter_fn row, void *arg);
+/* One, with its event's body: 1; 0 when there is none. */
+int store_letter_find(struct store *store, int64_t event_id, const char *plugin,
+                      store_letter_fn row, void *arg);
+int store_letters_count(struct store *store, int64_t *out);
+/* To be handled again at now_ms, as if for the first time: 1; 0 when there is none. */
+int store_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+/* The same for up to max of those that failed before before_ms: their number. */
+int store_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+/* Forgets it; the event's record stays. 1; 0 when there is none. */
+int store_letter_drop(struct store *store, int64_t event_id, const char *plugin);
+
 /* ---- Old records -------------------------------------------------------------------------------- */
 
 /* What a run has removed so far, and where it goes on. All zero before the first step. */

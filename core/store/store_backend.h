@@ -77,6 +77,15 @@ struct store_backend {
                        int *count);
     int (*retry_next_due)(struct store *store, int64_t *due_ms);
 
+    int (*letters)(struct store *store, const struct store_letter *before, int max,
+                   store_letter_fn row, void *arg);
+    int (*letter_find)(struct store *store, int64_t event_id, const char *plugin,
+                       store_letter_fn row, void *arg);
+    int (*letters_count)(struct store *store, int64_t *out);
+    int (*letter_replay)(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+    int (*letters_replay)(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+    int (*letter_drop)(struct store *store, int64_t event_id, const char *plugin);
+
     /* store_prune(), or with remove 0 store_prune_count(). max_rows is positive. */
     int (*prune)(struct store *store, int64_t before_ms, int max_rows, int remove,
                  struct store_pruned *pruned);

@@ -119,8 +119,9 @@ static int claim_retries(const struct batch *batch, const struct batch_parts *pa
     int due = 0;
     if (batch->is_last || tally->retries < batch->retry_count)
         return 0;
-    int code =
-        store_retries_due(parts->store, clock_wall_ms(), BATCH_MAX_RETRIES, &tally->retry, &due);
+    int64_t now_ms = clock_wall_ms();
+    int64_t horizon_ms = batch->retry_horizon_ms > now_ms ? batch->retry_horizon_ms : now_ms;
+    int code = store_retries_due(parts->store, horizon_ms, BATCH_MAX_RETRIES, &tally->retry, &due);
     for (int i = 0; i < due && code >= 0 && !tally->retry_alone; i++) {
         int is_suspect = tally->retry[i].strikes > 0;
         if (is_suspect && tally->retry_count > 0)
@@ -429,6 +430,7 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
     }
     dispatch_committed(parts->dispatch);
     batch->has_lost &= batch->retry_count > 0;
+    batch->retry_horizon_ms = 0;
     if (tally.claimed_count > 0)
         outbox_submit(parts->outbox, tally.claimed, tally.claimed_count);
     store_actions_free(tally.claimed, tally.claimed_count);

@@ -18,8 +18,9 @@
 #define ERROR_TEXT 600
 
 /* Claimed handlings are run one after the other: the last of a full group waits for all before it. */
-#define CLAIM_MARGIN_MS 30000
-#define CLAIMED_MOST    64
+#define CLAIM_MARGIN_MS  30000
+#define CLAIMED_MOST     64
+#define CLAIM_LONGEST_MS (50 * 60 * 1000)
 
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
@@ -136,6 +137,8 @@ int dispatch_open(const struct config *config, struct store *store, struct metri
     dispatch->store = store;
     dispatch->metrics = metrics;
     dispatch->claim_ms = (int64_t)config->handler_timeout_ms * CLAIMED_MOST + CLAIM_MARGIN_MS;
+    if (dispatch->claim_ms > CLAIM_LONGEST_MS)
+        dispatch->claim_ms = CLAIM_LONGEST_MS;
     if (load_plugins(dispatch, config, error, error_size) != 0)
         goto failed;
     dispatch->services = services_new(config, store);

@@ -37,7 +37,8 @@
 #define LOG_AGAIN_US      (60 * 1000000)
 #define MOST_COLLISIONS   20 /* in a row: then it is told as a failure */
 #define COLLISION_STEP_MS 10
-#define IDLE_POLL_MS      1000 /* a lost wake-up costs no more than this */
+#define LONGEST_DUE_MS    (60 * 60 * 1000) /* nothing is put off for longer */
+#define IDLE_POLL_MS      1000             /* a lost wake-up costs no more than this */
 
 struct worker {
     int index;
@@ -221,8 +222,13 @@ static int next_due_ms(struct worker *worker)
     if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1 &&
         due - now < wait)
         wait = due - now;
-    if (store_retry_next_due(store, &due) == 1 && due - now < wait)
-        wait = due - now;
+    if (store_retry_next_due(store, &due) == 1) {
+        if (due - now > LONGEST_DUE_MS) { /* the clock was put back: it was to be due long ago */
+            worker->batch.retry_horizon_ms = due;
+            return 0;
+        }
+        wait = due - now < wait ? due - now : wait;
+    }
     return wait < 0 ? 0 : (int)wait;
 }
 

@@ -180,12 +180,12 @@ static void test_every_key_has_a_variable(void **state)
     assert_int_equal(config->webhook.deduplicate, 0);
     assert_int_equal(config->webhook.max_body_bytes, 65536);
     assert_int_equal(config->spool.max_bytes, 1073741824);
-    assert_int_equal(config->workers, 2);
-    assert_string_equal(config->store.url, "postgresql://d");
-    assert_string_equal(config->store.password_file, "/dev/zero");
     assert_int_equal(config->webhook.acknowledge_stored, 1);
     assert_int_equal(config->webhook.acknowledge_timeout_ms, 60000);
     assert_int_equal(config->store.retention_ms, (int64_t)90 * 86400000);
+    assert_int_equal(config->workers, 2);
+    assert_string_equal(config->store.url, "postgresql://d");
+    assert_string_equal(config->store.password_file, "/dev/zero");
     assert_string_equal(config->pbx.url, "https://pbx.example/a");
     assert_string_equal(config->pbx.action_type, "delegate");
     assert_int_equal(config->pbx.deadline_ms, 120000);

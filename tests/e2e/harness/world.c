@@ -41,6 +41,7 @@ static int set_up(void **state)
     scratch_path(world->directory, "server.log", world->server.log_path);
     scratch_path(world->directory, "state", path);
     world_set(world, "PBXHOOK_STATE_DIR", path);
+    scratch_path(world->directory, "state/pbxhook.db", world->store_path);
     scratch_path(world->directory, "pbxhook.conf", path);
     scratch_write(path, "# Nothing: the environment says it all.\n");
     world_set(world, "PBXHOOK_CONFIG", path);

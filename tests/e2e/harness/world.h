@@ -20,6 +20,7 @@
 
 struct world {
     char directory[SCRATCH_PATH];  /* removed in the end; state_dir is in it     */
+    char store_path[SCRATCH_PATH]; /* of its SQLite store                        */
     char plugin_dir[SCRATCH_PATH]; /* a directory of the test's own, "" for none */
     struct server server;
     struct fake_pbx *pbx;  /* open */

@@ -51,6 +51,8 @@ CREATE TABLE pbxhook.calls (
 
 -- Small for ever: a finished call leaves it.
 CREATE INDEX calls_active ON pbxhook.calls (call_id) WHERE finished_at IS NULL;
+-- For pruning, and so is actions_ended.
+CREATE INDEX calls_finished ON pbxhook.calls (finished_at) WHERE finished_at IS NOT NULL;
 
 -- The body of the call's first call.new. Beside the call, whose row is written anew with each event.
 CREATE TABLE pbxhook.payloads (
@@ -94,6 +96,9 @@ CREATE INDEX actions_pending ON pbxhook.actions (due_at, id) WHERE state = 'pend
 CREATE INDEX actions_sending ON pbxhook.actions (lease_until) WHERE state = 'sending';
 CREATE INDEX actions_unsettled ON pbxhook.actions (call_id)
     WHERE (state IN ('sending', 'unknown') OR (state = 'pending' AND doubtful));
+
+CREATE INDEX actions_ended ON pbxhook.actions (state_at)
+    WHERE state IN ('delivered', 'confirmed', 'rejected', 'expired');
 
 -- Handlings that failed. body is the event's, as it came: jsonb keeps the meaning, not the bytes.
 CREATE TABLE pbxhook.handlings (
