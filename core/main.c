@@ -15,6 +15,7 @@
 #include "operator/operator.h"
 #include "receiver/receiver.h"
 #include "worker/plugin_host.h"
+#include "worker/rehearsal.h"
 #include "worker/worker.h"
 
 #define EXIT_USAGE 2
@@ -54,7 +55,7 @@ static int serve(const struct arguments *arguments)
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
     json_object_seed(0); /* before there is a second thread */
-    int status = receiver_serve(config);
+    int status = receiver_serve(config, arguments->config_path);
     config_free(config);
     return status;
 }
@@ -132,6 +133,16 @@ static int status(const struct arguments *arguments)
     return result;
 }
 
+static int reload(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int result = operator_reload(config);
+    config_free(config);
+    return result;
+}
+
 /* As the server understands it; NULL: a usage that is wrong. */
 static const char *letters_action(const struct arguments *arguments)
 {
@@ -179,6 +190,12 @@ static const struct command commands[] = {
      "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
      "actions and plugins, counted since it started. Exits with 3 when none is running.\n\n"
      "  -j, --json  for programs\n"},
+    {"reload", "have the running server read its configuration and plugins anew", reload, 0, "", "",
+     "The server checks them first, in a process of their own; when anything is wrong it says so and\n"
+     "nothing changes. Then it replaces its workers, while events are received as ever. SIGHUP does\n"
+     "the same without telling how it went. It takes its environment as it was when it started.\n"
+     "Some keys need a restart: listen, state_dir, workers, the store and the spool; it says which.\n"
+     "Exits with 3 when no server is running.\n"},
     {"prune", "remove old events, finished calls and ended actions", prune, 0, "on",
      " --older-than DURATION [--dry-run]",
      "Removes events with their dead letters, finished calls with their payloads, and ended\n"
@@ -289,6 +306,8 @@ int main(int count, char **words)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (count > 1 && strcmp(words[1], "worker") == 0)
         return run_worker(count, words);
+    if (count > 1 && strcmp(words[1], "rehearse") == 0) /* what the receiver starts, too */
+        return rehearsal_main(words[2]);
 
     int option;
     opterr = 0;

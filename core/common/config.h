@@ -88,6 +88,13 @@ int config_load(const char *path, int environment, FILE *errors, struct config *
 void config_free(struct config *config); /* accepts NULL */
 
 /*
+ * Whether a running server with the configuration `now` can go on with `next`: 0; or -1, and `error` names the
+ * keys that differ and can't without a restart.
+ */
+int config_can_follow(const struct config *now, const struct config *next, char *error,
+                      size_t error_size);
+
+/*
  * Writes what is in force in the syntax of the file, so that config_load() of it gives the same again.
  * comments 1: each key's origin beside it (default, file:line or variable), for `pbxhook check`.
  * No secret is in it but for a password in store.url, which is masked with comments: others are files.

@@ -13,23 +13,24 @@
 #define LIFE_REASON 96
 
 struct life {
-    /* The worker's. */
-    _Atomic int64_t
-        since_us;            /* monotonic: when the plugin that runs now was called; 0: none runs */
-    _Atomic uint32_t plugin; /* which one: its slot among the metrics, from 1; 0: it has none     */
-    _Atomic int64_t event_seq; /* its event's place in the spool; 0: it is being opened */
-    _Atomic int64_t
-        event_id; /* the event's row in the store when it is handled again; else 0     */
-    _Atomic int64_t
-        batch_seq; /* the last new event of the batch under way; 0: none                */
+    /* The worker's. since_us: monotonic, when the plugin that runs now was called, 0: none runs. plugin: which
+     * one, by the number of its metrics, 0: it has none. event_seq: its event's place in the spool, 0: it is
+     * being opened. event_id: the event's row in the store when it is handled again, else 0. batch_seq: the
+     * last new event of the batch under way, 0: none. */
+    _Atomic int64_t since_us;
+    _Atomic uint32_t plugin;
+    _Atomic int64_t event_seq;
+    _Atomic int64_t event_id;
+    _Atomic int64_t batch_seq;
 
-    /* The receiver's, written while no worker runs; the next one forgets it as it deals with it. */
-    int64_t
-        suspect_until; /* events up to here were under way at the end, and nobody knows which it was */
-    int64_t
-        culprit_seq; /* the one event whose handler was running, when it ran for the first time; 0 */
-    int64_t
-        culprit_id; /* its row, when it was handled again; 0                                   */
+    /* The receiver's, written while no worker runs; the next worker forgets it as it deals with it. Up to
+     * doubt_until events were under way at an end, which may have been chance; up to suspect_until they were
+     * so twice in a row: it is one of them. Or the culprit is known: culprit_seq when its event ran for the
+     * first time, culprit_id, its row, when it was handled again. */
+    int64_t doubt_until;
+    int64_t suspect_until;
+    int64_t culprit_seq;
+    int64_t culprit_id;
     char culprit_plugin[LIFE_PLUGIN];
     char reason[LIFE_REASON]; /* "killed by SIGSEGV" */
 };

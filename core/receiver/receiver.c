@@ -17,6 +17,7 @@
 #include "common/state_dir.h"
 #include "receiver/http.h"
 #include "receiver/operator_desk.h"
+#include "receiver/reload.h"
 #include "receiver/spool_thread.h"
 #include "receiver/status.h"
 #include "receiver/supervisor.h"
@@ -32,6 +33,7 @@ struct receiver {
     struct http *http;
     struct spool_thread *spool;
     struct operator_desk *desk;
+    struct reload *reload;
 };
 
 static void notify_http(void *arg)
@@ -62,6 +64,27 @@ static json_t *status(void *arg)
     return status_make(&sources);
 }
 
+static int64_t ask_reload(void *arg)
+{
+    struct receiver *receiver = arg;
+    return reload_ask(receiver->reload);
+}
+
+/* What the workers have is the receiver's from here on. */
+static void adopt_config(void *arg, const struct config *config)
+{
+    struct receiver *receiver = arg;
+    receiver->config = config;
+    log_set_level(config->log.level);
+    http_set_config(receiver->http, config);
+}
+
+static void note_reloaded(void *arg, int64_t number, const char *error)
+{
+    struct receiver *receiver = arg;
+    operator_desk_reloaded(receiver->desk, number, error);
+}
+
 /* All signals that the supervisor reads from its descriptor stay blocked in every thread. */
 static void block_signals(void)
 {
@@ -77,8 +100,8 @@ static void block_signals(void)
 }
 
 /* Binds and opens everything that can refuse; nothing is accepted yet. */
-static int open_parts(struct receiver *receiver, const struct config *config, char *error,
-                      size_t error_size)
+static int open_parts(struct receiver *receiver, const struct config *config,
+                      const char *config_path, char *error, size_t error_size)
 {
     receiver->lock_fd = state_dir_lock(config->state_dir, error, error_size);
     if (receiver->lock_fd < 0)
@@ -110,10 +133,23 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
     struct operator_desk_options desk = {.state_dir = config->state_dir,
                                          .ask_worker = ask_worker,
                                          .status = status,
+                                         .reload = ask_reload,
                                          .arg = receiver};
     if (operator_desk_open(&desk, &receiver->desk, error, error_size) < 0)
         return -1;
     supervisor_set_desk(receiver->supervisor, receiver->desk);
+    struct reload_options reload = {.config = config,
+                                    .config_path = config_path,
+                                    .supervisor = receiver->supervisor,
+                                    .adopt = adopt_config,
+                                    .done = note_reloaded,
+                                    .arg = receiver};
+    receiver->reload = reload_new(&reload);
+    if (receiver->reload == NULL) {
+        snprintf(error, error_size, "out of memory");
+        return -1;
+    }
+    supervisor_set_reload(receiver->supervisor, receiver->reload);
     return 0;
 }
 
@@ -137,7 +173,7 @@ static int run(struct receiver *receiver)
     return 0;
 }
 
-int receiver_serve(const struct config *config)
+int receiver_serve(const struct config *config, const char *config_path)
 {
     char error[512] = "";
     int result = -1;
@@ -152,7 +188,7 @@ int receiver_serve(const struct config *config)
     umask(077); /* what is kept here is for this user alone */
     block_signals();
 
-    if (open_parts(receiver, config, error, sizeof error) == 0)
+    if (open_parts(receiver, config, config_path, error, sizeof error) == 0)
         result = run(receiver);
     else
         log_error("can't start", log_text("error", error));
@@ -164,6 +200,7 @@ int receiver_serve(const struct config *config)
     spool_thread_stop(receiver->spool);
     http_free(receiver->http);
     supervisor_free(receiver->supervisor);
+    reload_free(receiver->reload);
     if (receiver->lock_fd >= 0)
         close(receiver->lock_fd);
     free(receiver);

@@ -29,7 +29,7 @@ struct spool_thread {
     struct spool_writer *writer; /* the thread's alone */
     struct event **group;        /* the thread's alone */
     size_t group_capacity;
-    int64_t newest; /* when it was opened */
+    struct spool_inheritance inherited;
     pthread_t thread;
 
     pthread_mutex_t lock; /* everything below, but for the atomics */
@@ -124,9 +124,9 @@ void spool_thread_depth(struct spool_thread *thread, struct spool_depth *out)
     pthread_mutex_unlock(&thread->lock);
 }
 
-int64_t spool_thread_newest(const struct spool_thread *thread)
+void spool_thread_inherited(const struct spool_thread *thread, struct spool_inheritance *out)
 {
-    return thread->newest;
+    *out = thread->inherited;
 }
 
 int spool_thread_failing(struct spool_thread *thread)
@@ -351,7 +351,7 @@ int spool_thread_start(const struct spool_thread_options *options, struct spool_
         free_thread(thread);
         return -1;
     }
-    thread->newest = spool_writer_newest(thread->writer);
+    spool_writer_inherited(thread->writer, &thread->inherited);
     spool_writer_depth(thread->writer, &thread->depth);
     atomic_store(&thread->committed_bytes, thread->depth.bytes);
     int code = start(thread);

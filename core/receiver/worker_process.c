@@ -25,6 +25,7 @@
 #define FIRST_DELAY_US   (100 * 1000)
 #define LONGEST_DELAY_US (5 * 1000000)
 
+#define LEAVE_LIMIT_US   (10 * (int64_t)1000000) /* to finish a batch */
 #define OPEN_LIMIT_US    (60 * (int64_t)1000000) /* for a plugin's open() */
 
 /* Above the descriptors that a worker inherits, so that placing one never overwrites another. */
@@ -158,9 +159,33 @@ int worker_process_start(struct worker_process *worker, const struct config *con
     return code;
 }
 
+void worker_process_dismiss(struct worker_process *worker)
+{
+    if (worker->pid == 0)
+        return;
+    if (!worker->ready)
+        kill(worker->pid, SIGKILL); /* it holds nothing yet, and may wait long for the store */
+    else if (control_send(worker->control_fd, CONTROL_STOP, 0, NULL) == -EAGAIN)
+        kill(worker->pid, SIGTERM); /* its socket is full of wake-ups; it means the same */
+    worker->leaving = 1;
+    worker->leave_by_us = clock_mono_us() + LEAVE_LIMIT_US;
+}
+
+/* One that is to leave and does not. */
+static void check_leaving(struct worker_process *worker, int64_t now_us)
+{
+    if (worker->pid == 0 || !worker->leaving || worker->killed || now_us <= worker->leave_by_us)
+        return;
+    log_error("worker does not stop, killing it; its events stay in the spool",
+              log_int("worker", worker->index), log_int("worker_pid", worker->pid));
+    worker->killed = 1;
+    kill(worker->pid, SIGKILL);
+}
+
 void worker_process_check(struct worker_process *worker, int timeout_ms)
 {
     int64_t now_us = clock_mono_us();
+    check_leaving(worker, now_us);
     int64_t since_us = atomic_load(&worker->page->life.since_us);
     int64_t limit_us = (int64_t)timeout_ms * 1000;
     /* What open() does, a table's new index, may take its time. */
@@ -216,8 +241,11 @@ static void read_life(struct worker_process *worker, struct worker_end *end)
         life->culprit_seq = again_id == 0 ? end->event_seq : 0;
         memcpy(life->culprit_plugin, end->plugin, sizeof life->culprit_plugin);
         memcpy(life->reason, end->reason, sizeof life->reason);
-    } else if (batch_seq > life->suspect_until) {
-        life->suspect_until = batch_seq;
+    } else if (batch_seq != 0) {
+        /* Twice in a row, before what was under way the first time was through: that is no chance. */
+        if (life->doubt_until != 0)
+            life->suspect_until = batch_seq;
+        life->doubt_until = batch_seq;
     }
     life_leave(life);
     atomic_store(&life->batch_seq, 0);
@@ -264,7 +292,7 @@ void worker_process_ended(struct worker_process *worker, int status, int timeout
     describe(worker, status, timeout_ms, out->reason);
     read_life(worker, out);
     log_end(worker, status, out);
-    worker->restart_us = now_us + restart_delay_us(worker, now_us);
+    worker->restart_us = now_us + (worker->leaving ? 0 : restart_delay_us(worker, now_us));
     close(worker->control_fd);
     worker->control_fd = -1;
     worker->pid = 0;

@@ -18,13 +18,14 @@ struct worker_process {
     int metrics_fd; /* lives as long as the supervisor            */
     struct metrics_worker *page;
     int ready;
-    int64_t started_us; /* monotonic                             */
-    int64_t restart_us; /* when to start it again; 0: now        */
-    int64_t aborted_us; /* when it was told so; 0: it was not    */
-    int killed;         /* it did not even heed that             */
-    int leaving;        /* it was told to, and may               */
-    int early_deaths;   /* in a row                              */
-    int restarts;       /* times that it was replaced            */
+    int64_t started_us;  /* monotonic                             */
+    int64_t restart_us;  /* when to start it again; 0: now        */
+    int64_t aborted_us;  /* when it was told so; 0: it was not    */
+    int killed;          /* it did not even heed that             */
+    int leaving;         /* it was told to, and may               */
+    int64_t leave_by_us; /* leaving: when it is killed            */
+    int early_deaths;    /* in a row                              */
+    int restarts;        /* times that it was replaced            */
 };
 
 /* How a worker ended. */
@@ -51,6 +52,9 @@ int worker_process_start(struct worker_process *worker, const struct config *con
  * timeout_ms, and kills it when that does not help.
  */
 void worker_process_check(struct worker_process *worker, int timeout_ms);
+
+/* Tells it to finish its batch and leave; worker_process_check() kills it when it does not. */
+void worker_process_dismiss(struct worker_process *worker);
 
 /*
  * After it was reaped: finds out from its page what it died of, and leaves it there for the next one; closes

@@ -121,7 +121,9 @@ static int claim_retries(const struct batch *batch, const struct batch_parts *pa
         return 0;
     int64_t now_ms = clock_wall_ms();
     int64_t horizon_ms = batch->retry_horizon_ms > now_ms ? batch->retry_horizon_ms : now_ms;
-    int code = store_retries_due(parts->store, horizon_ms, BATCH_MAX_RETRIES, &tally->retry, &due);
+    /* Behind one that was alone most often comes another. */
+    int max = batch->retry_alone ? 1 : BATCH_MAX_RETRIES;
+    int code = store_retries_due(parts->store, horizon_ms, max, &tally->retry, &due);
     for (int i = 0; i < due && code >= 0 && !tally->retry_alone; i++) {
         int is_suspect = tally->retry[i].strikes > 0;
         if (is_suspect && tally->retry_count > 0)
@@ -161,10 +163,14 @@ static int run_event(const struct batch_parts *parts, const struct event *event,
     return 0;
 }
 
-static int claim_actions(const struct batch_parts *parts, struct tally *tally)
+static int claim_actions(const struct batch *batch, const struct batch_parts *parts,
+                         struct tally *tally)
 {
     struct store_expired expired = {0};
-    int code = store_actions_claim(parts->store, clock_wall_ms(), outbox_free_slots(parts->outbox),
+    int64_t now_ms = clock_wall_ms();
+    if (batch->action_horizon_ms > now_ms)
+        now_ms = batch->action_horizon_ms;
+    int code = store_actions_claim(parts->store, now_ms, outbox_free_slots(parts->outbox),
                                    &tally->claimed, &tally->claimed_count, &expired);
     tally->expired = expired.expired;
     tally->unknown_expired = expired.unknown;
@@ -231,7 +237,7 @@ static int run_all(struct batch *batch, const struct batch_parts *parts, struct 
     if (code >= 0)
         code = claim_retries(batch, parts, tally);
     if (code >= 0)
-        code = claim_actions(parts, tally);
+        code = claim_actions(batch, parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
 }
 
@@ -251,7 +257,7 @@ static int run_piece(struct batch *batch, const struct batch_parts *parts, struc
     if (code >= 0 && has_event)
         code = run_event(parts, batch->event[tally->events++], tally);
     if (code >= 0)
-        code = claim_actions(parts, tally);
+        code = claim_actions(batch, parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
 }
 
@@ -430,7 +436,7 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
     }
     dispatch_committed(parts->dispatch);
     batch->has_lost &= batch->retry_count > 0;
-    batch->retry_horizon_ms = 0;
+    batch->retry_horizon_ms = batch->action_horizon_ms = 0;
     if (tally.claimed_count > 0)
         outbox_submit(parts->outbox, tally.claimed, tally.claimed_count);
     store_actions_free(tally.claimed, tally.claimed_count);

@@ -38,8 +38,9 @@ struct batch {
     struct store_retry *retry; /* owned: claimed by the last transaction, to be run by this one */
     int retry_count;
     int retry_alone; /* the one there is may take the worker along: nothing is run beside it */
-    int64_t retry_horizon_ms; /* what is due by then is due now: see worker.c; 0: nothing more   */
-    int has_lost;             /* a failed commit may have claimed handlings all the same */
+    int64_t retry_horizon_ms;  /* what is due by then is due now: see worker.c; 0: nothing more   */
+    int64_t action_horizon_ms; /* the same for actions */
+    int has_lost;              /* a failed commit may have claimed handlings all the same */
     int is_last; /* claim nothing: nobody would run it                                   */
     int reach;   /* at most so many events a transaction; 0: BATCH_MAX_EVENTS */
     int apart; /* so many of the first events are run one by one: the store refuses one of them, or of what

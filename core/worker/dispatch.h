@@ -32,6 +32,7 @@ const char *dispatch_types(const struct dispatch *dispatch);
 struct dispatch_blame {
     const char *plugin; /* NULL: every plugin that takes the event */
     const char *reason;
+    int strikes; /* ends that it may have been the reason of */
 };
 
 /*

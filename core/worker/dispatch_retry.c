@@ -114,8 +114,8 @@ int dispatch_suspect(struct dispatch *dispatch, const struct runner *runner,
     };
 
     /* Due at once: a worker is killed for many reasons, and the caller is waiting. */
-    if (store_retry_suspect(dispatch->store, job->event_id, plugin, blame->plugin != NULL, 1,
-                            now_ms, now_ms, blame->reason) < 0)
+    if (store_retry_suspect(dispatch->store, job->event_id, plugin, blame->plugin != NULL,
+                            blame->strikes, now_ms, now_ms, blame->reason) < 0)
         return STORE_E_FAILED;
     if (blame->plugin != NULL)
         ledger_add_call(dispatch->ledger, &call);

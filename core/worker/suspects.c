@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define WAS_UNDER_WAY "was under way when the worker or the whole server ended"
+#define WAS_UNDER_WAY "was under way when the worker or the whole server ended, twice in a row"
 
 /* What the receiver wrote is bounded, whoever may have written over it. */
 static void bound_texts(struct life *life)
@@ -33,11 +33,12 @@ const struct dispatch_blame *suspects_judge(struct suspects *suspects, const str
     struct life *life = suspects->life;
     if (event->seq == life->culprit_seq) {
         const char *plugin = life->culprit_plugin;
-        suspects->blame = (struct dispatch_blame){.plugin = plugin[0] != '\0' ? plugin : NULL,
-                                                  .reason = life->reason};
+        suspects->blame = (struct dispatch_blame){
+            .plugin = plugin[0] != '\0' ? plugin : NULL, .reason = life->reason, .strikes = 1};
     } else if (event->seq <= life->suspect_until && suspects->used < suspects->left) {
         suspects->used++;
-        suspects->blame = (struct dispatch_blame){.plugin = NULL, .reason = WAS_UNDER_WAY};
+        suspects->blame =
+            (struct dispatch_blame){.plugin = NULL, .reason = WAS_UNDER_WAY, .strikes = 2};
     } else {
         return NULL;
     }
@@ -51,6 +52,8 @@ void suspects_committed(struct suspects *suspects, int64_t seq)
     suspects->used = 0;
     if (seq >= life->culprit_seq)
         life->culprit_seq = 0;
+    if (seq >= life->doubt_until)
+        life->doubt_until = 0;
     if (seq >= life->suspect_until || suspects->left <= 0)
         life->suspect_until = 0;
 }

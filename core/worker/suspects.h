@@ -1,7 +1,8 @@
 /*
  * suspects.h: which events to be careful with after a worker's sudden end. Known, from the page that the
- * former life left (common/life.h), is either the one plugin and event, or the batch that was under way; and
- * after the whole server's end only that it was among the first in the spool. What is suspected is not
+ * former life left (common/life.h), is either the one plugin and event, or the batch that was under way;
+ * and after the whole server's end only that it was among the first in the spool. Of those two nobody is
+ * suspected before it has happened twice in a row: a kill is no plugin's fault. What is suspected is not
  * called at once: it is written down as not handled and tried alone, so that the next end tells more.
  * Worker thread only.
  */

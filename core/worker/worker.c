@@ -37,8 +37,8 @@
 #define LOG_AGAIN_US      (60 * 1000000)
 #define MOST_COLLISIONS   20 /* in a row: then it is told as a failure */
 #define COLLISION_STEP_MS 10
-#define LONGEST_DUE_MS    (60 * 60 * 1000) /* nothing is put off for longer */
-#define IDLE_POLL_MS      1000             /* a lost wake-up costs no more than this */
+#define LONGEST_DUE_MS    (60 * 60 * 1000)
+#define IDLE_POLL_MS      1000 /* a lost wake-up costs no more than this */
 
 struct worker {
     int index;
@@ -212,6 +212,18 @@ static void take_results(struct worker *worker)
     *end = outbox_take(worker->parts.outbox);
 }
 
+/* Nothing is put off for longer than longest_ms: what seems to be was meant for now, before the clock was put
+ * back, and the horizon says so to the next batch. */
+static int64_t wait_until_due(int64_t due, int64_t now, int64_t longest_ms, int64_t wait,
+                              int64_t *horizon_ms)
+{
+    if (due - now > longest_ms) {
+        *horizon_ms = due;
+        return 0;
+    }
+    return due - now < wait ? due - now : wait;
+}
+
 /* When the store has something due: milliseconds from now, 0 for now, at most IDLE_POLL_MS. */
 static int next_due_ms(struct worker *worker)
 {
@@ -219,16 +231,11 @@ static int next_due_ms(struct worker *worker)
     int64_t due = 0;
     int64_t wait = IDLE_POLL_MS;
     int64_t now = clock_wall_ms();
-    if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1 &&
-        due - now < wait)
-        wait = due - now;
-    if (store_retry_next_due(store, &due) == 1) {
-        if (due - now > LONGEST_DUE_MS) { /* the clock was put back: it was to be due long ago */
-            worker->batch.retry_horizon_ms = due;
-            return 0;
-        }
-        wait = due - now < wait ? due - now : wait;
-    }
+    if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1)
+        wait = wait_until_due(due, now, worker->config->pbx.deadline_ms, wait,
+                              &worker->batch.action_horizon_ms);
+    if (store_retry_next_due(store, &due) == 1)
+        wait = wait_until_due(due, now, LONGEST_DUE_MS, wait, &worker->batch.retry_horizon_ms);
     return wait < 0 ? 0 : (int)wait;
 }
 

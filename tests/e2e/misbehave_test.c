@@ -149,8 +149,9 @@ static void test_the_whole_server_dies(struct world *world)
             server_launch(&world->server);
     }
     world_start(world);
-    check_dead(world, "wrecker 2 was under way when the worker or the whole server ended; its "
-                      "worker did not survive it 3 times");
+    check_dead(world,
+               "wrecker 1 was under way when the worker or the whole server ended, twice in a "
+               "row; its worker did not survive it 3 times");
     assert_int_equal(store_int(world, "SELECT count(*) FROM spy", NULL), 2);
     post(world, "call.new", "after");
     store_await_events(world, 3);

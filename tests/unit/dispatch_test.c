@@ -486,7 +486,8 @@ static void test_retry_of_a_plugin_that_is_gone(void **state)
 /* One event whose plugin, or all of them, the former life did not survive. */
 static void dispatch_blamed(struct scene *scene, const char *plugin)
 {
-    const struct dispatch_blame blame = {.plugin = plugin, .reason = "killed by SIGSEGV"};
+    const struct dispatch_blame blame = {
+        .plugin = plugin, .reason = "killed by SIGSEGV", .strikes = 1};
     struct event *event;
     int64_t id;
 

@@ -67,19 +67,36 @@ static void test_a_plugin_without_a_name_is_any(void **state)
 
 static void test_the_batch_under_way_is_suspected(void **state)
 {
-    struct life life = {.suspect_until = 3};
+    struct life life = {.suspect_until = 3, .doubt_until = 3};
     struct suspects suspects;
     (void)state;
     suspects_init(&suspects, &life, 512);
     for (int64_t seq = 1; seq <= 3; seq++) {
         assert_non_null(judge(&suspects, seq));
         assert_null(judge(&suspects, seq)->plugin);
+        assert_int_equal(judge(&suspects, seq)->strikes, 2);
     }
     assert_null(judge(&suspects, 4));
     suspects_committed(&suspects, 2);
     assert_int_equal(life.suspect_until, 3);
+    assert_int_equal(life.doubt_until, 3);
     suspects_committed(&suspects, 4);
     assert_int_equal(life.suspect_until, 0);
+    assert_int_equal(life.doubt_until, 0);
+}
+
+/* Once may have been chance. */
+static void test_doubt_is_no_suspicion(void **state)
+{
+    struct life life = {.doubt_until = 3};
+    struct suspects suspects;
+    (void)state;
+    suspects_init(&suspects, &life, 512);
+    assert_null(judge(&suspects, 1));
+    suspects_committed(&suspects, 2);
+    assert_int_equal(life.doubt_until, 3);
+    suspects_committed(&suspects, 3);
+    assert_int_equal(life.doubt_until, 0);
 }
 
 /* No more than can have been under way, however much waits. What is rolled back is judged anew. */
@@ -120,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_the_culprit_ends_its_batch),
         cmocka_unit_test(test_a_plugin_without_a_name_is_any),
         cmocka_unit_test(test_the_batch_under_way_is_suspected),
+        cmocka_unit_test(test_doubt_is_no_suspicion),
         cmocka_unit_test(test_suspicion_has_an_end),
         cmocka_unit_test(test_texts_that_were_written_over_are_bounded),
     };

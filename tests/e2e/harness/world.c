@@ -164,6 +164,21 @@ void world_add_plugins(struct world *world, const char *const *names)
         link_plugin(world, PBXHOOK_BUILD_DIR "/tests/e2e/plugins", *names);
 }
 
+void world_remove_plugin(struct world *world, const char *name)
+{
+    char path[SCRATCH_PATH], file[128];
+    snprintf(file, sizeof file, "%s.so", name);
+    scratch_path(world->plugin_dir, file, path);
+    assert_int_equal(unlink(path), 0);
+}
+
+void world_configure(struct world *world, const char *text)
+{
+    char path[SCRATCH_PATH];
+    scratch_path(world->directory, "pbxhook.conf", path);
+    scratch_write(path, text);
+}
+
 void world_start(struct world *world)
 {
     server_start(&world->server);

@@ -46,6 +46,12 @@ void world_close_pbx(struct world *world);
  * which the build made for the tests. */
 void world_add_plugins(struct world *world, const char *const *names);
 
+/* Takes one of them away again. */
+void world_remove_plugin(struct world *world, const char *name);
+
+/* Writes the configuration file; what world_set() says goes before it. */
+void world_configure(struct world *world, const char *text);
+
 /* Starts the server and opens the client. Also for starting it again. */
 void world_start(struct world *world);
 

@@ -32,6 +32,16 @@ static int is_mended(const struct pbxhook_context *ctx)
     return ctx->config->get_boolean(ctx, "mended", &mended) == 0 && mended;
 }
 
+static int32_t open_crasher(const struct pbxhook_context *ctx, void **state)
+{
+    int32_t refuse = 0;
+    (void)state;
+    if (ctx->config->get_boolean(ctx, "refuse", &refuse) != 0 || !refuse)
+        return PBXHOOK_OK;
+    ctx->set_error(ctx, "refused on purpose");
+    return PBXHOOK_REJECT;
+}
+
 static int32_t handle(const struct pbxhook_context *ctx, void *state,
                       const struct pbxhook_event *event)
 {
@@ -63,6 +73,10 @@ static const struct pbxhook_option options[] = {
      .default_value = "/nonexistent",
      .help = "a file that is there once it has crashed",
      .type = PBXHOOK_OPTION_STRING},
+    {.name = "refuse",
+     .default_value = "false",
+     .help = "true: it does not let itself be opened",
+     .type = PBXHOOK_OPTION_BOOLEAN},
     {.name = "mended",
      .default_value = "false",
      .help = "true: it rejects nothing any more",
@@ -76,6 +90,7 @@ PBXHOOK_PLUGIN = {
     .summary = "fails as it is told",
     .events = events,
     .options = options,
+    .open = open_crasher,
     .handle = handle,
     PBXHOOK_PLUGIN_HEADER,
 };
