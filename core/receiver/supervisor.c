@@ -213,7 +213,7 @@ static void note_ready(struct supervisor *supervisor, struct worker_process *wor
 static void note_failed_start(struct supervisor *supervisor, const char *reason)
 {
     if (!supervisor->can_not_start)
-        snprintf(supervisor->reason, sizeof supervisor->reason, "%s", reason);
+        snprintf(supervisor->reason, sizeof supervisor->reason, "%.255s", reason);
     supervisor->can_not_start = 1;
 }
 
