@@ -31,6 +31,7 @@ struct config {
     int workers;      /* 1 on SQLite                                             */
     int handler_timeout_ms;
     int allow_unauthenticated; /* boolean: listen to more than loopback and ask nobody who he is */
+    int64_t worker_memory_bytes; /* of one worker; 0: no limit */
 
     struct {
         int reject_unknown;     /* unknown_events = "keep" | "reject" */
@@ -66,7 +67,7 @@ struct config {
 
     struct {
         char *url; /* "sqlite:PATH" or "postgresql://..."; default sqlite:STATE_DIR/pbxhook.db */
-        char *password_file; /* "" none; read by the store, never shown            */
+        char *password_file;  /* "" none; read by the store, never shown            */
         int64_t retention_ms; /* what is older is removed; 0: nothing is */
     } store;
 
@@ -111,6 +112,13 @@ struct config {
 int config_load(const char *path, int environment, FILE *errors, struct config **out);
 
 void config_free(struct config *config); /* accepts NULL */
+
+/*
+ * Whether a running server with the configuration `now` can go on with `next`: 0; or -1, and `error` names the
+ * keys that differ and can't without a restart.
+ */
+int config_can_follow(const struct config *now, const struct config *next, char *error,
+                      size_t error_size);
 
 /*
  * Writes what is in force in the syntax of the file, so that config_load() of it gives the same again.

@@ -100,6 +100,7 @@ static void test_acknowledged_and_killed_at_once(struct world *world)
     server_kill(&world->server, 1);
     world_start(world);
     store_await_events(world, 20);
+    store_await_handled(world);
     dashboard_check(world, &(struct world_counts){.active = 20, .calls = {[0] = 20}});
     metric_await(world, "pbxhook_spool_events", 0);
 }

@@ -68,6 +68,7 @@ static void test_printed_form(void **state)
                               "workers = 1\n"
                               "handler_timeout = \"90s\"\n"
                               "allow_unauthenticated = false\n"
+                              "worker_memory = \"1GiB\"\n"
                               "webhook {\n"
                               "    unknown_events = \"keep\"\n"
                               "    deduplicate = true\n"

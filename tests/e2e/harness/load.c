@@ -21,15 +21,15 @@ struct load {
     char prefix[64];
     pthread_t thread[THREADS_MAX];
     struct client *client[THREADS_MAX];
-    _Atomic int next_call;
+    pthread_mutex_t lock; /* next_call and is_ending: no number below the last one is left out */
+    int next_call;
+    int is_ending;
     _Atomic int next_client;
     _Atomic unsigned next_server;
-    _Atomic int calls; /* that were begun */
     _Atomic int acknowledged;
     _Atomic int failures;
     _Atomic int slowest_ms;
     _Atomic int given_up;
-    _Atomic int ending;
 };
 
 static int post_once(struct load *load, struct client *client, const char *body)
@@ -80,10 +80,16 @@ static int post_call(struct load *load, struct client *client, int call)
     return 0;
 }
 
-static int may_begin(struct load *load, int call)
+/* The next call to place; -1: there is none. */
+static int take_call(struct load *load)
 {
-    int is_wanted = load->plan.calls == 0 ? load->ending == 0 : call < load->plan.calls;
-    return is_wanted && load->given_up == 0;
+    int call = -1;
+    pthread_mutex_lock(&load->lock);
+    int is_wanted = load->plan.calls == 0 ? !load->is_ending : load->next_call < load->plan.calls;
+    if (is_wanted && load->given_up == 0)
+        call = load->next_call++;
+    pthread_mutex_unlock(&load->lock);
+    return call;
 }
 
 static void *post_calls(void *arg)
@@ -91,8 +97,7 @@ static void *post_calls(void *arg)
     struct load *load = arg;
     struct client *client = load->client[load->next_client++];
     int call;
-    while (may_begin(load, call = load->next_call++)) {
-        load->calls++;
+    while ((call = take_call(load)) >= 0) {
         if (post_call(load, client, call) < 0)
             return NULL;
         if (load->plan.gap_ms > 0)
@@ -108,6 +113,7 @@ struct load *load_start_plan(const struct load_plan *plan)
     assert_in_range(plan->threads, 1, THREADS_MAX);
     assert_in_range(plan->servers, 1, LOAD_SERVERS_MAX);
     load->plan = *plan;
+    assert_int_equal(pthread_mutex_init(&load->lock, NULL), 0);
     snprintf(load->prefix, sizeof load->prefix, "%s", plan->prefix);
     for (int i = 0; i < plan->threads; i++)
         load->client[i] = client_open(plan->server[0]->port);
@@ -137,9 +143,13 @@ int load_slowest_ms(struct load *load)
     return load->slowest_ms;
 }
 
-void load_end(struct load *load)
+int load_end(struct load *load)
 {
-    load->ending = 1;
+    pthread_mutex_lock(&load->lock);
+    load->is_ending = 1;
+    int calls = load->next_call;
+    pthread_mutex_unlock(&load->lock);
+    return calls;
 }
 
 int load_finish(struct load *load)
@@ -148,7 +158,8 @@ int load_finish(struct load *load)
         pthread_join(load->thread[i], NULL);
     for (int i = 0; i < load->plan.threads; i++)
         client_close(load->client[i]); /* only now: any thread may have taken it */
-    int acknowledged = load->acknowledged, calls = load->calls;
+    pthread_mutex_destroy(&load->lock);
+    int acknowledged = load->acknowledged, calls = load->next_call;
     free(load);
     assert_int_equal(acknowledged, calls * EVENTS_OF_CALL);
     return calls;
