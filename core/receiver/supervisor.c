@@ -22,6 +22,7 @@
 #include "receiver/operator_desk.h"
 #include "receiver/plugin_crashes.h"
 #include "receiver/reload.h"
+#include "receiver/service_notify.h"
 #include "receiver/spool_thread.h"
 #include "receiver/worker_process.h"
 
@@ -37,6 +38,7 @@ struct supervisor {
     struct spool_thread *spool;
     struct operator_desk *desk;
     struct reload *reload;
+    struct service_notify *service;
     int signal_fd;
     int until_fd; /* what supervisor_serve_until() waits for; -1: nothing */
     enum ending ending;
@@ -129,6 +131,11 @@ int supervisor_worker(const struct supervisor *supervisor, int index, struct sup
     *out = (struct supervisor_worker){
         .pid = worker->pid, .ready = worker->ready, .restarts = worker->restarts};
     return 1;
+}
+
+void supervisor_set_service(struct supervisor *supervisor, struct service_notify *service)
+{
+    supervisor->service = service;
 }
 
 /* ---- Asked by other threads -------------------------------------------------------------------- */
@@ -331,8 +338,10 @@ static void read_signals(struct supervisor *supervisor)
         if (info.ssi_signo == SIGCHLD || supervisor->ending != RUNNING)
             continue;
         if (info.ssi_signo == SIGHUP) {
-            if (supervisor->reload != NULL && !supervisor->starting)
+            if (supervisor->reload != NULL && !supervisor->starting) {
+                service_notify_reloading(supervisor->service);
                 reload_ask(supervisor->reload);
+            }
             continue;
         }
         supervisor->ending = STOPPED_BY_SIGNAL;
@@ -394,6 +403,7 @@ static int poll_timeout_ms(const struct supervisor *supervisor, int64_t limit_us
         wait_us = limit_us;
     if (supervisor->desk != NULL)
         wait_us = operator_desk_wait_us(supervisor->desk, wait_us);
+    wait_us = service_notify_wait_us(supervisor->service, wait_us);
     for (int i = 0; i < supervisor->count && !supervisor->stopping; i++) {
         const struct worker_process *worker = &supervisor->worker[i];
         if (worker->pid != 0)
@@ -443,6 +453,7 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
         operator_desk_serve(supervisor->desk, desk);
     if (supervisor->reload != NULL && supervisor->ending == RUNNING)
         reload_serve(supervisor->reload);
+    service_notify_serve(supervisor->service);
 }
 
 int supervisor_start(struct supervisor *supervisor)

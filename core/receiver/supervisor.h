@@ -15,6 +15,7 @@
 
 struct operator_desk;
 struct reload;
+struct service_notify;
 struct spool_thread;
 struct supervisor;
 
@@ -38,6 +39,8 @@ int supervisor_worker(const struct supervisor *supervisor, int index,
 /* To worker 0: 0, or a negative errno: -ENOTCONN when it is not ready. */
 int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind, int64_t seq,
                           const char *text);
+/* Who is told of reloads, and whose watchdog is fed in each round. Before supervisor_start(). */
+void supervisor_set_service(struct supervisor *supervisor, struct service_notify *service);
 
 /* What a SIGHUP is for, served by the same loop; borrowed. Before supervisor_start(). */
 void supervisor_set_reload(struct supervisor *supervisor, struct reload *reload);

@@ -27,7 +27,16 @@ struct store {
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
     char error[STORE_ERROR_SIZE];
+    store_wait_fn wait_fn; /* NULL: nobody wants to know */
+    void *wait_arg;
 };
+
+/* For a backend that waits for a server. */
+static inline void store_note_wait(const struct store *store, int waiting)
+{
+    if (store->wait_fn != NULL)
+        store->wait_fn(store->wait_arg, waiting);
+}
 
 struct store_backend {
     const char *scheme; /* with its colon: "sqlite:" */
@@ -36,7 +45,8 @@ struct store_backend {
     /* `place` is what follows the scheme. As store_open(); *out has all of struct store set. */
     int (*open)(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size);
-    void (*close)(struct store *store); /* nothing is open any more */
+    void (*close)(struct store *store);        /* nothing is open any more */
+    int (*is_away)(const struct store *store); /* NULL: never */
 
     int (*begin)(struct store *store, const struct event *const *events, size_t count);
     int (*commit)(struct store *store); /* applies delta; has rolled back when it fails */

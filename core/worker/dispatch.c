@@ -127,6 +127,21 @@ static int add_runners(struct dispatch *dispatch, struct metrics_worker *metrics
     return 0;
 }
 
+/* A handler is watched for what it does itself: a database that is slow or away is not its fault, and must not cost
+ * the worker. The store's waits have limits of their own. */
+static void stop_the_clock(void *arg, int waiting)
+{
+    struct dispatch *dispatch = arg;
+    _Atomic int64_t *since_us = &dispatch->metrics->life.since_us;
+
+    if (waiting) {
+        dispatch->wait_us = clock_mono_us();
+        dispatch->watched_us = atomic_exchange(since_us, 0);
+    } else if (dispatch->watched_us != 0) {
+        atomic_store(since_us, dispatch->watched_us + clock_mono_us() - dispatch->wait_us);
+    }
+}
+
 int dispatch_open(const struct config *config, struct store *store, struct metrics_worker *metrics,
                   struct dispatch **out, char *error, size_t error_size)
 {
@@ -139,6 +154,7 @@ int dispatch_open(const struct config *config, struct store *store, struct metri
     dispatch->claim_ms = (int64_t)config->handler_timeout_ms * CLAIMED_MOST + CLAIM_MARGIN_MS;
     if (dispatch->claim_ms > CLAIM_LONGEST_MS)
         dispatch->claim_ms = CLAIM_LONGEST_MS;
+    store_watch_waits(store, stop_the_clock, dispatch);
     if (load_plugins(dispatch, config, error, error_size) != 0)
         goto failed;
     dispatch->services = services_new(config, store);
@@ -165,6 +181,7 @@ void dispatch_close(struct dispatch *dispatch)
 {
     if (dispatch == NULL)
         return;
+    store_watch_waits(dispatch->store, NULL, NULL);
     while (dispatch->count > 0) {
         struct runner *runner = &dispatch->runners[--dispatch->count];
 

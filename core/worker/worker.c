@@ -34,7 +34,7 @@
 #define OUTBOX_DRAIN_MS   1000
 #define FIRST_RETRY_MS    100
 #define LONGEST_RETRY_MS  5000
-#define LOG_AGAIN_US      (60 * 1000000)
+#define LOG_AGAIN_US      (600LL * 1000000)
 #define MOST_COLLISIONS   20 /* in a row: then it is told as a failure */
 #define COLLISION_STEP_MS 10
 #define LONGEST_DUE_MS    (60 * 60 * 1000)
@@ -53,9 +53,10 @@ struct worker {
     int64_t after;    /* the last seq that was read from the spool        */
     int64_t reported; /* the last seq that the receiver was told of       */
     int stopping;
-    int failures;      /* of the store or the spool, in a row             */
-    int collisions;    /* with other transactions, in a row               */
-    char failure[256]; /* the last one's cause, as it was logged          */
+    int failures;        /* of the store or the spool, in a row             */
+    int collisions;      /* with other transactions, in a row               */
+    char failure[256];   /* the last one's cause, as it was logged          */
+    int failure_is_away; /* that one's: the database was not to be reached  */
     int64_t failure_logged_us;
     struct memory_limit memory;
 };
@@ -224,6 +225,14 @@ static int64_t wait_until_due(int64_t due, int64_t now, int64_t longest_ms, int6
     return due - now < wait ? due - now : wait;
 }
 
+/* On a store that is shared the end of another worker's lease is due, too. */
+static int64_t longest_action_ms(const struct worker *worker)
+{
+    if (strcmp(store_dialect(worker->parts.store), "sqlite") == 0)
+        return worker->config->pbx.deadline_ms;
+    return worker->config->pbx.timeout_ms + LEASE_MARGIN_MS + LONGEST_DUE_MS;
+}
+
 /* When the store has something due: milliseconds from now, 0 for now, at most IDLE_POLL_MS. */
 static int next_due_ms(struct worker *worker)
 {
@@ -232,7 +241,7 @@ static int next_due_ms(struct worker *worker)
     int64_t wait = IDLE_POLL_MS;
     int64_t now = clock_wall_ms();
     if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1)
-        wait = wait_until_due(due, now, worker->config->pbx.deadline_ms, wait,
+        wait = wait_until_due(due, now, longest_action_ms(worker), wait,
                               &worker->batch.action_horizon_ms);
     if (store_retry_next_due(store, &due) == 1)
         wait = wait_until_due(due, now, LONGEST_DUE_MS, wait, &worker->batch.retry_horizon_ms);
@@ -258,22 +267,29 @@ static void report_done(struct worker *worker)
         worker->reported = stored; /* else with the next: a report covers all before it */
 }
 
-/* Logs a failure when it begins, when its cause changes, and once a minute while it lasts. */
-static void log_failure(struct worker *worker, const char *line, const char *cause)
+/* A database that is away gives a new reason with each stage of its restart, and is one cause. */
+static int is_same_cause(const struct worker *worker, const char *cause, int is_away)
+{
+    return is_away ? worker->failure_is_away
+                   : strncmp(worker->failure, cause, sizeof worker->failure - 1) == 0;
+}
+
+/* Logs a failure when it begins, when its cause changes, and every ten minutes while it lasts. */
+static void log_failure(struct worker *worker, const char *line, const char *cause, int is_away)
 {
     int64_t now_us = clock_mono_us();
-    if (strncmp(worker->failure, cause, sizeof worker->failure - 1) == 0 &&
-        now_us - worker->failure_logged_us < LOG_AGAIN_US)
+    if (is_same_cause(worker, cause, is_away) && now_us - worker->failure_logged_us < LOG_AGAIN_US)
         return;
     log_error(line, log_text("error", cause));
     snprintf(worker->failure, sizeof worker->failure, "%s", cause);
+    worker->failure_is_away = is_away;
     worker->failure_logged_us = now_us;
 }
 
 /* Waits longer with each failure in a row, but never past a word of the receiver. */
-static void note_failure(struct worker *worker, const char *line, const char *cause)
+static void note_failure(struct worker *worker, const char *line, const char *cause, int is_away)
 {
-    log_failure(worker, line, cause);
+    log_failure(worker, line, cause, is_away);
     log_flush();
     memory_limit_leave_if_gone();
     chores_give_up(worker->chores, cause);
@@ -295,6 +311,7 @@ static void note_success(struct worker *worker)
     log_info("works again", log_int("failures", worker->failures));
     worker->failures = 0;
     worker->failure[0] = '\0';
+    worker->failure_is_away = 0;
 }
 
 /* The next events behind those that were read before. */
@@ -306,7 +323,7 @@ static void read_spool(struct worker *worker)
                                   worker->batch.event);
     if (count < 0) {
         note_failure(worker, "spool can't be read, trying again until it can",
-                     spool_reader_error(worker->spool));
+                     spool_reader_error(worker->spool), 0);
         return;
     }
     worker->batch.event_count = count;
@@ -360,7 +377,7 @@ static void work_once(struct worker *worker)
     worker->collisions = 0;
     if (code < 0) {
         note_failure(worker, "store failed, trying again until it works; events wait in the spool",
-                     store_error(worker->parts.store));
+                     store_error(worker->parts.store), store_is_away(worker->parts.store));
         return;
     }
     note_success(worker);
