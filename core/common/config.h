@@ -30,8 +30,8 @@ struct config {
     char *plugin_dir; /* absolute                                                */
     int workers;      /* 1 on SQLite                                             */
     int handler_timeout_ms;
-    int allow_unauthenticated; /* boolean: listen to more than loopback and ask nobody who he is */
     int64_t worker_memory_bytes; /* of one worker; 0: no limit */
+    int allow_unauthenticated; /* boolean: listen to more than loopback and ask nobody who he is */
 
     struct {
         int reject_unknown;     /* unknown_events = "keep" | "reject" */

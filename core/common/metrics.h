@@ -87,6 +87,7 @@ const char *metrics_action_name(enum metrics_action outcome);
 struct metrics_plugin {
     char name[METRICS_NAME];
     _Atomic uint64_t handled, retried, rejected;
+    _Atomic uint64_t dead; /* given up, whatever it was: dead letters */
     struct metrics_histogram handle;
     /* The receiver's. */
     _Atomic uint64_t crashes;        /* it took its worker down      */

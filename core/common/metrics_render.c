@@ -140,6 +140,11 @@ static void render_plugins(FILE *out, const struct metrics_workers_tally *sum)
 
 static void render_crashes(FILE *out, const struct metrics_workers_tally *sum)
 {
+    put_family(out, "pbxhook_dead_letters_total", "counter",
+               "Events that a plugin did not handle and is not given any more.");
+    for (uint32_t i = 0; i < sum->plugin_count; i++)
+        fprintf(out, "pbxhook_dead_letters_total{plugin=\"%s\"} %" PRIu64 "\n", sum->plugin[i].name,
+                sum->plugin[i].dead);
     put_family(out, "pbxhook_plugin_crashes_total", "counter",
                "Workers that a plugin took down: it crashed, hung or called exit().");
     for (uint32_t i = 0; i < sum->plugin_count; i++)

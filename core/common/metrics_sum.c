@@ -41,6 +41,7 @@ static void add_plugin(struct metrics_workers_tally *sum, struct metrics_plugin 
     plugin->handled += metrics_get(&slot->handled);
     plugin->retried += metrics_get(&slot->retried);
     plugin->rejected += metrics_get(&slot->rejected);
+    plugin->dead += metrics_get(&slot->dead);
     plugin->crashes += metrics_get(&slot->crashes);
     plugin->parked |= atomic_load(&slot->parked_until_us) > clock_mono_us();
     metrics_tally_add(&plugin->handle, &slot->handle);

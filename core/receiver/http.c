@@ -57,8 +57,8 @@ struct http {
     int evict_pause;   /* rounds until it has let go of what was shut */
     int none_to_evict; /* in the last round */
     _Atomic int stop;
-    _Atomic int64_t round_us; /* when the loop went round last */
     _Atomic(const struct config *) next_config; /* NULL: none */
+    _Atomic int64_t round_us;                   /* when the loop went round last */
 };
 
 /* ---- The loop ----------------------------------------------------------------------------------- */

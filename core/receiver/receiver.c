@@ -73,11 +73,6 @@ static json_t *status(void *arg)
     return status_make(&sources);
 }
 
-static int is_alive(void *arg)
-{
-    return http_is_alive(arg, HTTP_SILENCE_US);
-}
-
 static int64_t ask_reload(void *arg)
 {
     struct receiver *receiver = arg;
@@ -104,6 +99,13 @@ static void note_reloaded(void *arg, int64_t number, const char *error)
         snprintf(text, sizeof text, "Not reloaded: %.*s", (int)strcspn(error, "\n"), error);
     service_notify_ready(receiver->service, text);
     operator_desk_reloaded(receiver->desk, number, error);
+    service_notify_ready(receiver->service,
+                         error == NULL ? "Reloaded" : "Not reloaded: the log says why");
+}
+
+static int is_alive(void *arg)
+{
+    return http_is_alive(arg, HTTP_SILENCE_US);
 }
 
 /* All signals that the supervisor reads from its descriptor stay blocked in every thread. */
@@ -159,7 +161,6 @@ static int open_parts(struct receiver *receiver, const struct config *config,
     if (operator_desk_open(&desk, &receiver->desk, error, error_size) < 0)
         return -1;
     supervisor_set_desk(receiver->supervisor, receiver->desk);
-    supervisor_set_service(receiver->supervisor, receiver->service);
     struct reload_options reload = {.config = config,
                                     .config_path = config_path,
                                     .supervisor = receiver->supervisor,
@@ -172,6 +173,7 @@ static int open_parts(struct receiver *receiver, const struct config *config,
         return -1;
     }
     supervisor_set_reload(receiver->supervisor, receiver->reload);
+    supervisor_set_service(receiver->supervisor, receiver->service);
     return 0;
 }
 
@@ -249,8 +251,8 @@ int receiver_serve(const struct config *config, const char *config_path)
     spool_thread_stop(receiver->spool);
     http_free(receiver->http);
     supervisor_free(receiver->supervisor);
+    reload_free(receiver->reload);
     service_notify_free(receiver->service);
-    reload_free(receiver->reload); /* after all that took its configuration */
     if (receiver->lock_fd >= 0)
         close(receiver->lock_fd);
     free(receiver);

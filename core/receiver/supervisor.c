@@ -37,8 +37,8 @@ struct supervisor {
     struct metrics_receiver *metrics;
     struct spool_thread *spool;
     struct operator_desk *desk;
-    struct service_notify *service;
     struct reload *reload;
+    struct service_notify *service;
     int signal_fd;
     int until_fd; /* what supervisor_serve_until() waits for; -1: nothing */
     enum ending ending;
@@ -451,9 +451,9 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
     check_handlers(supervisor);
     if (supervisor->desk != NULL)
         operator_desk_serve(supervisor->desk, desk);
-    service_notify_serve(supervisor->service);
     if (supervisor->reload != NULL && supervisor->ending == RUNNING)
         reload_serve(supervisor->reload);
+    service_notify_serve(supervisor->service);
 }
 
 int supervisor_start(struct supervisor *supervisor)

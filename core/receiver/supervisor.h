@@ -14,8 +14,8 @@
 #include "common/metrics.h"
 
 struct operator_desk;
-struct service_notify;
 struct reload;
+struct service_notify;
 struct spool_thread;
 struct supervisor;
 

@@ -151,10 +151,10 @@ int dispatch_open(const struct config *config, struct store *store, struct metri
         goto no_memory;
     dispatch->store = store;
     dispatch->metrics = metrics;
-    store_watch_waits(store, stop_the_clock, dispatch);
     dispatch->claim_ms = (int64_t)config->handler_timeout_ms * CLAIMED_MOST + CLAIM_MARGIN_MS;
     if (dispatch->claim_ms > CLAIM_LONGEST_MS)
         dispatch->claim_ms = CLAIM_LONGEST_MS;
+    store_watch_waits(store, stop_the_clock, dispatch);
     if (load_plugins(dispatch, config, error, error_size) != 0)
         goto failed;
     dispatch->services = services_new(config, store);

@@ -29,8 +29,8 @@ struct dispatch {
     struct ledger *ledger;
     struct runner *runners; /* in the host's order */
     size_t count;
-    int64_t claim_ms;            /* how long a claimed handling may take at most         */
     int64_t watched_us, wait_us; /* while the store waits: life.since_us, and since when */
+    int64_t claim_ms;            /* how long a claimed handling may take at most */
 };
 
 /* What a plugin is called for. */

@@ -125,11 +125,14 @@ int dispatch_suspect(struct dispatch *dispatch, const struct runner *runner,
 /* Three strikes: 0 or STORE_E_FAILED. */
 static int bury(struct dispatch *dispatch, const struct store_retry *retry, const char *reason)
 {
+    const struct runner *runner = find_runner(dispatch, retry->plugin);
     int64_t now_ms = clock_wall_ms();
     char error[ERROR_TEXT];
     struct ledger_call call = {
         .event = retry->event,
         .plugin = retry->plugin,
+        .metric = runner == NULL ? NULL : runner->metric,
+        .took_us = LEDGER_NOT_CALLED,
         .outcome = LEDGER_DEAD,
         .attempt = retry->attempts,
         .error = error,

@@ -225,6 +225,14 @@ static int64_t wait_until_due(int64_t due, int64_t now, int64_t longest_ms, int6
     return due - now < wait ? due - now : wait;
 }
 
+/* On a store that is shared the end of another worker's lease is due, too. */
+static int64_t longest_action_ms(const struct worker *worker)
+{
+    if (strcmp(store_dialect(worker->parts.store), "sqlite") == 0)
+        return worker->config->pbx.deadline_ms;
+    return worker->config->pbx.timeout_ms + LEASE_MARGIN_MS + LONGEST_DUE_MS;
+}
+
 /* When the store has something due: milliseconds from now, 0 for now, at most IDLE_POLL_MS. */
 static int next_due_ms(struct worker *worker)
 {
@@ -233,7 +241,7 @@ static int next_due_ms(struct worker *worker)
     int64_t wait = IDLE_POLL_MS;
     int64_t now = clock_wall_ms();
     if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1)
-        wait = wait_until_due(due, now, worker->config->pbx.deadline_ms, wait,
+        wait = wait_until_due(due, now, longest_action_ms(worker), wait,
                               &worker->batch.action_horizon_ms);
     if (store_retry_next_due(store, &due) == 1)
         wait = wait_until_due(due, now, LONGEST_DUE_MS, wait, &worker->batch.retry_horizon_ms);

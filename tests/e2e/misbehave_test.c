@@ -71,6 +71,7 @@ static void wreck(struct world *world, const char *type, const char *reason)
     assert_int_equal(store_int(world, "SELECT count(*) FROM spy WHERE call_id = 'bad'", NULL), 1);
     metric_check(world, "pbxhook_plugin_crashes_total{plugin=\"wrecker\"}", 3);
     metric_check(world, "pbxhook_plugin_parked{plugin=\"wrecker\"}", 0);
+    metric_await(world, "pbxhook_dead_letters_total{plugin=\"wrecker\"}", 1);
     metric_check(world, "pbxhook_worker_restarts_total", 3);
     metric_await(world, "pbxhook_spool_events", 0);
     metric_await(world, "pbxhook_workers_ready", 1);

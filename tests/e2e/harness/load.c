@@ -26,6 +26,9 @@ struct load {
     int is_ending;
     _Atomic int next_client;
     _Atomic unsigned next_server;
+    pthread_mutex_t lock; /* calls and ending */
+    int calls;            /* that were begun  */
+    int ending;
     _Atomic int acknowledged;
     _Atomic int failures;
     _Atomic int slowest_ms;
@@ -80,14 +83,12 @@ static int post_call(struct load *load, struct client *client, int call)
     return 0;
 }
 
-/* The next call to place; -1: there is none. */
+/* The number of the next call; -1: there is none. No number below the last is left out. */
 static int take_call(struct load *load)
 {
-    int call = -1;
     pthread_mutex_lock(&load->lock);
-    int is_wanted = load->plan.calls == 0 ? !load->is_ending : load->next_call < load->plan.calls;
-    if (is_wanted && load->given_up == 0)
-        call = load->next_call++;
+    int is_wanted = load->plan.calls == 0 ? !load->ending : load->calls < load->plan.calls;
+    int call = is_wanted && load->given_up == 0 ? load->calls++ : -1;
     pthread_mutex_unlock(&load->lock);
     return call;
 }
@@ -146,10 +147,8 @@ int load_slowest_ms(struct load *load)
 int load_end(struct load *load)
 {
     pthread_mutex_lock(&load->lock);
-    load->is_ending = 1;
-    int calls = load->next_call;
+    load->ending = 1;
     pthread_mutex_unlock(&load->lock);
-    return calls;
 }
 
 int load_finish(struct load *load)

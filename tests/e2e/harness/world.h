@@ -99,6 +99,8 @@ void store_execute(const struct world *world, const char *sql);
 
 /* Waits until so many events are in the store. */
 void store_await_events(const struct world *world, int64_t count);
+/* Waits until no plugin is to handle any of them again. */
+void store_await_handled(const struct world *world);
 /* Wants this JSON in the row's column: byte by byte on SQLite, its meaning on PostgreSQL. */
 void store_check_json(const struct world *world, const char *sql, const char *text,
                       const char *wanted);
@@ -108,8 +110,6 @@ void store_check_json(const struct world *world, const char *sql, const char *te
 void store_break(struct world *world);
 void store_mend(struct world *world);
 
-/* Waits until no plugin is to handle any of them again. */
-void store_await_handled(const struct world *world);
 /* Wants this status of a call, "" for none. */
 void store_check_status(const struct world *world, const char *call_id, const char *status);
 
