@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,12 +91,6 @@ static void adopt_config(void *arg, const struct config *config)
 static void note_reloaded(void *arg, int64_t number, const char *error)
 {
     struct receiver *receiver = arg;
-    char text[256];
-    if (error == NULL)
-        snprintf(text, sizeof text, "Listening on %s", http_address(receiver->http));
-    else
-        snprintf(text, sizeof text, "Not reloaded: %.*s", (int)strcspn(error, "\n"), error);
-    service_notify_ready(receiver->service, text);
     operator_desk_reloaded(receiver->desk, number, error);
     service_notify_ready(receiver->service,
                          error == NULL ? "Reloaded" : "Not reloaded: the log says why");

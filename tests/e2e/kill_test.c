@@ -15,7 +15,6 @@
 
 #include "load.h"
 
-#define GAP_MS 20 /* of a caller, between his calls */
 #define KILLS_IN_CI 20
 #define CALLERS     40
 #define THREADS     4

@@ -21,9 +21,6 @@ struct load {
     char prefix[64];
     pthread_t thread[THREADS_MAX];
     struct client *client[THREADS_MAX];
-    pthread_mutex_t lock; /* next_call and is_ending: no number below the last one is left out */
-    int next_call;
-    int is_ending;
     _Atomic int next_client;
     _Atomic unsigned next_server;
     pthread_mutex_t lock; /* calls and ending */
@@ -144,7 +141,7 @@ int load_slowest_ms(struct load *load)
     return load->slowest_ms;
 }
 
-int load_end(struct load *load)
+void load_end(struct load *load)
 {
     pthread_mutex_lock(&load->lock);
     load->ending = 1;
@@ -158,7 +155,7 @@ int load_finish(struct load *load)
     for (int i = 0; i < load->plan.threads; i++)
         client_close(load->client[i]); /* only now: any thread may have taken it */
     pthread_mutex_destroy(&load->lock);
-    int acknowledged = load->acknowledged, calls = load->next_call;
+    int acknowledged = load->acknowledged, calls = load->calls;
     free(load);
     assert_int_equal(acknowledged, calls * EVENTS_OF_CALL);
     return calls;

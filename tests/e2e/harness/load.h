@@ -33,8 +33,8 @@ int load_failures(struct load *load);
 /* The longest that a post waited for its answer so far. */
 int load_slowest_ms(struct load *load);
 
-/* No new call is begun. How many there are. */
-int load_end(struct load *load);
+/* No new call is begun. */
+void load_end(struct load *load);
 
 /* Waits for the end of all calls and frees it. Fails the test when an event could not be brought home. The
  * number of calls. */
