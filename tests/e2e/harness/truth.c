@@ -87,6 +87,7 @@ void truth_check(struct world *world, const struct truth *truth)
                                         "SELECT count(*) FROM actions WHERE state IN "
                                         "('pending', 'sending')",
                                         NULL) == 0);
+    store_await_handled(world); /* stored is not handled: what was suspected is tried alone */
     check_store(world, truth);
     for (int call = 0; call < truth->calls; call++)
         check_action(world, truth, call);
