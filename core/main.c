@@ -12,6 +12,7 @@
 
 #include "common/config.h"
 #include "common/log.h"
+#include "operator/operator.h"
 #include "receiver/receiver.h"
 #include "worker/plugin_host.h"
 #include "worker/worker.h"
@@ -21,12 +22,17 @@
 struct arguments {
     const char *config_path; /* NULL: where it is looked for by itself */
     int quiet;
+    const char *older_than;
+    int dry_run;
+    int json;
 };
 
 struct command {
     const char *name;
     const char *summary;
     int (*run)(const struct arguments *arguments);
+    const char *options; /* the letters of those it takes, besides -c, -h and -V */
+    const char *usage;   /* them as its help shows them                           */
     const char *help;
 };
 
@@ -85,22 +91,72 @@ static int plugins(const struct arguments *arguments)
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
     int result = list_plugins(config);
+    operator_print_plugin_counts(config);
     config_free(config);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int usage_error(const char *text, const char *what)
+{
+    fprintf(stderr, "pbxhook: %s%s\nTry `pbxhook --help`.\n", text, what);
+    return EXIT_USAGE;
+}
+
+static int prune(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    int64_t older_than_ms = 0;
+    if (arguments->older_than == NULL)
+        return usage_error("prune needs --older-than, as in --older-than 90d", "");
+    if (config_read_period(arguments->older_than, &older_than_ms) < 0)
+        return usage_error("--older-than: wanted a duration from " CONFIG_PERIOD_WORDS "; found: ",
+                           arguments->older_than);
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int status = operator_prune(config, older_than_ms, arguments->dry_run);
+    config_free(config);
+    return status;
+}
+
+static int status(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int result = operator_status(config, arguments->json);
+    config_free(config);
+    return result;
+}
+
 static const struct command commands[] = {
-    {"serve", "receive webhooks, run the plugins, answer the PBX", serve,
+    {"serve", "receive webhooks, run the plugins, answer the PBX", serve, "", "",
      "Runs the server in the foreground until SIGTERM or Ctrl-C. It logs to stderr.\n"
      "With no configuration at all it listens on 127.0.0.1:3000, keeps its data with SQLite in\n"
      "its state directory and finds the PBX at localhost:3001.\n"},
-    {"check", "validate the configuration and the plugins, print what is in force", check,
+    {"check", "validate the configuration and the plugins, print what is in force", check, "q",
+     " [--quiet]",
      "Reads the configuration as `serve` would, loads every plugin and checks its options. Prints\n"
      "each key in force with where it comes from. Exits with 1 when anything is wrong; each thing\n"
      "that is wrong is told on stderr with its file and line, or the variable's name.\n"},
-    {"plugins", "list the plugins with their events and options", plugins,
+    {"plugins", "list the plugins with their events and options", plugins, "", "",
      "Lists what is in the plugin directory: file, name, version, events, options with their\n"
-     "defaults and the values in force; and why one is refused.\n"},
+     "defaults and the values in force; and why one is refused. While a server runs, also how\n"
+     "often each has handled an event, asked for another try, or rejected one.\n"},
+    {"status", "tell how the running server is", status, "j", " [--json]",
+     "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
+     "actions and plugins, counted since it started. Exits with 3 when none is running.\n\n"
+     "  -j, --json  for programs\n"},
+    {"prune", "remove old events, finished calls and ended actions", prune, "on",
+     " --older-than DURATION [--dry-run]",
+     "Removes events with their dead letters, finished calls with their payloads, and ended\n"
+     "actions that are older than DURATION: \"90d\", \"12h\". Users stay, and so does what is still\n"
+     "going on: active calls, events that are to be handled again, actions without an end.\n"
+     "The running server does it, in small steps between the events; with none running it is done\n"
+     "here. Ctrl-C stops it; what was removed by then stays removed. An event that the PBX repeats\n"
+     "after that is a new one. The file does not shrink: its space is used again.\n\n"
+     "  -o, --older-than DURATION  from \"1h\" to \"36500d\"\n"
+     "  -n, --dry-run              only say what would be removed\n\n"
+     "store.retention in the configuration has it done every hour.\n"},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -118,6 +174,10 @@ static void print_usage(FILE *out)
           "  -c, --config FILE  the configuration (default: $PBXHOOK_CONFIG, else\n"
           "                     " PBXHOOK_CONFIG_FILE " if there is one)\n"
           "  -q, --quiet        check: print only what is wrong\n"
+          "  -j, --json         status: as JSON\n"
+          "  -o, --older-than DURATION\n"
+          "                     prune: how old, as in 90d\n"
+          "  -n, --dry-run      prune: remove nothing, only count\n"
           "  -h, --help         this text; after a command, that command's\n"
           "  -V, --version      the version\n\n"
           "Every key of the configuration can be set in the environment too: webhook.max_body is\n"
@@ -127,8 +187,8 @@ static void print_usage(FILE *out)
 
 static void print_help(const struct command *command)
 {
-    printf("usage: pbxhook %s [--config FILE]%s\n\n%s", command->name,
-           command->run == check ? " [--quiet]" : "", command->help);
+    printf("usage: pbxhook %s [--config FILE]%s\n\n%s", command->name, command->usage,
+           command->help);
 }
 
 static const struct command *find_command(const char *name)
@@ -138,12 +198,6 @@ static const struct command *find_command(const char *name)
             return &commands[i];
     }
     return NULL;
-}
-
-static int usage_error(const char *text, const char *what)
-{
-    fprintf(stderr, "pbxhook: %s%s\nTry `pbxhook --help`.\n", text, what);
-    return EXIT_USAGE;
 }
 
 /* `pbxhook worker N`: what the receiver starts. Not for people, so not among the commands. */
@@ -157,14 +211,30 @@ static int run_worker(int count, char **arguments)
     return worker_main((int)index);
 }
 
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'}, {"quiet", no_argument, NULL, 'q'},
+    {"json", no_argument, NULL, 'j'},         {"older-than", required_argument, NULL, 'o'},
+    {"dry-run", no_argument, NULL, 'n'},      {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0}};
+
+/* The first option that was given and is none of the command's; NULL when all are. */
+static const char *find_stray(const struct command *command, const char *given)
+{
+    for (; *given != '\0'; given++) {
+        if (strchr(command->options, *given) != NULL)
+            continue;
+        for (const struct option *option = options; option->name != NULL; option++) {
+            if (option->val == *given)
+                return option->name;
+        }
+    }
+    return NULL;
+}
+
 int main(int count, char **words)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"quiet", no_argument, NULL, 'q'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {NULL, 0, NULL, 0}};
     struct arguments arguments = {.config_path = NULL};
+    char given[8] = ""; /* options that not every command takes, each once */
     int help = 0;
     /* Nobody asks SQLite how much memory it has; keeping count costs a seventh of its time. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -173,13 +243,24 @@ int main(int count, char **words)
 
     int option;
     opterr = 0;
-    while ((option = getopt_long(count, words, ":c:qhV", options, NULL)) != -1) {
+    while ((option = getopt_long(count, words, ":c:qjo:nhV", options, NULL)) != -1) {
+        if (strchr("chV:?", option) == NULL && strchr(given, option) == NULL)
+            given[strlen(given)] = (char)option;
         switch (option) {
         case 'c':
             arguments.config_path = optarg;
             break;
         case 'q':
             arguments.quiet = 1;
+            break;
+        case 'j':
+            arguments.json = 1;
+            break;
+        case 'o':
+            arguments.older_than = optarg;
+            break;
+        case 'n':
+            arguments.dry_run = 1;
             break;
         case 'h':
             help = 1;
@@ -198,6 +279,12 @@ int main(int count, char **words)
         return usage_error("no such command: ", words[optind]);
     if (optind + 1 < count)
         return usage_error("one argument too many: ", words[optind + 1]);
+    const char *stray = command != NULL && !help ? find_stray(command, given) : NULL;
+    if (stray != NULL) {
+        fprintf(stderr, "pbxhook: %s takes no --%s\nTry `pbxhook %s --help`.\n", command->name,
+                stray, command->name);
+        return EXIT_USAGE;
+    }
     if (help && command != NULL)
         print_help(command);
     else if (help)

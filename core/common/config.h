@@ -35,6 +35,8 @@ struct config {
         int reject_unknown;     /* unknown_events = "keep" | "reject" */
         int deduplicate;        /* boolean                            */
         int64_t max_body_bytes; /* max_body = 1048576                 */
+        int acknowledge_stored; /* acknowledge = "spooled" | "stored" */
+        int acknowledge_timeout_ms;
     } webhook;
 
     struct {
@@ -42,7 +44,9 @@ struct config {
     } spool;
 
     struct {
-        char *url; /* "sqlite:PATH"; default sqlite:STATE_DIR/pbxhook.db */
+        char *url; /* "sqlite:PATH" or "postgresql://..."; default sqlite:STATE_DIR/pbxhook.db */
+        char *password_file; /* "" none; read by the store, never shown            */
+        int64_t retention_ms; /* what is older is removed; 0: nothing is */
     } store;
 
     struct {
@@ -85,9 +89,20 @@ void config_free(struct config *config); /* accepts NULL */
 /*
  * Writes what is in force in the syntax of the file, so that config_load() of it gives the same again.
  * comments 1: each key's origin beside it (default, file:line or variable), for `pbxhook check`.
- * No secret is in it: secrets are files.
+ * No secret is in it but for a password in store.url, which is masked with comments: others are files.
  */
 int config_print(const struct config *config, FILE *out, int comments);
+
+/*
+ * How long records are kept: store.retention, and what the operator's commands take. Shorter than an
+ * hour is refused: a bare number is seconds, and "90" for 90 days would remove nearly everything.
+ */
+#define CONFIG_PERIOD_MIN_MS ((int64_t)3600 * 1000)
+#define CONFIG_PERIOD_MAX_MS ((int64_t)36500 * 24 * 3600 * 1000)
+#define CONFIG_PERIOD_WORDS  "\"1h\" to \"36500d\": an integer with ms, s, m, h or d"
+
+/* Reads "90d", "12h", ... : 0 and *ms, or -1 when text is none from the least to the most. */
+int config_read_period(const char *text, int64_t *ms);
 
 /* The last value set for a plugin's option, with its origin if origin is not NULL; NULL if not set. */
 const char *config_plugin_option(const struct config *config, const char *plugin, const char *key,

@@ -13,16 +13,16 @@ struct unit {
 };
 
 /* The greatest first: a value is written with the first that divides it. */
-static const struct unit duration_units[] = {
-    {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+static const struct unit duration_units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
+                                             {"s", 1000},     {"ms", 1},      {NULL, 0}};
 static const struct unit size_units[] = {
     {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {NULL, 0}};
 
 /* ---- Reading ------------------------------------------------------------------------------------ */
 
 /* Decimal digits and then one of the units, or none, which counts as bare_factor. */
-static int read_number(const struct config_key *key, const char *text, const struct unit *units,
-                       int64_t bare_factor, int64_t *out)
+static int parse_number(const char *text, const struct unit *units, int64_t bare_factor,
+                        int64_t *out)
 {
     int64_t number = 0;
     int64_t factor = bare_factor;
@@ -42,10 +42,45 @@ static int read_number(const struct config_key *key, const char *text, const str
             return CONFIG_E_VALUE;
         factor = units->factor;
     }
-    if (__builtin_mul_overflow(number, factor, &number) || number < key->min || number > key->max)
+    if (__builtin_mul_overflow(number, factor, &number))
         return CONFIG_E_VALUE;
     *out = number;
     return 0;
+}
+
+static int read_number(const struct config_key *key, const char *text, const struct unit *units,
+                       int64_t bare_factor, int64_t *out)
+{
+    int64_t number = 0;
+    int code = parse_number(text, units, bare_factor, &number);
+    if (code < 0)
+        return code;
+    if (number < key->min || number > key->max)
+        return CONFIG_E_VALUE;
+    *out = number;
+    return 0;
+}
+
+int config_read_period(const char *text, int64_t *ms)
+{
+    int64_t number = 0;
+    if (parse_number(text, duration_units, 1000, &number) < 0 || number < CONFIG_PERIOD_MIN_MS ||
+        number > CONFIG_PERIOD_MAX_MS)
+        return -1;
+    *ms = number;
+    return 0;
+}
+
+/* 0 is for ever; what is not 0 and shorter than the least is surely a slip. */
+static int read_period(const char *text, int64_t *out)
+{
+    int64_t number = 0;
+    int code = parse_number(text, duration_units, 1000, &number);
+    if (code == 0 && number == 0)
+        *out = 0;
+    else if (code == 0 && config_read_period(text, out) < 0)
+        code = CONFIG_E_VALUE;
+    return code;
 }
 
 static int read_boolean(const char *text, int *out)
@@ -97,18 +132,9 @@ static int read_path(const char *text, const char *base, char **out)
 
 static int read_store(const char *text, const char *base, char **out)
 {
-    static const char scheme[] = "sqlite:";
-    const char *path = text + strlen(scheme);
-    char *absolute = NULL;
     char *url = NULL;
-
-    if (strncmp(text, scheme, strlen(scheme)) != 0 || path[0] == '\0')
-        return CONFIG_E_VALUE;
-    absolute = config_path_absolute(base, path);
-    if (absolute == NULL || asprintf(&url, "%s%s", scheme, absolute) < 0)
-        url = NULL;
-    free(absolute);
-    return replace(out, url);
+    int code = config_store_read(text, base, &url);
+    return code < 0 ? code : replace(out, url);
 }
 
 void config_list_free(char **list)
@@ -180,6 +206,8 @@ int config_value_read(const struct config_key *key, const char *text, const char
         return read_int(key, text, NULL, 1, member);
     case CONFIG_DURATION:
         return read_int(key, text, duration_units, 1000, member);
+    case CONFIG_PERIOD:
+        return read_period(text, member);
     case CONFIG_SIZE:
         return read_number(key, text, size_units, 1, member);
     case CONFIG_BOOLEAN:
@@ -235,7 +263,10 @@ void config_value_wanted(const struct config_key *key, char *out, size_t size)
                  (long long)key->max);
         break;
     case CONFIG_DURATION:
-        snprintf(out, size, "a duration from %s to %s: an integer with ms, s, m or h", min, max);
+        snprintf(out, size, "a duration from %s to %s: an integer with ms, s, m, h or d", min, max);
+        break;
+    case CONFIG_PERIOD:
+        snprintf(out, size, "0 for ever, or a duration from " CONFIG_PERIOD_WORDS);
         break;
     case CONFIG_SIZE:
         snprintf(out, size,
@@ -297,6 +328,10 @@ void config_value_print(const struct config_key *key, const void *member, FILE *
         break;
     case CONFIG_DURATION:
         format_number(*(const int *)member, duration_units, number, sizeof number);
+        fputs(number, out);
+        break;
+    case CONFIG_PERIOD:
+        format_number(*(const int64_t *)member, duration_units, number, sizeof number);
         fputs(number, out);
         break;
     case CONFIG_SIZE:

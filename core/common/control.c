@@ -34,7 +34,7 @@ int control_send(int fd, enum control_kind kind, int64_t seq, const char *text)
 
 static int is_message(const struct control_message *message, size_t size)
 {
-    return size >= HEAD_SIZE && message->kind >= CONTROL_WAKE && message->kind <= CONTROL_REFUSED &&
+    return size >= HEAD_SIZE && message->kind >= CONTROL_WAKE && message->kind <= CONTROL_REPLY &&
            message->size == size - HEAD_SIZE && memchr(message->text, '\0', message->size) == NULL;
 }
 

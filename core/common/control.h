@@ -5,10 +5,16 @@
  *
  *     receiver -> worker   WAKE            there is something new in the spool
  *                          STOP            finish the batch, close the plugins, leave
+ *                          COMMAND json    do this on the store, between batches; seq is its number
+ *                          CANCEL          command seq is not wanted any more
  *     worker -> receiver   READY types     plugins are loaded, the store is open; the event types it
  *                                          takes, one a line
  *                          DONE seq        all its events up to seq are in the store
  *                          REFUSED text    it can't start, and why; it leaves with CONTROL_EXIT_REFUSED
+ *                          PROGRESS json   how far command seq is
+ *                          PART text       a part of command seq's reply; more follows
+ *                          REPLY text      its last part: together one JSON object, {"ok":...} or
+ *                                          {"error":"..."}
  */
 #ifndef PBXHOOK_CONTROL_H
 #define PBXHOOK_CONTROL_H
@@ -24,7 +30,18 @@
 
 #define CONTROL_TEXT         8000 /* longest text, bytes */
 
-enum control_kind { CONTROL_WAKE = 1, CONTROL_STOP, CONTROL_READY, CONTROL_DONE, CONTROL_REFUSED };
+enum control_kind {
+    CONTROL_WAKE = 1,
+    CONTROL_STOP,
+    CONTROL_READY,
+    CONTROL_DONE,
+    CONTROL_REFUSED,
+    CONTROL_COMMAND,
+    CONTROL_CANCEL,
+    CONTROL_PROGRESS,
+    CONTROL_PART,
+    CONTROL_REPLY
+};
 
 struct control_message {
     uint32_t kind;

@@ -11,21 +11,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/state_dir.h"
 #include "receiver/http.h"
+#include "receiver/operator_desk.h"
 #include "receiver/spool_thread.h"
-#include "receiver/state_dir.h"
+#include "receiver/status.h"
 #include "receiver/supervisor.h"
 
 #define DRAIN_MS 5000
 
 struct receiver {
+    const struct config *config;
+    int64_t started_us;
     int lock_fd;
     struct metrics_receiver metrics;
     struct supervisor *supervisor;
     struct http *http;
     struct spool_thread *spool;
+    struct operator_desk *desk;
 };
 
 static void notify_http(void *arg)
@@ -36,6 +42,24 @@ static void notify_http(void *arg)
 static void notify_workers(void *arg)
 {
     supervisor_wake_workers(arg);
+}
+
+static int ask_worker(void *arg, enum control_kind kind, int64_t seq, const char *text)
+{
+    struct receiver *receiver = arg;
+    return supervisor_ask_worker(receiver->supervisor, kind, seq, text);
+}
+
+static json_t *status(void *arg)
+{
+    struct receiver *receiver = arg;
+    const struct status_sources sources = {.config = receiver->config,
+                                           .started_us = receiver->started_us,
+                                           .address = http_address(receiver->http),
+                                           .metrics = &receiver->metrics,
+                                           .supervisor = receiver->supervisor,
+                                           .spool = receiver->spool};
+    return status_make(&sources);
 }
 
 /* All signals that the supervisor reads from its descriptor stay blocked in every thread. */
@@ -71,6 +95,9 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
     struct spool_thread_options spool = {.state_dir = config->state_dir,
                                          .max_bytes = config->spool.max_bytes,
                                          .workers = config->workers,
+                                         .acknowledge_stored = config->webhook.acknowledge_stored,
+                                         .acknowledge_timeout_ms =
+                                             config->webhook.acknowledge_timeout_ms,
                                          .metrics = &receiver->metrics,
                                          .notify_http = notify_http,
                                          .notify_workers = notify_workers,
@@ -80,6 +107,13 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
         return -1;
     http_set_spool(receiver->http, receiver->spool);
     supervisor_set_spool(receiver->supervisor, receiver->spool);
+    struct operator_desk_options desk = {.state_dir = config->state_dir,
+                                         .ask_worker = ask_worker,
+                                         .status = status,
+                                         .arg = receiver};
+    if (operator_desk_open(&desk, &receiver->desk, error, error_size) < 0)
+        return -1;
+    supervisor_set_desk(receiver->supervisor, receiver->desk);
     return 0;
 }
 
@@ -96,6 +130,9 @@ static int run(struct receiver *receiver)
         return -1;
     log_info("listening", log_text("address", http_address(receiver->http)));
     supervisor_run(receiver->supervisor);
+    operator_desk_quiesce(receiver->desk);
+    /* The workers go on meanwhile: a request may wait for what they report. */
+    supervisor_serve_until(receiver->supervisor, http_begin_stop(receiver->http, DRAIN_MS));
     http_stop(receiver->http, DRAIN_MS);
     return 0;
 }
@@ -109,6 +146,8 @@ int receiver_serve(const struct config *config)
         log_error("out of memory");
         return 1;
     }
+    receiver->config = config;
+    receiver->started_us = clock_mono_us();
     receiver->lock_fd = -1;
     umask(077); /* what is kept here is for this user alone */
     block_signals();
@@ -121,6 +160,7 @@ int receiver_serve(const struct config *config)
     /* The workers' last reports still go to the spool thread, so it ends after them. */
     if (receiver->supervisor != NULL)
         supervisor_stop(receiver->supervisor);
+    operator_desk_close(receiver->desk);
     spool_thread_stop(receiver->spool);
     http_free(receiver->http);
     supervisor_free(receiver->supervisor);

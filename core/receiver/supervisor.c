@@ -18,6 +18,7 @@
 #include "common/control.h"
 #include "common/event_pattern.h"
 #include "common/log.h"
+#include "receiver/operator_desk.h"
 #include "receiver/spool_thread.h"
 #include "receiver/worker_process.h"
 
@@ -31,7 +32,9 @@ struct supervisor {
     const struct config *config;
     struct metrics_receiver *metrics;
     struct spool_thread *spool;
+    struct operator_desk *desk;
     int signal_fd;
+    int until_fd; /* what supervisor_serve_until() waits for; -1: nothing */
     enum ending ending;
     int starting; /* a worker that refuses now ends the start */
     int stopping; /* dead workers stay dead                   */
@@ -52,6 +55,7 @@ struct supervisor *supervisor_new(const struct config *config, struct metrics_re
     supervisor->config = config;
     supervisor->metrics = metrics;
     supervisor->signal_fd = -1;
+    supervisor->until_fd = -1;
     pthread_mutex_init(&supervisor->lock, NULL);
 
     sigset_t signals;
@@ -91,6 +95,28 @@ void supervisor_free(struct supervisor *supervisor)
 void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *spool)
 {
     supervisor->spool = spool;
+}
+
+void supervisor_set_desk(struct supervisor *supervisor, struct operator_desk *desk)
+{
+    supervisor->desk = desk;
+}
+
+int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind, int64_t seq,
+                          const char *text)
+{
+    const struct worker_process *worker = &supervisor->worker[0];
+    return worker->ready ? control_send(worker->control_fd, kind, seq, text) : -ENOTCONN;
+}
+
+int supervisor_worker(const struct supervisor *supervisor, int index, struct supervisor_worker *out)
+{
+    if (index >= supervisor->count)
+        return 0;
+    const struct worker_process *worker = &supervisor->worker[index];
+    *out = (struct supervisor_worker){
+        .pid = worker->pid, .ready = worker->ready, .restarts = worker->restarts};
+    return 1;
 }
 
 /* ---- Asked by other threads -------------------------------------------------------------------- */
@@ -182,6 +208,12 @@ static void take_message(struct supervisor *supervisor, struct worker_process *w
         if (supervisor->spool != NULL)
             spool_thread_done(supervisor->spool, worker->index, message->seq);
         break;
+    case CONTROL_PROGRESS:
+    case CONTROL_PART:
+    case CONTROL_REPLY:
+        if (supervisor->desk != NULL && worker->index == 0)
+            operator_desk_take(supervisor->desk, message);
+        break;
     case CONTROL_REFUSED:
         log_error("worker can't start", log_text("reason", message->text));
         if (supervisor->starting)
@@ -211,13 +243,17 @@ static void reap_workers(struct supervisor *supervisor)
         pthread_mutex_lock(&supervisor->lock);
         worker_process_ended(worker, status);
         pthread_mutex_unlock(&supervisor->lock);
+        if (supervisor->desk != NULL && worker->index == 0)
+            operator_desk_worker_gone(supervisor->desk);
         if (supervisor->starting && worker->early_deaths >= START_DEATHS) {
             log_error("worker dies each time it starts, giving up: is it a plugin?",
                       log_int("worker", worker->index));
             supervisor->ending = WORKER_REFUSED;
         }
-        if (!supervisor->stopping && !supervisor->starting)
+        if (!supervisor->stopping && !supervisor->starting) {
+            worker->restarts++;
             metrics_add(&supervisor->metrics->worker_restarts, 1);
+        }
     }
 }
 
@@ -259,6 +295,8 @@ static int poll_timeout_ms(const struct supervisor *supervisor, int64_t limit_us
     int64_t wait_us = (int64_t)supervisor->config->handler_timeout_ms * 1000 / 4 + 1000;
     if (limit_us >= 0 && limit_us < wait_us)
         wait_us = limit_us;
+    if (supervisor->desk != NULL)
+        wait_us = operator_desk_wait_us(supervisor->desk, wait_us);
     for (int i = 0; i < supervisor->count && !supervisor->stopping; i++) {
         const struct worker_process *worker = &supervisor->worker[i];
         if (worker->pid != 0)
@@ -274,7 +312,7 @@ static int poll_timeout_ms(const struct supervisor *supervisor, int64_t limit_us
 /* One round: waits for a signal or a message, and serves what is there. */
 static void serve_once(struct supervisor *supervisor, int64_t limit_us)
 {
-    struct pollfd ready[SPOOL_MAX_WORKERS + 1];
+    struct pollfd ready[SPOOL_MAX_WORKERS + 2 + OPERATOR_DESK_FDS];
     struct worker_process *owner[SPOOL_MAX_WORKERS + 1];
     nfds_t count = 0;
     ready[count++] = (struct pollfd){.fd = supervisor->signal_fd, .events = POLLIN};
@@ -284,7 +322,14 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
         owner[count] = &supervisor->worker[i];
         ready[count++] = (struct pollfd){.fd = supervisor->worker[i].control_fd, .events = POLLIN};
     }
-    if (poll(ready, count, poll_timeout_ms(supervisor, limit_us)) < 0 && errno != EINTR) {
+    nfds_t polled = count;
+    ready[polled++] = (struct pollfd){.fd = supervisor->until_fd, .events = POLLIN};
+    struct pollfd *desk = &ready[polled];
+    if (supervisor->desk != NULL) {
+        operator_desk_prepare(supervisor->desk, desk);
+        polled += OPERATOR_DESK_FDS;
+    }
+    if (poll(ready, polled, poll_timeout_ms(supervisor, limit_us)) < 0 && errno != EINTR) {
         log_error("poll failed", log_text("error", strerror(errno)));
         return;
     }
@@ -297,6 +342,8 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
     /* Every round, not only on SIGCHLD: a closed socket wakes the poll before the signal is there. */
     reap_workers(supervisor);
     check_handlers(supervisor);
+    if (supervisor->desk != NULL)
+        operator_desk_serve(supervisor->desk, desk);
 }
 
 int supervisor_start(struct supervisor *supervisor)
@@ -322,6 +369,17 @@ void supervisor_run(struct supervisor *supervisor)
         if (supervisor->ending == RUNNING)
             start_due_workers(supervisor);
     }
+}
+
+void supervisor_serve_until(struct supervisor *supervisor, int fd)
+{
+    struct pollfd until = {.fd = fd, .events = POLLIN};
+    supervisor->until_fd = fd;
+    while (poll(&until, 1, 0) != 1) {
+        serve_once(supervisor, -1);
+        start_due_workers(supervisor);
+    }
+    supervisor->until_fd = -1;
 }
 
 static int running_workers(const struct supervisor *supervisor)

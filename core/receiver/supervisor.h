@@ -7,10 +7,13 @@
 #define PBXHOOK_SUPERVISOR_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "common/config.h"
+#include "common/control.h"
 #include "common/metrics.h"
 
+struct operator_desk;
 struct spool_thread;
 struct supervisor;
 
@@ -21,12 +24,29 @@ void supervisor_free(struct supervisor *supervisor); /* after supervisor_stop();
 /* Where the workers' reports go. Before supervisor_start(). */
 void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *spool);
 
+/* The operator's desk, served by the same loop; borrowed, NULL takes it away. Before supervisor_start(). */
+void supervisor_set_desk(struct supervisor *supervisor, struct operator_desk *desk);
+/* One worker as it is now: 1, or 0 when there are not so many. */
+struct supervisor_worker {
+    pid_t pid; /* 0: not running */
+    int ready;
+    int restarts;
+};
+int supervisor_worker(const struct supervisor *supervisor, int index,
+                      struct supervisor_worker *out);
+/* To worker 0: 0, or a negative errno: -ENOTCONN when it is not ready. */
+int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind, int64_t seq,
+                          const char *text);
+
 /* Starts the workers and waits until each is ready: 0; 1 when a signal said to stop meanwhile; -1 when
  * one refuses to start (logged). */
 int supervisor_start(struct supervisor *supervisor);
 
 /* Serves signals and workers until SIGTERM or SIGINT, which the caller has blocked in all threads. */
 void supervisor_run(struct supervisor *supervisor);
+
+/* The same until the descriptor is readable. */
+void supervisor_serve_until(struct supervisor *supervisor, int fd);
 
 /* Tells the workers to finish their batch and leave, and waits for them; then kills what is left. */
 void supervisor_stop(struct supervisor *supervisor);

@@ -49,6 +49,12 @@ void spool_reader_close(struct spool_reader *spool);
  */
 int spool_reader_next(struct spool_reader *spool, int64_t after, int max, int64_t max_bytes,
                       struct event **out);
+/* When the oldest event that waits, any worker's, was received: 1 and *received_ms; 0: none waits; -1. */
+int spool_reader_oldest(struct spool_reader *spool, int64_t *received_ms);
 const char *spool_reader_error(const struct spool_reader *spool);
+
+/* The spool's own random name, 32 hexadecimal digits: whose events these are, where several spools share
+ * a store. It stays the same for the file's life. */
+const char *spool_reader_instance(const struct spool_reader *spool);
 
 #endif

@@ -56,6 +56,15 @@ enum sqlite_statement {
     SQL_RETRY_DONE,
     SQL_RETRY_DUE,
     SQL_RETRY_NEXT_DUE,
+    SQL_PRUNE_LIST_EVENTS,
+    SQL_PRUNE_LIST_CALLS,
+    SQL_PRUNE_LIST_ACTIONS,
+    SQL_PRUNE_DEAD_LETTERS,
+    SQL_PRUNE_HANDLINGS,
+    SQL_PRUNE_EVENT,
+    SQL_PRUNE_PAYLOAD,
+    SQL_PRUNE_CALL,
+    SQL_PRUNE_ACTION,
     SQL_STATEMENT_COUNT
 };
 
@@ -224,7 +233,7 @@ static inline const char *sqlite_column_string(sqlite3_stmt *stmt, int column)
 
 /* ---- Opening (sqlite_open.c, sqlite_migrate.c) ----------------------------------------------------- */
 
-int sqlite_open(const char *place, enum store_mode mode, int lock_wait_ms, struct store **out,
+int sqlite_open(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size);
 void sqlite_close(struct store *store);
 
@@ -260,8 +269,8 @@ int sqlite_action_add(struct store *store, const char *key, const char *call_id,
 int sqlite_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
                          int *count, struct store_expired *expired);
 int sqlite_action_next_due(struct store *store, int64_t *due_ms);
-int sqlite_action_settle(struct store *store, int64_t id, enum store_action_state state,
-                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
+int sqlite_actions_settle(struct store *store, const struct store_settlement *settlements,
+                          int count, unsigned char *changed);
 int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
 int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 
@@ -271,6 +280,9 @@ int sqlite_retry_done(struct store *store, int64_t event_id, const char *plugin)
 int sqlite_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                        int *count);
 int sqlite_retry_next_due(struct store *store, int64_t *due_ms);
+
+int sqlite_prune(struct store *store, int64_t before_ms, int max_rows, int remove,
+                 struct store_pruned *pruned);
 
 int sqlite_counts(struct store *store, struct store_counts *out);
 int sqlite_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),

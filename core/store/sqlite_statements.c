@@ -15,7 +15,10 @@
 #define ACTION_IS_UNSETTLED                                                                        \
     "(state IN ('sending', 'unknown') OR (state = 'pending' AND doubtful = 1))"
 
-#define ACTION_WAS_LEFT "'the worker left before the answer came'"
+/* The condition of the index actions_ended. */
+#define ACTION_HAS_ENDED "state IN ('delivered', 'confirmed', 'rejected', 'expired')"
+
+#define ACTION_WAS_LEFT  "'the worker left before the answer came'"
 
 static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -108,6 +111,34 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                       "ORDER BY h.due_ms, h.event_id LIMIT ?2",
     [SQL_RETRY_NEXT_DUE] = "SELECT due_ms FROM handlings WHERE state = 'retry' "
                            "ORDER BY due_ms LIMIT 1",
+
+    /* An event stays while a plugin is to handle it again, and while its call is active. */
+    [SQL_PRUNE_LIST_EVENTS] =
+        "SELECT received_ms, id, "
+        "NOT EXISTS (SELECT 1 FROM handlings h WHERE h.event_id = e.id AND h.state = 'retry') "
+        "AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.call_id = e.call_id "
+        "AND c.finished_ms IS NULL AND c.status IS NOT NULL) "
+        "FROM events e WHERE (received_ms, id) > (?1, ?2) AND received_ms < ?3 "
+        "ORDER BY received_ms, id LIMIT ?4",
+    /* A call stays while one of its actions has not ended, and while one of its events is to be handled
+     * again: it would come back with that event alone. The lists are made once for all rows. */
+    [SQL_PRUNE_LIST_CALLS] =
+        "SELECT finished_ms, id, "
+        "NOT EXISTS (SELECT 1 FROM actions WHERE call_id = c.call_id AND " ACTION_IS_UNSETTLED ") "
+        "AND call_id NOT IN (SELECT call_id FROM actions WHERE state = 'pending') "
+        "AND call_id NOT IN (SELECT e.call_id FROM handlings h JOIN events e ON e.id = h.event_id "
+        "WHERE h.state = 'retry') "
+        "FROM calls c WHERE finished_ms IS NOT NULL AND (finished_ms, id) > (?1, ?2) "
+        "AND finished_ms < ?3 ORDER BY finished_ms, id LIMIT ?4",
+    [SQL_PRUNE_LIST_ACTIONS] = "SELECT state_ms, id, 1 FROM actions "
+                               "WHERE " ACTION_HAS_ENDED " AND (state_ms, id) > (?1, ?2) "
+                               "AND state_ms < ?3 ORDER BY state_ms, id LIMIT ?4",
+    [SQL_PRUNE_DEAD_LETTERS] = "SELECT count(*) FROM handlings WHERE event_id = ?1",
+    [SQL_PRUNE_HANDLINGS] = "DELETE FROM handlings WHERE event_id = ?1",
+    [SQL_PRUNE_EVENT] = "DELETE FROM events WHERE id = ?1",
+    [SQL_PRUNE_PAYLOAD] = "DELETE FROM payloads WHERE call = ?1",
+    [SQL_PRUNE_CALL] = "DELETE FROM calls WHERE id = ?1",
+    [SQL_PRUNE_ACTION] = "DELETE FROM actions WHERE id = ?1",
 };
 
 const char *sqlite_statement_sql(enum sqlite_statement which)

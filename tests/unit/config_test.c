@@ -81,6 +81,8 @@ static void test_defaults(void **state)
     assert_int_equal(config->webhook.reject_unknown, 0);
     assert_int_equal(config->webhook.deduplicate, 1);
     assert_int_equal(config->webhook.max_body_bytes, 1048576);
+    assert_int_equal(config->webhook.acknowledge_stored, 0);
+    assert_int_equal(config->webhook.acknowledge_timeout_ms, 10000);
     assert_int_equal(config->spool.max_bytes, 268435456);
     snprintf(store, sizeof store, "sqlite:%s/pbxhook.db", config->state_dir);
     assert_string_equal(config->store.url, store);
@@ -134,13 +136,17 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_LISTEN", "[::]:0"},
         {"PBXHOOK_STATE_DIR", "/s"},
         {"PBXHOOK_PLUGIN_DIR", "/p"},
-        {"PBXHOOK_WORKERS", "1"},
+        {"PBXHOOK_WORKERS", "2"},
         {"PBXHOOK_HANDLER_TIMEOUT", "1500ms"},
+        {"PBXHOOK_STORE_RETENTION", "90d"},
+        {"PBXHOOK_WEBHOOK_ACKNOWLEDGE", "stored"},
+        {"PBXHOOK_WEBHOOK_ACKNOWLEDGE_TIMEOUT", "60s"},
         {"PBXHOOK_WEBHOOK_UNKNOWN_EVENTS", "reject"},
         {"PBXHOOK_WEBHOOK_DEDUPLICATE", "false"},
         {"PBXHOOK_WEBHOOK_MAX_BODY", "64KiB"},
         {"PBXHOOK_SPOOL_MAX_BYTES", "1GiB"},
-        {"PBXHOOK_STORE_URL", "sqlite:/d"},
+        {"PBXHOOK_STORE_URL", "postgresql://d"},
+        {"PBXHOOK_STORE_PASSWORD_FILE", "/dev/zero"},
         {"PBXHOOK_PBX_URL", "https://pbx.example/a"},
         {"PBXHOOK_PBX_ACTION_TYPE", "delegate"},
         {"PBXHOOK_PBX_DEADLINE", "2m"},
@@ -171,7 +177,12 @@ static void test_every_key_has_a_variable(void **state)
     assert_int_equal(config->webhook.deduplicate, 0);
     assert_int_equal(config->webhook.max_body_bytes, 65536);
     assert_int_equal(config->spool.max_bytes, 1073741824);
-    assert_string_equal(config->store.url, "sqlite:/d");
+    assert_int_equal(config->webhook.acknowledge_stored, 1);
+    assert_int_equal(config->webhook.acknowledge_timeout_ms, 60000);
+    assert_int_equal(config->store.retention_ms, (int64_t)90 * 86400000);
+    assert_int_equal(config->workers, 2);
+    assert_string_equal(config->store.url, "postgresql://d");
+    assert_string_equal(config->store.password_file, "/dev/zero");
     assert_string_equal(config->pbx.url, "https://pbx.example/a");
     assert_string_equal(config->pbx.action_type, "delegate");
     assert_int_equal(config->pbx.deadline_ms, 120000);
@@ -185,6 +196,36 @@ static void test_every_key_has_a_variable(void **state)
     assert_null(config->dashboard.cors_origins[2]);
     assert_int_equal(config->log.level, LOG_LEVEL_WARNING);
     config_free(config);
+}
+
+static void test_periods(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: none */
+    } cases[] = {
+        {"90d", 90LL * 86400000},
+        {"12h", 12LL * 3600000},
+        {"3600", 3600000},
+        {"60m", 3600000},
+        {"59m", -1},
+        {"90", -1},
+        {"0", -1},
+        {"36500d", 36500LL * 86400000},
+        {"36501d", -1},
+        {"", -1},
+        {"d", -1},
+        {"90 d", -1},
+        {"-90d", -1},
+        {"90days", -1},
+        {"9223372036854775807d", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t ms = -1;
+        assert_int_equal(config_read_period(cases[i].text, &ms), cases[i].ms < 0 ? -1 : 0);
+        assert_int_equal(ms, cases[i].ms);
+    }
 }
 
 static void test_wrong_variables_are_all_told(void **state)
@@ -542,6 +583,7 @@ int main(void)
         TEST(test_defaults),
         TEST(test_later_sources_win),
         TEST(test_every_key_has_a_variable),
+        TEST(test_periods),
         TEST(test_wrong_variables_are_all_told),
         TEST(test_unknown_variables_are_no_error),
         TEST(test_config_variable_names_the_file),

@@ -177,7 +177,7 @@ static void what_is_no_message_is_refused(void **state)
     refuse_packet(pair, &good, HEAD + 4);
     bad.kind = 0;
     refuse_packet(pair, &bad, HEAD + 3);
-    bad.kind = CONTROL_REFUSED + 1;
+    bad.kind = CONTROL_REPLY + 1;
     refuse_packet(pair, &bad, HEAD + 3);
     bad = good;
     bad.text[1] = '\0';

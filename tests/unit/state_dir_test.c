@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "receiver/state_dir.h"
+#include "common/state_dir.h"
 
 static char top[64];
 static char dir[128];

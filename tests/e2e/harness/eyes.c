@@ -55,6 +55,20 @@ char *store_text(const struct world *world, const char *sql, const char *text, c
     return out;
 }
 
+void store_execute(const struct world *world, const char *sql)
+{
+    char path[SCRATCH_PATH];
+    sqlite3 *db = NULL;
+    assert_int_equal(world->server.pid, 0);
+    scratch_path(world->directory, "state/pbxhook.db", path);
+    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    if (code != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
 void store_await_events(const struct world *world, int64_t count)
 {
     await(store_int(world, "SELECT count(*) FROM events", NULL) == count);

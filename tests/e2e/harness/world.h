@@ -59,6 +59,9 @@ int64_t store_int(const struct world *world, const char *sql, const char *text);
 char *store_text(const struct world *world, const char *sql, const char *text, char *out,
                  size_t out_size);
 
+/* Changes the store by hand; no server may be running. */
+void store_execute(const struct world *world, const char *sql);
+
 /* Waits until so many events are in the store. */
 void store_await_events(const struct world *world, int64_t count);
 /* Wants this status of a call, "" for none. */

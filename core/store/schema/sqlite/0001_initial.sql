@@ -13,6 +13,10 @@ CREATE TABLE events (
     body TEXT NOT NULL
 ) STRICT;
 
+-- What is removed when it is old: the next rows, found without looking at the rest. New ones come at the
+-- end, so that keeping them costs little.
+CREATE INDEX events_received ON events (received_ms);
+
 -- Every call, in the order they were first heard of, so that id goes with time. status is the type of
 -- the event with the greatest (time, place in the life cycle); NULL when the call is known only by
 -- events outside the seven. finished_ms is status_ms of a finished call, else NULL: a column of its own,
@@ -34,6 +38,7 @@ CREATE TABLE calls (
 
 -- Small for ever: a finished call leaves it.
 CREATE INDEX calls_active ON calls (call_id) WHERE finished_ms IS NULL;
+CREATE INDEX calls_finished ON calls (finished_ms) WHERE finished_ms IS NOT NULL;
 
 -- The body of the call's first call.new. Beside the call, not in it: a call's row is rewritten with each
 -- event, and without the payload thirty of them share a page.
@@ -72,6 +77,9 @@ CREATE TABLE actions (
 CREATE INDEX actions_pending ON actions (due_ms) WHERE state = 'pending';
 CREATE INDEX actions_unsettled ON actions (call_id)
     WHERE (state IN ('sending', 'unknown') OR (state = 'pending' AND doubtful = 1));
+
+CREATE INDEX actions_ended ON actions (state_ms)
+    WHERE state IN ('delivered', 'confirmed', 'rejected', 'expired');
 
 -- Handlings that failed. state is retry or dead: a dead letter.
 CREATE TABLE handlings (
