@@ -58,8 +58,8 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_GUARD_OFF] = SETTINGS("off", "off", "force_generic_plan"),
     [PG_DDL_LOCK] = "SELECT pg_advisory_xact_lock(" PG_ADVISORY_KEY ")",
 
-    [PG_EVENTS_ADD] = EVENTS_ADD("body::jsonb"),
-    [PG_EVENTS_ADD_SAFELY] = EVENTS_ADD("pbxhook.body(body)"),
+    [PG_EVENTS_ADD] = EVENTS_ADD("body::json"),
+    [PG_EVENTS_ADD_SAFELY] = EVENTS_ADD("pbxhook.body(body)::json"),
     [PG_EVENTS_FIND] = "SELECT identity, id, spool = $2::text, spool_seq, received_at "
                        "FROM pbxhook.events WHERE identity = ANY ($1::bytea[])",
     [PG_EVENTS_DROP] = "DELETE FROM pbxhook.events WHERE identity = ANY ($1::bytea[])",
@@ -120,19 +120,18 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "UPDATE pbxhook.actions a SET state = 'confirmed', state_at = v.since, " ACTION_IS_FREE " "
         "FROM unnest($1::int8[], $2::timestamptz[]) AS v (id, since) "
         "WHERE a.id = v.id AND " ACTION_OF_A_IS_UNSETTLED,
-    [PG_ACTIONS_EXPIRE] =
-        "UPDATE pbxhook.actions a SET state = CASE WHEN doubtful THEN 'unknown' ELSE 'expired' END, "
-        "state_at = $1::timestamptz FROM (SELECT id FROM pbxhook.actions "
-        "WHERE state = 'pending' AND due_at <= $1::timestamptz AND expires_at <= $1::timestamptz "
-        "ORDER BY due_at, id LIMIT 1000 FOR UPDATE SKIP LOCKED) AS d "
-        "WHERE a.id = d.id RETURNING a.doubtful",
+    /* Those that are due first, or past their deadline: due_at is never behind it. */
     [PG_ACTIONS_CLAIM] =
-        "UPDATE pbxhook.actions a SET state = 'sending', state_at = $1::timestamptz, "
-        "attempts = attempts + 1, owner = $3::text, lease_until = $4::timestamptz "
-        "FROM (SELECT id FROM pbxhook.actions WHERE state = 'pending' "
-        "AND due_at <= $1::timestamptz AND expires_at > $1::timestamptz "
+        "UPDATE pbxhook.actions a SET state = CASE WHEN NOT d.is_late THEN 'sending' "
+        "WHEN a.doubtful THEN 'unknown' ELSE 'expired' END, state_at = $1::timestamptz, "
+        "attempts = attempts + CASE WHEN d.is_late THEN 0 ELSE 1 END, "
+        "owner = CASE WHEN NOT d.is_late THEN $3::text END, "
+        "lease_until = CASE WHEN NOT d.is_late THEN $4::timestamptz END "
+        "FROM (SELECT id, expires_at <= $1::timestamptz AS is_late FROM pbxhook.actions "
+        "WHERE state = 'pending' AND due_at <= $1::timestamptz "
         "ORDER BY due_at, id LIMIT $2::int8 FOR UPDATE SKIP LOCKED) AS d WHERE a.id = d.id "
-        "RETURNING a.id, key, call_id, body, received_at, expires_at, attempts, due_at",
+        "RETURNING a.id, key, call_id, body, received_at, expires_at, attempts, due_at, d.is_late, "
+        "a.doubtful",
     /* What its owner did not settle in time: it is gone, or was cut off. */
     [PG_ACTIONS_LEASES] =
         "UPDATE pbxhook.actions a SET "
@@ -193,7 +192,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_RETRIES_DUE] =
         "SELECT h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, e.happened_at, "
         "e.received_at, e.spool_seq, coalesce(h.body, "
-        "CASE jsonb_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END) "
+        "CASE json_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END) "
         "FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
         "WHERE h.state = 'retry' AND h.due_at <= $1::timestamptz "
         "ORDER BY h.due_at, h.event_id, h.plugin LIMIT $2::int8 FOR UPDATE OF h SKIP LOCKED",
