@@ -38,6 +38,7 @@ struct config_key {
     int (*check)(const char *text); /* 1 when it will do; NULL: any text will       */
     const char *wanted;             /* completes "found ..., wanted ": of texts      */
     const char *help;               /* one line                                     */
+    int live;                       /* a reload may change it: who uses it looks anew */
     size_t offset;                  /* of the member in struct config               */
 };
 
@@ -113,6 +114,7 @@ void config_print_text(const char *text, FILE *out);
 int config_check_address(const char *text); /* HOST:PORT, [IPV6]:PORT */
 int config_check_url(const char *text);     /* http, https; no user   */
 int config_check_origin(const char *text);  /* of the Origin header   */
+int config_check_range(const char *text);   /* of addresses, 10.0.0.0/8 */
 int config_check_token(const char *text);
 int config_check_user(const char *text); /* of HTTP Basic          */
 int config_check_name(const char *text); /* [a-z][a-z0-9_]*        */
@@ -148,6 +150,9 @@ const char *config_origin(const struct config *config, const struct config_key *
 /* Keeps an option of a plugin; a later one of the same name replaces it. */
 void config_set_plugin_option(struct config_load *load, const char *plugin, const char *key,
                               const char *value, const char *origin);
+
+/* Reports what of the keys about access fits together with nothing (config_access.c). */
+void config_check_access(struct config_load *load);
 
 /* ---- Sources ----------------------------------------------------------------------------------- */
 

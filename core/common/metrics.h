@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/life.h"
+
 /* Upper bounds in microseconds; one more bucket has no bound. */
 #define METRICS_BUCKETS 16
 extern const int64_t metrics_bucket_us[METRICS_BUCKETS - 1];
@@ -45,6 +47,8 @@ enum metrics_reject {
     METRICS_REJECT_TOO_LARGE,
     METRICS_REJECT_MEDIA_TYPE,
     METRICS_REJECT_FRAMING,
+    METRICS_REJECT_UNAUTHORIZED,
+    METRICS_REJECT_FORBIDDEN,
     METRICS_REJECT_UNKNOWN_EVENT,
     METRICS_REJECT_SPOOL_FULL,
     METRICS_REJECT_SPOOL_ERROR,
@@ -60,6 +64,8 @@ enum metrics_reject metrics_reject_from_name(const char *name);
 struct metrics_receiver {
     _Atomic uint64_t events_received; /* acknowledged: safe in the spool */
     _Atomic uint64_t rejected[METRICS_REJECT_COUNT];
+    _Atomic uint64_t connections_refused; /* of an address that has too many */
+    _Atomic uint64_t connections_evicted; /* for others, when there were too many in all */
     _Atomic uint64_t worker_restarts;
     _Atomic uint64_t spool_commits;
     struct metrics_histogram ack; /* from the request's last byte to its answer */
@@ -76,12 +82,16 @@ enum metrics_action {
 const char *metrics_action_name(enum metrics_action outcome);
 
 #define METRICS_PLUGINS 64
-#define METRICS_NAME    64
+#define METRICS_NAME    LIFE_PLUGIN
 
 struct metrics_plugin {
     char name[METRICS_NAME];
     _Atomic uint64_t handled, retried, rejected;
+    _Atomic uint64_t dead; /* given up, whatever it was: dead letters */
     struct metrics_histogram handle;
+    /* The receiver's. */
+    _Atomic uint64_t crashes;        /* it took its worker down      */
+    _Atomic int64_t parked_until_us; /* monotonic: it is not called before; 0: it may be */
 };
 
 struct metrics_worker {
@@ -91,7 +101,7 @@ struct metrics_worker {
     struct metrics_histogram event_latency;  /* from the spool's arrival to the store's commit */
     struct metrics_histogram action_latency; /* from the event's arrival to the PBX's answer  */
     struct metrics_histogram commit;         /* one store transaction                          */
-    _Atomic int64_t handler_since_us; /* monotonic: when the handler that runs now began; 0: none */
+    struct life life;
     _Atomic uint32_t plugin_count;
     struct metrics_plugin plugin[METRICS_PLUGINS];
 };
@@ -103,6 +113,16 @@ int metrics_page_map(int fd, struct metrics_worker **out);
 
 /* The plugin's slot, made at the first call; NULL when the page is full. Worker thread only. */
 struct metrics_plugin *metrics_plugin_slot(struct metrics_worker *page, const char *name);
+/* Its number from 1, for struct life; 0 for NULL. */
+uint32_t metrics_plugin_number(const struct metrics_worker *page,
+                               const struct metrics_plugin *slot);
+
+/* The receiver's look at a worker's page: the slot of that number or name, NULL when there is none. A name
+ * that no plugin can have is none. */
+struct metrics_plugin *metrics_plugin_numbered(struct metrics_worker *page, uint32_t number);
+struct metrics_plugin *metrics_plugin_named(struct metrics_worker *page, const char *name);
+/* Copies the slot's name: 0, or -1 when it is no plugin's. */
+int metrics_plugin_name(const struct metrics_plugin *slot, char out[METRICS_NAME]);
 
 /* Numbers only the receiver knows at the moment of asking. */
 struct metrics_gauges {

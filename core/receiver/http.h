@@ -6,6 +6,7 @@
 #define PBXHOOK_HTTP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/config.h"
 #include "common/metrics.h"
@@ -44,10 +45,20 @@ void http_stop(struct http *http, int drain_ms);
 int http_begin_stop(struct http *http, int drain_ms);
 void http_free(struct http *http);
 
+/* Any thread: the configuration that requests are judged by from the loop's next round on. The former one is
+ * looked at for a round at most. */
+void http_set_config(struct http *http, const struct config *config);
+
 /* [any thread] Makes the loop look at its queues (decided tickets, answered reads). */
 void http_wake(struct http *http);
 
+/* [main thread] 1 unless the loop runs and has not gone round for `within_us`. */
+int http_is_alive(const struct http *http, int64_t within_us);
+
 /* "127.0.0.1:3000", with the real port when 0 was asked for. Borrowed until http_free(). */
 const char *http_address(const struct http *http);
+
+/* "http" or "https"; a constant. */
+const char *http_scheme(const struct http *http);
 
 #endif

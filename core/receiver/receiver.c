@@ -15,23 +15,33 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/state_dir.h"
+#include "receiver/access.h"
 #include "receiver/http.h"
+#include "receiver/listen.h"
 #include "receiver/operator_desk.h"
+#include "receiver/reload.h"
+#include "receiver/service_notify.h"
 #include "receiver/spool_thread.h"
 #include "receiver/status.h"
 #include "receiver/supervisor.h"
+#include "receiver/tls.h"
 
 #define DRAIN_MS 5000
+
+/* The HTTP loop goes round once a second at least; so long after the last time it hangs. */
+#define HTTP_SILENCE_US (5 * 1000000)
 
 struct receiver {
     const struct config *config;
     int64_t started_us;
     int lock_fd;
     struct metrics_receiver metrics;
+    struct service_notify *service;
     struct supervisor *supervisor;
     struct http *http;
     struct spool_thread *spool;
     struct operator_desk *desk;
+    struct reload *reload;
 };
 
 static void notify_http(void *arg)
@@ -62,6 +72,35 @@ static json_t *status(void *arg)
     return status_make(&sources);
 }
 
+static int64_t ask_reload(void *arg)
+{
+    struct receiver *receiver = arg;
+    service_notify_reloading(receiver->service);
+    return reload_ask(receiver->reload);
+}
+
+/* What the workers have is the receiver's from here on. */
+static void adopt_config(void *arg, const struct config *config)
+{
+    struct receiver *receiver = arg;
+    receiver->config = config;
+    log_set_level(config->log.level);
+    http_set_config(receiver->http, config);
+}
+
+static void note_reloaded(void *arg, int64_t number, const char *error)
+{
+    struct receiver *receiver = arg;
+    operator_desk_reloaded(receiver->desk, number, error);
+    service_notify_ready(receiver->service,
+                         error == NULL ? "Reloaded" : "Not reloaded: the log says why");
+}
+
+static int is_alive(void *arg)
+{
+    return http_is_alive(arg, HTTP_SILENCE_US);
+}
+
 /* All signals that the supervisor reads from its descriptor stay blocked in every thread. */
 static void block_signals(void)
 {
@@ -77,8 +116,8 @@ static void block_signals(void)
 }
 
 /* Binds and opens everything that can refuse; nothing is accepted yet. */
-static int open_parts(struct receiver *receiver, const struct config *config, char *error,
-                      size_t error_size)
+static int open_parts(struct receiver *receiver, const struct config *config,
+                      const char *config_path, char *error, size_t error_size)
 {
     receiver->lock_fd = state_dir_lock(config->state_dir, error, error_size);
     if (receiver->lock_fd < 0)
@@ -110,11 +149,33 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
     struct operator_desk_options desk = {.state_dir = config->state_dir,
                                          .ask_worker = ask_worker,
                                          .status = status,
+                                         .reload = ask_reload,
                                          .arg = receiver};
     if (operator_desk_open(&desk, &receiver->desk, error, error_size) < 0)
         return -1;
     supervisor_set_desk(receiver->supervisor, receiver->desk);
+    struct reload_options reload = {.config = config,
+                                    .config_path = config_path,
+                                    .supervisor = receiver->supervisor,
+                                    .adopt = adopt_config,
+                                    .done = note_reloaded,
+                                    .arg = receiver};
+    receiver->reload = reload_new(&reload);
+    if (receiver->reload == NULL) {
+        snprintf(error, error_size, "out of memory");
+        return -1;
+    }
+    supervisor_set_reload(receiver->supervisor, receiver->reload);
+    supervisor_set_service(receiver->supervisor, receiver->service);
     return 0;
+}
+
+static void tell_ready(struct receiver *receiver)
+{
+    char text[sizeof "Listening on " + LISTEN_ADDRESS_SIZE];
+    snprintf(text, sizeof text, "Listening on %s", http_address(receiver->http));
+    service_notify_watch(receiver->service, is_alive, receiver->http);
+    service_notify_ready(receiver->service, text);
 }
 
 /*
@@ -123,13 +184,17 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
  */
 static int run(struct receiver *receiver)
 {
+    service_notify_status(receiver->service, "Starting the workers");
     int started = supervisor_start(receiver->supervisor);
     if (started != 0)
         return started < 0 ? -1 : 0;
     if (http_start(receiver->http) < 0)
         return -1;
-    log_info("listening", log_text("address", http_address(receiver->http)));
+    log_info("listening", log_text("address", http_address(receiver->http)),
+             log_text("scheme", http_scheme(receiver->http)));
+    tell_ready(receiver);
     supervisor_run(receiver->supervisor);
+    service_notify_stopping(receiver->service);
     operator_desk_quiesce(receiver->desk);
     /* The workers go on meanwhile: a request may wait for what they report. */
     supervisor_serve_until(receiver->supervisor, http_begin_stop(receiver->http, DRAIN_MS));
@@ -137,9 +202,23 @@ static int run(struct receiver *receiver)
     return 0;
 }
 
-int receiver_serve(const struct config *config)
+int receiver_check(const struct config *config, char *error, size_t error_size)
 {
-    char error[512] = "";
+    struct access *access = NULL;
+    struct tls tls;
+
+    if (access_open(config, config->listen, &access, error, error_size) < 0)
+        return -1;
+    access_free(access);
+    if (tls_open(config, &tls, error, error_size) < 0)
+        return -1;
+    tls_close(&tls);
+    return 0;
+}
+
+int receiver_serve(const struct config *config, const char *config_path)
+{
+    char error[1024] = "";
     int result = -1;
     struct receiver *receiver = calloc(1, sizeof *receiver);
     if (receiver == NULL) {
@@ -149,10 +228,11 @@ int receiver_serve(const struct config *config)
     receiver->config = config;
     receiver->started_us = clock_mono_us();
     receiver->lock_fd = -1;
+    receiver->service = service_notify_open();
     umask(077); /* what is kept here is for this user alone */
     block_signals();
 
-    if (open_parts(receiver, config, error, sizeof error) == 0)
+    if (open_parts(receiver, config, config_path, error, sizeof error) == 0)
         result = run(receiver);
     else
         log_error("can't start", log_text("error", error));
@@ -164,6 +244,8 @@ int receiver_serve(const struct config *config)
     spool_thread_stop(receiver->spool);
     http_free(receiver->http);
     supervisor_free(receiver->supervisor);
+    reload_free(receiver->reload);
+    service_notify_free(receiver->service);
     if (receiver->lock_fd >= 0)
         close(receiver->lock_fd);
     free(receiver);

@@ -54,7 +54,8 @@ static int commit(struct store *base)
 {
     struct pg_store *store = pg_of(base);
     int is_sent = 0;
-    int result = pg_flush_queue(store);
+    /* In a round trip of its own, if the claim has not done it: what its results say may forbid the commit. */
+    int result = pg_flush(store);
     if (result == 0)
         result = pg_drop_events(store);
     if (result == 0)
@@ -108,17 +109,26 @@ static int undo(struct store *base)
     return result;
 }
 
+static int is_away(const struct store *base)
+{
+    return ((const struct pg_store *)base)->conn == NULL;
+}
+
 #define FUNCTIONS                                                                                  \
-    .dialect = "postgresql", .open = pg_open, .close = pg_close, .begin = pg_batch_begin,          \
-    .commit = commit, .rollback = rollback, .savepoint = savepoint, .release = release,            \
-    .undo = undo, .event_add = pg_event_add, .call_put = pg_call_put, .call_find = pg_call_find,   \
-    .user_find = pg_user_find, .user_create = pg_user_create, .sql = pg_plugin_sql,                \
-    .action_add = pg_action_add, .actions_claim = pg_actions_claim,                                \
+    .dialect = "postgresql", .open = pg_open, .close = pg_close, .is_away = is_away,               \
+    .begin = pg_batch_begin, .commit = commit, .rollback = rollback, .savepoint = savepoint,       \
+    .release = release, .undo = undo, .event_add = pg_event_add, .call_put = pg_call_put,          \
+    .call_find = pg_call_find, .user_find = pg_user_find, .user_create = pg_user_create,           \
+    .sql = pg_plugin_sql, .action_add = pg_action_add, .actions_claim = pg_actions_claim,          \
     .action_next_due = pg_action_next_due, .actions_settle = pg_actions_settle,                    \
     .actions_confirm = pg_actions_confirm, .actions_abandon = pg_actions_abandon,                  \
-    .retry_put = pg_retry_put, .retry_done = pg_retry_done, .retries_due = pg_retries_due,         \
-    .retry_next_due = pg_retry_next_due, .prune = pg_prune, .counts = pg_counts,                   \
-    .active_calls = pg_active_calls
+    .retry_put = pg_retry_put, .retry_done = pg_retry_done, .retry_suspect = pg_retry_suspect,     \
+    .retry_claim = pg_retry_claim, .retries_release = pg_retries_release,                          \
+    .retry_find = pg_retry_find, .retries_due = pg_retries_due,                                    \
+    .retry_next_due = pg_retry_next_due, .letters = pg_letters, .letter_find = pg_letter_find,     \
+    .letters_count = pg_letters_count, .letter_replay = pg_letter_replay,                          \
+    .letters_replay = pg_letters_replay, .letter_drop = pg_letter_drop, .prune = pg_prune,         \
+    .counts = pg_counts, .active_calls = pg_active_calls
 
 const struct store_backend postgres_backend = {.scheme = "postgresql://", FUNCTIONS};
 const struct store_backend postgres_short_backend = {.scheme = "postgres://", FUNCTIONS};

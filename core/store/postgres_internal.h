@@ -148,10 +148,19 @@ enum pg_statement {
     PG_ACTIONS_ABANDON,
     PG_ACTIONS_DOUBT,
     PG_ACTIONS_NEXT_DUE,
-    PG_CLAIMS_LOCK,
+    PG_ACTIONS_LOCK,
     PG_CLAIMS_UNDO,
     PG_RETRIES_PUT,
     PG_RETRIES_DONE,
+    PG_RETRY_FIND,
+    PG_RETRY_CLAIM,
+    PG_RETRIES_RELEASE,
+    PG_LETTERS_LIST,
+    PG_LETTER_FIND,
+    PG_LETTERS_COUNT,
+    PG_LETTER_REPLAY,
+    PG_LETTERS_REPLAY,
+    PG_LETTER_DROP,
     PG_RETRIES_DUE,
     PG_RETRIES_NEXT_DUE,
     PG_PRUNE_MONTHS,
@@ -276,6 +285,7 @@ struct pg_unsettled {
     int64_t id;
     const char *call_id;
     int is_open;
+    int is_locked; /* its row is, or is about to be with what is queued */
 };
 
 struct pg_new_action {
@@ -292,7 +302,7 @@ struct pg_handling {
     int64_t event_id;
     const char *plugin;
     int is_done; /* else it is put */
-    int attempts, dead;
+    int attempts, strikes, dead;
     int64_t due_ms, now_ms;
     const char *error;
     const char *body; /* NULL: as it is stored */
@@ -465,15 +475,35 @@ int pg_actions_claim(struct store *store, int64_t now_ms, int max, struct store_
 int pg_action_next_due(struct store *store, int64_t *due_ms);
 int pg_actions_settle(struct store *store, const struct store_settlement *settlements, int count,
                       unsigned char *changed);
+/*
+ * Queues the locking of actions: those that are settled, and those that may be confirmed, together and in one
+ * order, before a row that somebody else could be waiting for is inserted. One server settles what another
+ * confirms, so anything else ends in a circle. settlements may be NULL with count 0.
+ */
+int pg_lock_actions(struct pg_store *store, const struct store_settlement *settlements, int count);
 int pg_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
 int pg_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 
 int pg_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts, int dead,
                  int64_t due_ms, int64_t now_ms, const char *error);
+int pg_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                     int strikes, int64_t due_ms, int64_t now_ms, const char *error);
+int pg_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
+int pg_retries_release(struct store *store, int64_t now_ms);
 int pg_retry_done(struct store *store, int64_t event_id, const char *plugin);
+int pg_retry_find(struct store *store, int64_t event_id, const char *plugin,
+                  struct store_retry *out);
 int pg_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                    int *count);
 int pg_retry_next_due(struct store *store, int64_t *due_ms);
+int pg_letters(struct store *store, const struct store_letter *before, int max, store_letter_fn row,
+               void *arg);
+int pg_letter_find(struct store *store, int64_t event_id, const char *plugin, store_letter_fn row,
+                   void *arg);
+int pg_letters_count(struct store *store, int64_t *out);
+int pg_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+int pg_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+int pg_letter_drop(struct store *store, int64_t event_id, const char *plugin);
 
 int pg_prune(struct store *store, int64_t before_ms, int max_rows, int remove,
              struct store_pruned *pruned);

@@ -87,14 +87,16 @@ static int fail(struct pg_store *store)
 {
     const struct pg_fault *fault = &store->fault;
     int code = pg_classify(fault->sqlstate);
+    int is_ours = fault->which >= 0;
+    /* What was prepared is not there, or not as it was: a new connection prepares it anew. */
+    int is_stale = is_ours && code == STORE_E_AGAIN && !is_class(fault->sqlstate, "40");
     /* The server is going, or a replica that was the primary: another connection may find a better one. */
     int is_lost = is_class(fault->sqlstate, "08") || is_class(fault->sqlstate, "57P") ||
                   strcmp(fault->sqlstate, "25006") == 0 || strcmp(fault->sqlstate, "25P03") == 0 ||
-                  strcmp(fault->sqlstate, "26000") == 0 || strcmp(fault->sqlstate, "0A000") == 0 ||
                   store->conn == NULL || PQstatus(store->conn) == CONNECTION_BAD;
     store_fail(&store->base, code, "%s: %s (SQLSTATE %s)", store->place, fault->message,
                fault->sqlstate);
-    if (is_lost)
+    if (is_lost || is_stale)
         pg_disconnect(store);
     return code;
 }
@@ -110,13 +112,16 @@ static int wait_for_server(struct pg_store *store, int64_t deadline_us)
     struct pollfd ready = {.fd = PQsocket(store->conn),
                            .events = (short)(unsent > 0 ? POLLIN | POLLOUT : POLLIN)};
     int64_t left_ms = (deadline_us - clock_mono_us()) / 1000;
+    store_note_wait(&store->base, 1);
     int got = left_ms <= 0 ? 0 : poll(&ready, 1, (int)left_ms);
+    int failure = errno;
+    store_note_wait(&store->base, 0);
     if (got == 0) {
         errno = ETIMEDOUT;
         return -1;
     }
     if (got < 0)
-        return errno == EINTR ? 0 : -1;
+        return failure == EINTR ? 0 : -1;
     return PQconsumeInput(store->conn) == 1 ? 0 : -1;
 }
 

@@ -1,11 +1,12 @@
 /*
- * store.h: the database of calls, users, events and actions, behind one door: SQLite today,
- * PostgreSQL behind the same functions. A store is used by one thread.
+ * store.h: the database of calls, users, events and actions, behind one door: SQLite or PostgreSQL.
+ * A store is used by one thread.
  *
  * A worker opens it with STORE_WRITE and does everything in batches: store_begin() with the events
  * of the batch (so that a store on a network can fetch ahead), the functions for each event,
  * store_commit(). The receiver's reader thread opens it with STORE_READ and uses only the functions
- * under "Reading". On SQLite exactly one STORE_WRITE exists at any time: it holds PATH.lock.
+ * under "Reading". On SQLite exactly one STORE_WRITE exists at any time: it holds PATH.lock. On PostgreSQL
+ * one of each owner does.
  *
  * Results: 0 or more, or one of the negative STORE_E_..., with the text in store_error(). Inside a
  * transaction STORE_E_ARGUMENT, STORE_E_SQL and STORE_E_STOPPED leave it as it was; every other error
@@ -35,7 +36,7 @@ enum store_mode { STORE_READ, STORE_WRITE };
 struct store; /* opaque */
 
 struct store_options {
-    const char *url; /* "sqlite:PATH" */
+    const char *url; /* "sqlite:PATH", "postgresql://..." or "postgres://..." */
     enum store_mode mode;
     int lock_wait_ms; /* for the former writer to let go */
     /* The rest is what a store that several workers share wants to know; NULL is "". */
@@ -58,6 +59,14 @@ void store_close(struct store *store); /* rolls back what is open; accepts NULL 
 const char *store_error(const struct store *store);
 /* What cost the last transaction: the STORE_E_... of the first failure, 0 when nothing did. */
 int store_failure(const struct store *store);
+/*
+ * Called with 1 before this store waits for a server's word, and with 0 behind it, in the middle of any other
+ * function: the time between is not the caller's. Such a wait is never without a limit. fn NULL: nobody.
+ */
+typedef void (*store_wait_fn)(void *arg, int waiting);
+void store_watch_waits(struct store *store, store_wait_fn fn, void *arg);
+/* 1 while there is no connection to its database: what fails now fails for that, whatever its text says. */
+int store_is_away(const struct store *store);
 /* "sqlite" or "postgresql". */
 const char *store_dialect(const struct store *store);
 
@@ -136,6 +145,8 @@ typedef int (*store_row_fn)(void *arg, const struct store_value *values, uint32_
  * and DETACH, writing to pbxhook's own tables, more than one statement, and another number of parameters
  * than the statement has. STORE_E_STOPPED when `row` stopped it. A binary column is handed out as a
  * text, its bytes as they are. `row` may call back into the store, but not end or undo anything.
+ * On PostgreSQL refused are, besides, what changes the session and COPY, CALL, DO, LOCK; see plugin.h for
+ * its types.
  */
 int store_sql(struct store *store, const char *sql, const struct store_value *params,
               uint32_t count, store_row_fn row, void *arg, int64_t *changed);
@@ -235,22 +246,74 @@ int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 /*
  * An event that a plugin did not handle: to be tried again (RETRY, due at due_ms) or dead. The
  * event's record and the other plugins' work stand.
+ *
+ * A try is claimed before it is made, in a transaction of its own or an earlier batch's: that counts it,
+ * durably, as an attempt and as a strike. A plugin that comes back, whatever it answers, has the strikes
+ * taken away with the answer; one that takes its worker down keeps them, and so they are counted.
  */
 struct store_retry {
     int64_t event_id;
     char *plugin;
-    int attempts;        /* made so far */
+    char *error;         /* of the last try */
+    int attempts;        /* made so far, a claimed one included                   */
+    int strikes;         /* of them, in a row: those that took the worker along */
     struct event *event; /* as it was handled first; its spooled_us is 0 */
 };
-/* Upserts (event_id, plugin). dead 1: never again, a dead letter. */
+/* Upserts (event_id, plugin), which ends its claim. dead 1: never again, a dead letter. */
 int store_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts,
                     int dead, int64_t due_ms, int64_t now_ms, const char *error);
+/* The same for one whose worker did not come back, or may not if it is tried: to be tried again alone. */
+int store_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                        int strikes, int64_t due_ms, int64_t now_ms, const char *error);
+/*
+ * Claims it for this worker, one attempt and one strike more: 1; 0 when it is not to be tried any more. It is
+ * due for nobody else before until_ms, unless a worker with the same owner starts again.
+ */
+int store_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
+/* At a worker's start: what its former life had claimed is due at once. Their number. */
+int store_retries_release(struct store *store, int64_t now_ms);
 int store_retry_done(struct store *store, int64_t event_id, const char *plugin);
+/* One that is to be tried again: 1 and *out, for store_retry_clear(); 0 when there is none. */
+int store_retry_find(struct store *store, int64_t event_id, const char *plugin,
+                     struct store_retry *out);
+void store_retry_clear(struct store_retry *retry);
 /* Up to max that are due; freed with store_retries_free(). */
 int store_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                       int *count);
 void store_retries_free(struct store_retry *retries, int count);
 int store_retry_next_due(struct store *store, int64_t *due_ms); /* as store_action_next_due() */
+
+/* ---- Dead letters ------------------------------------------------------------------------------- */
+
+/* Handlings that are not tried any more. Texts are borrowed for the callback. */
+struct store_letter {
+    int64_t event_id;
+    const char *plugin, *error;
+    const char *call_id, *type; /* of the event */
+    const char *body;           /* NULL in a list; NUL behind it */
+    size_t body_size;
+    int64_t failed_ms, received_ms;
+    int attempts;
+};
+/* Nonzero stops. */
+typedef int (*store_letter_fn)(void *arg, const struct store_letter *letter);
+
+/*
+ * Up to max, the newest first; of those that are older than `before` when it is not NULL: its failed_ms,
+ * event_id and plugin are looked at. 0; STORE_E_STOPPED. Either mode, as the next two.
+ */
+int store_letters(struct store *store, const struct store_letter *before, int max,
+                  store_letter_fn row, void *arg);
+/* One, with its event's body: 1; 0 when there is none. */
+int store_letter_find(struct store *store, int64_t event_id, const char *plugin,
+                      store_letter_fn row, void *arg);
+int store_letters_count(struct store *store, int64_t *out);
+/* To be handled again at now_ms, as if for the first time: 1; 0 when there is none. */
+int store_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+/* The same for up to max of those that failed before before_ms: their number. */
+int store_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+/* Forgets it; the event's record stays. 1; 0 when there is none. */
+int store_letter_drop(struct store *store, int64_t event_id, const char *plugin);
 
 /* ---- Old records -------------------------------------------------------------------------------- */
 

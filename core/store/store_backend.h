@@ -27,7 +27,16 @@ struct store {
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
     char error[STORE_ERROR_SIZE];
+    store_wait_fn wait_fn; /* NULL: nobody wants to know */
+    void *wait_arg;
 };
+
+/* For a backend that waits for a server. */
+static inline void store_note_wait(const struct store *store, int waiting)
+{
+    if (store->wait_fn != NULL)
+        store->wait_fn(store->wait_arg, waiting);
+}
 
 struct store_backend {
     const char *scheme; /* with its colon: "sqlite:" */
@@ -36,7 +45,8 @@ struct store_backend {
     /* `place` is what follows the scheme. As store_open(); *out has all of struct store set. */
     int (*open)(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size);
-    void (*close)(struct store *store); /* nothing is open any more */
+    void (*close)(struct store *store);        /* nothing is open any more */
+    int (*is_away)(const struct store *store); /* NULL: never */
 
     int (*begin)(struct store *store, const struct event *const *events, size_t count);
     int (*commit)(struct store *store); /* applies delta; has rolled back when it fails */
@@ -66,10 +76,25 @@ struct store_backend {
 
     int (*retry_put)(struct store *store, int64_t event_id, const char *plugin, int attempts,
                      int dead, int64_t due_ms, int64_t now_ms, const char *error);
+    int (*retry_suspect)(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                         int strikes, int64_t due_ms, int64_t now_ms, const char *error);
+    int (*retry_claim)(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
+    int (*retries_release)(struct store *store, int64_t now_ms);
     int (*retry_done)(struct store *store, int64_t event_id, const char *plugin);
+    int (*retry_find)(struct store *store, int64_t event_id, const char *plugin,
+                      struct store_retry *out);
     int (*retries_due)(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                        int *count);
     int (*retry_next_due)(struct store *store, int64_t *due_ms);
+
+    int (*letters)(struct store *store, const struct store_letter *before, int max,
+                   store_letter_fn row, void *arg);
+    int (*letter_find)(struct store *store, int64_t event_id, const char *plugin,
+                       store_letter_fn row, void *arg);
+    int (*letters_count)(struct store *store, int64_t *out);
+    int (*letter_replay)(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+    int (*letters_replay)(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+    int (*letter_drop)(struct store *store, int64_t event_id, const char *plugin);
 
     /* store_prune(), or with remove 0 store_prune_count(). max_rows is positive. */
     int (*prune)(struct store *store, int64_t before_ms, int max_rows, int remove,

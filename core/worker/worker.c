@@ -25,6 +25,8 @@
 #include "spool/spool.h"
 #include "worker/batch.h"
 #include "worker/chores.h"
+#include "worker/memory_limit.h"
+#include "worker/suspects.h"
 
 #define STORE_LOCK_WAIT_MS 30000
 #define LEASE_MARGIN_MS                                                                            \
@@ -32,9 +34,10 @@
 #define OUTBOX_DRAIN_MS   1000
 #define FIRST_RETRY_MS    100
 #define LONGEST_RETRY_MS  5000
-#define LOG_AGAIN_US      (60 * 1000000)
+#define LOG_AGAIN_US      (600LL * 1000000)
 #define MOST_COLLISIONS   20 /* in a row: then it is told as a failure */
 #define COLLISION_STEP_MS 10
+#define LONGEST_DUE_MS    (60 * 60 * 1000)
 #define IDLE_POLL_MS      1000 /* a lost wake-up costs no more than this */
 
 struct worker {
@@ -42,6 +45,7 @@ struct worker {
     struct config *config;
     struct spool_reader *spool;
     struct batch_parts parts;
+    struct suspects suspects;
     struct batch batch;
     struct operation_parts chore_parts;
     struct chores *chores;
@@ -49,10 +53,12 @@ struct worker {
     int64_t after;    /* the last seq that was read from the spool        */
     int64_t reported; /* the last seq that the receiver was told of       */
     int stopping;
-    int failures;      /* of the store or the spool, in a row             */
-    int collisions;    /* with other transactions, in a row               */
-    char failure[256]; /* the last one's cause, as it was logged          */
+    int failures;        /* of the store or the spool, in a row             */
+    int collisions;      /* with other transactions, in a row               */
+    char failure[256];   /* the last one's cause, as it was logged          */
+    int failure_is_away; /* that one's: the database was not to be reached  */
     int64_t failure_logged_us;
+    struct memory_limit memory;
 };
 
 static volatile sig_atomic_t terminated;
@@ -94,6 +100,8 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
     struct store *store = worker->parts.store;
     int abandoned = store_begin(store, NULL, 0);
     if (abandoned >= 0)
+        abandoned = store_retries_release(store, clock_wall_ms());
+    if (abandoned >= 0)
         abandoned = store_actions_abandon(store, clock_wall_ms(), worker->config->pbx.idempotent);
     if (abandoned < 0 || store_commit(store) < 0) {
         /* It says where the store is; the URL may hold a password. */
@@ -105,6 +113,28 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
         log_warning("actions were on their way when the last worker ended; not sent again",
                     log_int("count", abandoned));
     }
+    return 0;
+}
+
+/* What the receiver has found out about the end of this worker's former life. */
+static int settle_death(struct worker *worker, char *error, size_t error_size)
+{
+    struct life *life = &worker->parts.metrics->life;
+    struct store *store = worker->parts.store;
+    suspects_init(&worker->suspects, life, BATCH_MAX_EVENTS);
+    worker->parts.suspects = &worker->suspects;
+    if (life->culprit_id == 0)
+        return 0;
+    int code = store_begin(store, NULL, 0);
+    if (code >= 0)
+        code = dispatch_strike(worker->parts.dispatch, life->culprit_id, life->culprit_plugin,
+                               life->reason);
+    if (code < 0 || store_commit(store) < 0) {
+        snprintf(error, error_size, "%s", store_error(store));
+        return -1;
+    }
+    dispatch_committed(worker->parts.dispatch);
+    life->culprit_id = 0;
     return 0;
 }
 
@@ -136,6 +166,8 @@ static int open_parts(struct worker *worker, char *error, size_t error_size)
         return -1;
     if (dispatch_open(config, worker->parts.store, worker->parts.metrics, &worker->parts.dispatch,
                       error, error_size) < 0)
+        return -1;
+    if (settle_death(worker, error, error_size) < 0)
         return -1;
     if (open_chores(worker, error, error_size) < 0)
         return -1;
@@ -181,6 +213,26 @@ static void take_results(struct worker *worker)
     *end = outbox_take(worker->parts.outbox);
 }
 
+/* Nothing is put off for longer than longest_ms: what seems to be was meant for now, before the clock was put
+ * back, and the horizon says so to the next batch. */
+static int64_t wait_until_due(int64_t due, int64_t now, int64_t longest_ms, int64_t wait,
+                              int64_t *horizon_ms)
+{
+    if (due - now > longest_ms) {
+        *horizon_ms = due;
+        return 0;
+    }
+    return due - now < wait ? due - now : wait;
+}
+
+/* On a store that is shared the end of another worker's lease is due, too. */
+static int64_t longest_action_ms(const struct worker *worker)
+{
+    if (strcmp(store_dialect(worker->parts.store), "sqlite") == 0)
+        return worker->config->pbx.deadline_ms;
+    return worker->config->pbx.timeout_ms + LEASE_MARGIN_MS + LONGEST_DUE_MS;
+}
+
 /* When the store has something due: milliseconds from now, 0 for now, at most IDLE_POLL_MS. */
 static int next_due_ms(struct worker *worker)
 {
@@ -188,11 +240,11 @@ static int next_due_ms(struct worker *worker)
     int64_t due = 0;
     int64_t wait = IDLE_POLL_MS;
     int64_t now = clock_wall_ms();
-    if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1 &&
-        due - now < wait)
-        wait = due - now;
-    if (store_retry_next_due(store, &due) == 1 && due - now < wait)
-        wait = due - now;
+    if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1)
+        wait = wait_until_due(due, now, longest_action_ms(worker), wait,
+                              &worker->batch.action_horizon_ms);
+    if (store_retry_next_due(store, &due) == 1)
+        wait = wait_until_due(due, now, LONGEST_DUE_MS, wait, &worker->batch.retry_horizon_ms);
     return wait < 0 ? 0 : (int)wait;
 }
 
@@ -215,23 +267,31 @@ static void report_done(struct worker *worker)
         worker->reported = stored; /* else with the next: a report covers all before it */
 }
 
-/* Logs a failure when it begins, when its cause changes, and once a minute while it lasts. */
-static void log_failure(struct worker *worker, const char *line, const char *cause)
+/* A database that is away gives a new reason with each stage of its restart, and is one cause. */
+static int is_same_cause(const struct worker *worker, const char *cause, int is_away)
+{
+    return is_away ? worker->failure_is_away
+                   : strncmp(worker->failure, cause, sizeof worker->failure - 1) == 0;
+}
+
+/* Logs a failure when it begins, when its cause changes, and every ten minutes while it lasts. */
+static void log_failure(struct worker *worker, const char *line, const char *cause, int is_away)
 {
     int64_t now_us = clock_mono_us();
-    if (strncmp(worker->failure, cause, sizeof worker->failure - 1) == 0 &&
-        now_us - worker->failure_logged_us < LOG_AGAIN_US)
+    if (is_same_cause(worker, cause, is_away) && now_us - worker->failure_logged_us < LOG_AGAIN_US)
         return;
     log_error(line, log_text("error", cause));
     snprintf(worker->failure, sizeof worker->failure, "%s", cause);
+    worker->failure_is_away = is_away;
     worker->failure_logged_us = now_us;
 }
 
 /* Waits longer with each failure in a row, but never past a word of the receiver. */
-static void note_failure(struct worker *worker, const char *line, const char *cause)
+static void note_failure(struct worker *worker, const char *line, const char *cause, int is_away)
 {
-    log_failure(worker, line, cause);
+    log_failure(worker, line, cause, is_away);
     log_flush();
+    memory_limit_leave_if_gone();
     chores_give_up(worker->chores, cause);
     int delay_ms = FIRST_RETRY_MS;
     for (int i = 0; i < worker->failures && delay_ms < LONGEST_RETRY_MS; i++)
@@ -251,6 +311,7 @@ static void note_success(struct worker *worker)
     log_info("works again", log_int("failures", worker->failures));
     worker->failures = 0;
     worker->failure[0] = '\0';
+    worker->failure_is_away = 0;
 }
 
 /* The next events behind those that were read before. */
@@ -262,7 +323,7 @@ static void read_spool(struct worker *worker)
                                   worker->batch.event);
     if (count < 0) {
         note_failure(worker, "spool can't be read, trying again until it can",
-                     spool_reader_error(worker->spool));
+                     spool_reader_error(worker->spool), 0);
         return;
     }
     worker->batch.event_count = count;
@@ -297,9 +358,10 @@ static void pause_a_little(int collisions)
 static void work_once(struct worker *worker)
 {
     read_control(worker);
+    worker->stopping |= memory_limit_is_near(&worker->memory);
     read_spool(worker);
     take_results(worker);
-    if (worker->batch.event_count == 0 && worker->batch.results == NULL && rest(worker))
+    if (!batch_has_work(&worker->batch) && rest(worker))
         return;
     int code = batch_run(&worker->batch, &worker->parts);
     if (code == STORE_E_REFUSED) {
@@ -315,7 +377,7 @@ static void work_once(struct worker *worker)
     worker->collisions = 0;
     if (code < 0) {
         note_failure(worker, "store failed, trying again until it works; events wait in the spool",
-                     store_error(worker->parts.store));
+                     store_error(worker->parts.store), store_is_away(worker->parts.store));
         return;
     }
     note_success(worker);
@@ -341,8 +403,8 @@ static void finish(struct worker *worker)
     chores_give_up(worker->chores, "the server is stopping; what was done so far stays done");
     outbox_stop(worker->parts.outbox, OUTBOX_DRAIN_MS);
     take_results(worker);
-    if ((worker->batch.results != NULL || worker->batch.event_count > 0) &&
-        run_last_batch(worker) < 0)
+    worker->batch.is_last = 1;
+    if (batch_has_work(&worker->batch) && run_last_batch(worker) < 0)
         log_error("last batch was not stored; its events stay in the spool",
                   log_text("error", store_error(worker->parts.store)));
     batch_clear(&worker->batch);
@@ -386,6 +448,7 @@ int worker_main(int index)
     }
     close(CONTROL_CONFIG_FD);
     log_open("worker", worker->config->log.level);
+    memory_limit_set(&worker->memory, worker->config->worker_memory_bytes);
     int status = 0;
     if (open_parts(worker, error, sizeof error) < 0) {
         status = refuse(error);

@@ -2,8 +2,13 @@
 -- released never changes. It runs in one transaction, with the schema pbxhook there. An absent text is ''.
 -- Reports: GRANT USAGE ON SCHEMA pbxhook TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA pbxhook TO reader;
 
--- Plugins make their tables here: it stands first in the worker's search_path.
-CREATE SCHEMA IF NOT EXISTS pbxhook_plugins;
+-- Plugins make their tables here: it stands first in the worker's search_path. Looked for, because CREATE SCHEMA
+-- IF NOT EXISTS wants the right to make one although it is there.
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pbxhook_plugins') THEN
+        CREATE SCHEMA pbxhook_plugins;
+    END IF;
+END $$;
 
 -- Every event, once. An identity begins with the event's time: six bytes, milliseconds since 1970, the most
 -- significant first. So a month is a range of identities, uniqueness needs no second column, and a repeated
@@ -106,6 +111,8 @@ CREATE TABLE pbxhook.handlings (
     plugin text NOT NULL,
     state text NOT NULL CHECK (state IN ('retry', 'dead')),
     attempts integer NOT NULL,
+    strikes integer NOT NULL DEFAULT 0, -- of the attempts, the last ones, that took the worker along
+    owner text,                        -- who has it in hand, until due_at
     due_at timestamptz NOT NULL,
     failed_at timestamptz NOT NULL,    -- the last time
     error text NOT NULL,
@@ -113,6 +120,8 @@ CREATE TABLE pbxhook.handlings (
     PRIMARY KEY (event_id, plugin)
 );
 CREATE INDEX handlings_due ON pbxhook.handlings (due_at) WHERE state = 'retry';
+CREATE INDEX handlings_owned ON pbxhook.handlings (owner) WHERE owner IS NOT NULL;
+CREATE INDEX handlings_dead ON pbxhook.handlings (failed_at, event_id, plugin COLLATE "C") WHERE state = 'dead';
 
 -- The dashboard's numbers, added to with each commit: users, and calls by their present status. A shard is a
 -- row for few workers, so that they do not wait for each other; the number is the sum of its shards.
