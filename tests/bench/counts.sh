@@ -1,19 +1,21 @@
 #!/bin/sh
 # counts.sh: does POST /api/dashboard/count take longer on a big store? Fills one store with 10,000 and
 # one with 5,000,000 finished calls, starts pbxhook on each, asks both in turn, and prints both medians
-# and their ratio; also to build/bench/counts.md.
+# and their ratio; also to build/bench/counts-STORE.md.
 #
-#   sh tests/bench/counts.sh [--small N] [--big N] [--requests N]
+#   sh tests/bench/counts.sh [--store sqlite|postgresql] [--small N] [--big N] [--requests N]
 #
 #   --requests  to each server, in blocks of 250 that alternate (5000)
 #
-# Needs sqlite3 and Node.js, and about 1.5 GB below /var/tmp (PBXHOOK_BENCH_DIR changes that).
+# Needs sqlite3 or PostgreSQL, and Node.js, and about 2 GB below /var/tmp (PBXHOOK_BENCH_DIR changes that).
 set -eu
 
 bench=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$bench/../.." && pwd)
 . "$bench/servers.sh"
+. "$bench/postgres.sh"
 
+store=sqlite
 small=10000
 big=5000000
 requests=5000
@@ -21,9 +23,10 @@ block=250
 
 while [ $# -gt 0 ]; do
     case $1 in
-    --small | --big | --requests)
+    --store | --small | --big | --requests)
         [ $# -ge 2 ] || die "$1 needs a value"
         case $1 in
+        --store) store=$2 ;;
         --small) small=$2 ;;
         --big) big=$2 ;;
         --requests) requests=$2 ;;
@@ -39,16 +42,35 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+case $store in
+sqlite | postgresql) ;;
+*) die "unknown store '$store': see --help" ;;
+esac
+
+# start DIRECTORY: pbxhook on the store of that directory.
+start() {
+    if [ "$store" = postgresql ]; then
+        start_pbxhook_on_database "$1" http://127.0.0.1:9/ 1
+    else
+        start_pbxhook "$1" http://127.0.0.1:9/
+    fi
+}
+
 # fill DIRECTORY CALLS: pbxhook makes the store, so that its schema is the one in force.
 fill() {
     say "--- a store of $2 finished calls"
     mkdir "$1"
-    start_pbxhook "$1" http://127.0.0.1:9/
-    stop_servers
-    [ -f "$1/pbxhook.db" ] || die "pbxhook made no $1/pbxhook.db"
-    sqlite3 -bail -cmd ".parameter set :calls $2" "$1/pbxhook.db" \
-        <"$bench/counts-fill.sqlite.sql" >"$results/counts-fill.log" ||
-        die "the store could not be filled: is counts-fill.sqlite.sql of an older schema?"
+    [ "$store" = sqlite ] || make_database "$1"
+    start "$1"
+    stop_pid "$server_pid"
+    if [ "$store" = postgresql ]; then
+        "$pg_bin/psql" -q -v ON_ERROR_STOP=1 -v "calls=$2" -f "$bench/counts-fill.postgres.sql" \
+            "$(database_of "$1")" >"$results/counts-fill.log"
+    else
+        [ -f "$1/pbxhook.db" ] || die "pbxhook made no $1/pbxhook.db"
+        sqlite3 -bail -cmd ".parameter set :calls $2" "$1/pbxhook.db" \
+            <"$bench/counts-fill.sqlite.sql" >"$results/counts-fill.log"
+    fi || die "the store could not be filled: is counts-fill.$store.sql of an older schema?"
 }
 
 # ask NAME URL BLOCK
@@ -62,16 +84,22 @@ out=$results/counts
 rm -rf "$out"
 mkdir -p "$out"
 need_node
-command -v sqlite3 >/dev/null || install "filling the stores" sqlite3
+if [ "$store" = postgresql ]; then
+    need_postgres
+    make_cluster
+    start_cluster
+else
+    command -v sqlite3 >/dev/null || install "filling the stores" sqlite3
+fi
 build_pbxhook
 find_load
 pbxhook=$(find_program "$build/pbxhook" "$build/core/pbxhook") || exit 1
 
 fill "$work/small" "$small"
 fill "$work/big" "$big"
-start_pbxhook "$work/small" http://127.0.0.1:9/
+start "$work/small"
 small_url=$server_url
-start_pbxhook "$work/big" http://127.0.0.1:9/
+start "$work/big"
 big_url=$server_url
 
 ask warm-up-small "$small_url" 0
@@ -81,4 +109,4 @@ for i in $(seq $((requests / block))); do
     ask big "$big_url" "$i"
 done
 stop_servers
-node "$bench/counts-report.mjs" "$out" "$small" "$big" | tee "$results/counts.md"
+node "$bench/counts-report.mjs" "$out" "$small" "$big" | tee "$results/counts-$store.md"

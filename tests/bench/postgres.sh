@@ -29,11 +29,33 @@ start_cluster() {
         die "PostgreSQL does not start: $(tail -n 5 "$work/pg/log")"
 }
 
-# start_database DIRECTORY: the cluster runs, with a new, empty database named after the directory: $database.
+# The database that belongs to a directory.
+database_of() {
+    basename "$1" | tr -c 'a-z0-9\n' _ | sed 's/^/bench_/'
+}
+
+# make_database DIRECTORY: a new, empty one.
+make_database() {
+    "$pg_bin/createdb" -O bench "$(database_of "$1")"
+}
+
+# start_database DIRECTORY: the cluster runs, with a new, empty database: $database.
 start_database() {
     start_cluster
-    database=bench_$(basename "$1" | tr -c 'a-z0-9\n' _)
-    "$pg_bin/createdb" -O bench "$database"
+    make_database "$1"
+    database=$(database_of "$1")
+}
+
+# start_pbxhook_on_database DIRECTORY PBX_URL WORKERS: on the directory's database, which is there.
+start_pbxhook_on_database() {
+    PBXHOOK_WORKERS=$3 PBXHOOK_STORE_URL="postgresql:///$(database_of "$1")?host=$PGHOST&user=$PGUSER" \
+        start_pbxhook "$1" "$2"
+}
+
+# start_pbxhook_on_postgres DIRECTORY PBX_URL WORKERS: on a new one.
+start_pbxhook_on_postgres() {
+    start_database "$1"
+    start_pbxhook_on_database "$1" "$2" "$3"
 }
 
 # An event as the PBX posts it.

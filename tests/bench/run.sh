@@ -90,13 +90,6 @@ start_koa() {
     start_node "$1" "$2" koa-postgres.mjs
 }
 
-# start_pbxhook_on_postgres DIRECTORY PBX_URL WORKERS
-start_pbxhook_on_postgres() {
-    start_database "$1"
-    PBXHOOK_WORKERS=$3 PBXHOOK_STORE_URL="postgresql:///$database?host=$PGHOST&user=$PGUSER" \
-        start_pbxhook "$1" "$2"
-}
-
 start_pbxhook_pg1() { start_pbxhook_on_postgres "$1" "$2" 1; }
 
 start_pbxhook_pg2() { start_pbxhook_on_postgres "$1" "$2" 2; }
