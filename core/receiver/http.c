@@ -23,6 +23,7 @@
 #include "receiver/http_handler.h"
 #include "receiver/listen.h"
 #include "receiver/request.h"
+#include "receiver/short_slice.h"
 #include "receiver/webhook.h"
 
 #define CONNECTIONS_MAX         4096
@@ -153,6 +154,7 @@ static void drain(struct http *http)
 static void *run(void *arg)
 {
     struct http *http = arg;
+    short_slice_request();
     while (!atomic_load(&http->stop))
         serve_once(http, ROUND_MAX_MS);
     drain(http);

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "receiver/short_slice.h"
 
 /* Removing handled events may wait this long for a group to join, and after a failure so long to try
  * again. */
@@ -231,6 +232,7 @@ static void *run(void *arg)
     const struct spool_thread_options *options = &thread->options;
     int64_t done[SPOOL_MAX_WORKERS];
 
+    short_slice_request();
     pthread_mutex_lock(&thread->lock);
     for (;;) {
         struct ticket_list group;

@@ -1,0 +1,33 @@
+# What is installed besides the programs and the plugins: configuration, unit, SDK, documents.
+include(CMakePackageConfigHelpers)
+set(generated ${PROJECT_BINARY_DIR}/install)
+
+# ---- The server's -----------------------------------------------------------------------------------
+install(CODE "set(CONFIG \"${PROJECT_SOURCE_DIR}/config/pbxhook.conf\")")
+if(IS_ABSOLUTE "${CMAKE_INSTALL_SYSCONFDIR}")
+  install(CODE "set(DIRECTORY \"${CMAKE_INSTALL_SYSCONFDIR}/pbxhook\")")
+else()
+  install(CODE "set(DIRECTORY \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SYSCONFDIR}/pbxhook\")")
+endif()
+install(SCRIPT ${PROJECT_SOURCE_DIR}/cmake/install_config.cmake)
+
+# ---- The SDK ----------------------------------------------------------------------------------------
+install(FILES include/pbxhook/plugin.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pbxhook)
+
+configure_file(cmake/sdk/pbxhook.pc.in ${generated}/pbxhook.pc @ONLY)
+install(FILES ${generated}/pbxhook.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/pbxhook)
+configure_package_config_file(cmake/sdk/pbxhookConfig.cmake.in ${generated}/pbxhookConfig.cmake
+  INSTALL_DESTINATION ${package_dir}
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR PBXHOOK_PLUGINDIR)
+# The header is the same for every architecture. Before 1.0 a minor version may break.
+write_basic_package_version_file(${generated}/pbxhookConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(FILES ${generated}/pbxhookConfig.cmake ${generated}/pbxhookConfigVersion.cmake
+  cmake/sdk/pbxhook_add_plugin.cmake DESTINATION ${package_dir})
+
+# ---- Documents --------------------------------------------------------------------------------------
+install(DIRECTORY examples/hello DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(DIRECTORY plugins/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/reference
+  FILES_MATCHING PATTERN "*.c")
