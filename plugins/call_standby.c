@@ -10,6 +10,21 @@ static int32_t failed(const struct pbxhook_context *ctx, const char *service, in
     return PBXHOOK_RETRY;
 }
 
+/* A queue without a number is found out now, not by the first caller. */
+static int32_t open_plugin(const struct pbxhook_context *ctx, void **state)
+{
+    static const char *const queues[] = {"known_queue", "new_queue"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
+        if (ctx->config->get_string(ctx, queues[i])[0] == '\0') {
+            ctx->set_error(ctx, "the option %s is empty: it is a queue's number", queues[i]);
+            return PBXHOOK_REJECT;
+        }
+    }
+    return PBXHOOK_OK;
+}
+
 static int32_t handle(const struct pbxhook_context *ctx, void *state,
                       const struct pbxhook_event *event)
 {
@@ -55,5 +70,6 @@ PBXHOOK_PLUGIN = {
     .summary = "sends known and new callers to their queues",
     .events = events,
     .options = options,
+    .open = open_plugin,
     .handle = handle,
 };

@@ -35,6 +35,8 @@ struct config {
         int reject_unknown;     /* unknown_events = "keep" | "reject" */
         int deduplicate;        /* boolean                            */
         int64_t max_body_bytes; /* max_body = 1048576                 */
+        int acknowledge_stored; /* acknowledge = "spooled" | "stored" */
+        int acknowledge_timeout_ms;
     } webhook;
 
     struct {

@@ -23,6 +23,7 @@ _Static_assert(sizeof(enum log_level) == sizeof(int), "a word is kept in an int"
 #define DURATION_RANGE .min = 10, .max = HOUR
 
 static const char *const unknown_words[] = {"keep", "reject", NULL};
+static const char *const acknowledge_words[] = {"spooled", "stored", NULL};
 static const char *const level_words[] = {"error", "warning", "info", "debug", NULL};
 
 const struct config_key config_keys[] = {
@@ -89,6 +90,22 @@ const struct config_key config_keys[] = {
      .max = 16 * MIB,
      .help = "A larger event is refused with 413.",
      .offset = MEMBER(webhook.max_body_bytes)},
+    {.section = "webhook",
+     .name = "acknowledge",
+     .type = CONFIG_WORD,
+     .standard = "spooled",
+     .words = acknowledge_words,
+     .help =
+         "When an event is acknowledged: \"spooled\", safe on disk, or \"stored\", handled too.",
+     .offset = MEMBER(webhook.acknowledge_stored)},
+    {.section = "webhook",
+     .name = "acknowledge_timeout",
+     .type = CONFIG_DURATION,
+     .standard = "10s",
+     .min = 10,
+     .max = 60 * SECOND,
+     .help = "With \"stored\": when that takes longer, 503 is answered; the event is kept.",
+     .offset = MEMBER(webhook.acknowledge_timeout_ms)},
 
     {.section = "spool",
      .name = "max_bytes",

@@ -45,6 +45,7 @@ struct http {
     int wake_fd;
     pthread_t loop;
     int started;
+    int ended_fd; /* readable when the loop has ended */
     int drain_ms;
     int64_t hang_up_us; /* when to look for clients that are gone */
     _Atomic int stop;
@@ -134,6 +135,15 @@ static int drain_left_ms(const struct http *http, int64_t since_us)
     return left_ms < ROUND_MAX_MS ? (int)left_ms : ROUND_MAX_MS;
 }
 
+/* Whoever waits for the store has waited long enough: their events are in the spool, and they hear so. */
+static void answer_unstored(struct http *http)
+{
+    spool_thread_give_up_waiting(http->shared.spool);
+    take_results(http);
+    for (int i = 0; i < ROUNDS_AFTER_ABANDONING; i++)
+        MHD_run(http->daemon);
+}
+
 static void drain(struct http *http)
 {
     int64_t since_us = clock_mono_us();
@@ -145,6 +155,8 @@ static void drain(struct http *http)
     http->shared.stopping = 1;
     while ((left_ms = drain_left_ms(http, since_us)) > 0)
         serve_once(http, left_ms);
+    if (http->shared.open > 0)
+        answer_unstored(http);
     abandon_requests(http);
     MHD_stop_daemon(http->daemon);
     http->daemon = NULL;
@@ -158,6 +170,9 @@ static void *run(void *arg)
     while (!atomic_load(&http->stop))
         serve_once(http, ROUND_MAX_MS);
     drain(http);
+    const uint64_t one = 1;
+    while (write(http->ended_fd, &one, sizeof one) < 0 && errno == EINTR)
+        continue;
     return NULL;
 }
 
@@ -250,13 +265,14 @@ int http_open(const struct http_options *options, struct http **out, char *error
     http->shared.metrics = options->metrics;
     http->shared.supervisor = options->supervisor;
     http->wake_fd = -1;
+    http->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
     listen_fd = listen_open(options->config->listen, http->address, error, error_size);
     if (listen_fd < 0)
         goto failed;
     http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     http->shared.reader = reader_thread_new(options->config->store.url, notify_loop, http);
-    if (http->wake_fd < 0 || http->shared.reader == NULL ||
+    if (http->wake_fd < 0 || http->ended_fd < 0 || http->shared.reader == NULL ||
         make_acknowledgements(&http->shared) < 0 || start_daemon(http, listen_fd) < 0) {
         snprintf(error, error_size, "%s: no memory or descriptors for the HTTP server",
                  http->address);
@@ -294,13 +310,21 @@ int http_start(struct http *http)
     return 0;
 }
 
+int http_begin_stop(struct http *http, int drain_ms)
+{
+    if (!atomic_load(&http->stop)) {
+        http->drain_ms = drain_ms;
+        atomic_store(&http->stop, 1);
+        http_wake(http);
+    }
+    return http->ended_fd;
+}
+
 void http_stop(struct http *http, int drain_ms)
 {
     if (http == NULL || !http->started)
         return;
-    http->drain_ms = drain_ms;
-    atomic_store(&http->stop, 1);
-    http_wake(http);
+    http_begin_stop(http, drain_ms);
     pthread_join(http->loop, NULL);
     reader_thread_stop(http->shared.reader);
     http->started = 0;
@@ -327,6 +351,8 @@ void http_free(struct http *http)
     reader_thread_free(shared->reader);
     if (http->wake_fd >= 0)
         close(http->wake_fd);
+    if (http->ended_fd >= 0)
+        close(http->ended_fd);
     free(http);
 }
 

@@ -39,6 +39,9 @@ int http_start(struct http *http);
  * http_free() after spool_thread_stop(). Both accept NULL, and http_free() one that never started.
  */
 void http_stop(struct http *http, int drain_ms);
+/* The first half of it, which does not wait: the descriptor, the HTTP side's own, gets readable when
+ * http_stop() will not wait either. Started ones only. */
+int http_begin_stop(struct http *http, int drain_ms);
 void http_free(struct http *http);
 
 /* [any thread] Makes the loop look at its queues (decided tickets, answered reads). */

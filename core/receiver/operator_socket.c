@@ -203,8 +203,21 @@ void operator_socket_send(struct operator_socket *channel, int64_t number, const
 
 /* ---- Receiving ------------------------------------------------------------------------------------ */
 
+/* Those that have closed the connection, seen or not: their places are wanted. */
+static void drop_gone(struct operator_socket *channel)
+{
+    for (int i = 0; i < OPERATOR_SOCKET_CLIENTS; i++) {
+        struct pollfd ready = {.fd = channel->client[i].fd};
+        if (ready.fd >= 0 && poll(&ready, 1, 0) == 1 && (ready.revents & (POLLHUP | POLLERR)) != 0)
+            drop(channel, &channel->client[i]);
+    }
+}
+
+/* NULL when there is none. */
 static struct client *free_slot(struct operator_socket *channel)
 {
+    if (operator_socket_count(channel) == OPERATOR_SOCKET_CLIENTS)
+        drop_gone(channel);
     for (int i = 0; i < OPERATOR_SOCKET_CLIENTS; i++) {
         if (channel->client[i].fd < 0)
             return &channel->client[i];

@@ -78,6 +78,9 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
     struct spool_thread_options spool = {.state_dir = config->state_dir,
                                          .max_bytes = config->spool.max_bytes,
                                          .workers = config->workers,
+                                         .acknowledge_stored = config->webhook.acknowledge_stored,
+                                         .acknowledge_timeout_ms =
+                                             config->webhook.acknowledge_timeout_ms,
                                          .metrics = &receiver->metrics,
                                          .notify_http = notify_http,
                                          .notify_workers = notify_workers,
@@ -109,6 +112,8 @@ static int run(struct receiver *receiver)
     log_info("listening", log_text("address", http_address(receiver->http)));
     supervisor_run(receiver->supervisor);
     operator_desk_quiesce(receiver->desk);
+    /* The workers go on meanwhile: a request may wait for what they report. */
+    supervisor_serve_until(receiver->supervisor, http_begin_stop(receiver->http, DRAIN_MS));
     http_stop(receiver->http, DRAIN_MS);
     return 0;
 }

@@ -13,18 +13,16 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "receiver/short_slice.h"
+#include "receiver/stored_wait.h"
+#include "receiver/ticket_list.h"
 
 /* Removing handled events may wait this long for a group to join, and after a failure so long to try
  * again. */
 #define DONE_DELAY_MS  20
 #define RETRY_DELAY_MS 500
-
-struct ticket_list {
-    struct spool_ticket *first, **last;
-    size_t count;
-};
 
 struct spool_thread {
     struct spool_thread_options options;
@@ -41,36 +39,13 @@ struct spool_thread {
         done[SPOOL_MAX_WORKERS]; /* by worker: what it reported and is still in the spool; or 0 */
     int done_pending;            /* one of them is not 0 */
     struct spool_depth depth;
+    struct stored_wait stored; /* acknowledge = "stored": committed, and not decided yet */
 
     int submitted_since_kick;        /* HTTP loop's alone */
     _Atomic int64_t submitted_bytes; /* not yet in depth.bytes */
     _Atomic int64_t committed_bytes; /* depth.bytes, for submit() without the lock */
     _Atomic int failing;
 };
-
-static void list_clear(struct ticket_list *list)
-{
-    *list = (struct ticket_list){.first = NULL, .last = &list->first, .count = 0};
-}
-
-static void list_append(struct ticket_list *list, struct spool_ticket *ticket)
-{
-    ticket->next = NULL;
-    *list->last = ticket;
-    list->last = &ticket->next;
-    list->count++;
-}
-
-/* Moves all of `from` behind `to`. */
-static void list_join(struct ticket_list *to, struct ticket_list *from)
-{
-    if (from->first != NULL) {
-        *to->last = from->first;
-        to->last = from->last;
-        to->count += from->count;
-    }
-    list_clear(from);
-}
 
 static int64_t ticket_bytes(const struct spool_ticket *ticket)
 {
@@ -85,7 +60,7 @@ int spool_thread_submit(struct spool_thread *thread, struct spool_ticket *ticket
         return -1;
     atomic_fetch_add(&thread->submitted_bytes, bytes);
     pthread_mutex_lock(&thread->lock);
-    list_append(&thread->submitted, ticket);
+    ticket_list_append(&thread->submitted, ticket);
     pthread_mutex_unlock(&thread->lock);
     thread->submitted_since_kick = 1;
     return 0;
@@ -106,20 +81,37 @@ struct spool_ticket *spool_thread_take(struct spool_thread *thread)
 {
     pthread_mutex_lock(&thread->lock);
     struct spool_ticket *first = thread->decided.first;
-    list_clear(&thread->decided);
+    ticket_list_clear(&thread->decided);
     pthread_mutex_unlock(&thread->lock);
     return first;
 }
 
 void spool_thread_done(struct spool_thread *thread, int worker, int64_t seq)
 {
+    struct ticket_list decided;
+    size_t count = 0;
+    if (worker < 0 || worker >= thread->options.workers)
+        return;
+    ticket_list_clear(&decided);
     pthread_mutex_lock(&thread->lock);
-    if (worker >= 0 && worker < thread->options.workers && seq > thread->done[worker]) {
+    if (seq > thread->done[worker]) {
         thread->done[worker] = seq;
         if (!thread->done_pending)
             pthread_cond_signal(&thread->wake);
         thread->done_pending = 1;
     }
+    stored_wait_done(&thread->stored, worker, seq, &decided);
+    count = decided.count;
+    ticket_list_join(&thread->decided, &decided);
+    pthread_mutex_unlock(&thread->lock);
+    if (count > 0)
+        thread->options.notify_http(thread->options.http_arg);
+}
+
+void spool_thread_give_up_waiting(struct spool_thread *thread)
+{
+    pthread_mutex_lock(&thread->lock);
+    stored_wait_give_up(&thread->stored, &thread->decided);
     pthread_mutex_unlock(&thread->lock);
 }
 
@@ -148,11 +140,24 @@ static void wait_ms(struct spool_thread *thread, int ms)
         continue;
 }
 
-/* Waits, with the lock held, until there is a group to commit. */
+/* Waits to be woken, but not past until_us (INT64_MAX: no matter when). 0, or ETIMEDOUT. */
+static int wait_until(struct spool_thread *thread, int64_t until_us)
+{
+    if (until_us == INT64_MAX)
+        return pthread_cond_wait(&thread->wake, &thread->lock);
+    const struct timespec until = {.tv_sec = until_us / 1000000,
+                                   .tv_nsec = until_us % 1000000 * 1000};
+    return pthread_cond_timedwait(&thread->wake, &thread->lock, &until);
+}
+
+/* Waits, with the lock held, until there is a group to commit, or somebody has waited long enough for the
+ * store. */
 static void wait_for_work(struct spool_thread *thread)
 {
-    while (!thread->kicked && !thread->stopping && !thread->done_pending)
-        pthread_cond_wait(&thread->wake, &thread->lock);
+    while (!thread->kicked && !thread->stopping && !thread->done_pending) {
+        if (wait_until(thread, stored_wait_next_us(&thread->stored)) == ETIMEDOUT)
+            return;
+    }
     if (!thread->kicked && !thread->stopping)
         wait_ms(thread, atomic_load(&thread->failing) ? RETRY_DELAY_MS : DONE_DELAY_MS);
     thread->kicked = 0;
@@ -201,8 +206,9 @@ static int commit_group(struct spool_thread *thread, struct ticket_list *group, 
     return failed ? -1 : 0;
 }
 
-/* Hands a decided group back and publishes the depth, with the lock held. */
-static void publish_group(struct spool_thread *thread, struct ticket_list *group)
+/* Hands a committed group back, or has it wait for the store, and publishes the depth, with the lock
+ * held. */
+static void publish_group(struct spool_thread *thread, struct ticket_list *group, int failed)
 {
     int64_t bytes = 0;
     for (struct spool_ticket *ticket = group->first; ticket != NULL; ticket = ticket->next)
@@ -210,7 +216,19 @@ static void publish_group(struct spool_thread *thread, struct ticket_list *group
     spool_writer_depth(thread->writer, &thread->depth);
     atomic_store(&thread->committed_bytes, thread->depth.bytes);
     atomic_fetch_sub(&thread->submitted_bytes, bytes);
-    list_join(&thread->decided, group);
+    if (thread->options.acknowledge_stored && !failed)
+        stored_wait_add(&thread->stored, group, clock_mono_us(), &thread->decided);
+    else
+        ticket_list_join(&thread->decided, group);
+}
+
+/* Decides those who have waited long enough, with the lock held; their number. */
+static size_t expire(struct spool_thread *thread)
+{
+    size_t before = thread->decided.count;
+    if (stored_wait_next_us(&thread->stored) != INT64_MAX)
+        stored_wait_expire(&thread->stored, clock_mono_us(), &thread->decided);
+    return thread->decided.count - before;
 }
 
 /* Forgets the reports that a commit has applied, with the lock held; newer ones stay. */
@@ -236,25 +254,27 @@ static void *run(void *arg)
     pthread_mutex_lock(&thread->lock);
     for (;;) {
         struct ticket_list group;
-        list_clear(&group);
+        ticket_list_clear(&group);
         wait_for_work(thread);
-        list_join(&group, &thread->submitted);
+        ticket_list_join(&group, &thread->submitted);
         memcpy(done, thread->done, sizeof done);
         int last = thread->stopping;
-        if (last && group.count == 0 && !thread->done_pending)
+        int idle = group.count == 0 && !thread->done_pending;
+        size_t count = group.count + expire(thread);
+        if (last && idle)
             break;
         pthread_mutex_unlock(&thread->lock);
 
-        size_t count = group.count;
-        int failed = commit_group(thread, &group, done);
+        int failed = idle ? 0 : commit_group(thread, &group, done);
 
         pthread_mutex_lock(&thread->lock);
-        publish_group(thread, &group);
+        if (!idle)
+            publish_group(thread, &group, failed);
         if (!failed)
             settle_done(thread, done);
         pthread_mutex_unlock(&thread->lock);
 
-        if (count > 0 && !failed)
+        if (count > 0 && !failed && !idle)
             options->notify_workers(options->workers_arg);
         if (count > 0)
             options->notify_http(options->http_arg);
@@ -318,8 +338,9 @@ int spool_thread_start(const struct spool_thread_options *options, struct spool_
         return -1;
     }
     thread->options = *options;
-    list_clear(&thread->submitted);
-    list_clear(&thread->decided);
+    ticket_list_clear(&thread->submitted);
+    ticket_list_clear(&thread->decided);
+    stored_wait_init(&thread->stored, options->workers, options->acknowledge_timeout_ms);
     if (spool_writer_open(options->state_dir, &thread->writer, error, error_size) < 0) {
         free_thread(thread);
         return -1;

@@ -16,8 +16,9 @@
 #define SPOOL_MAX_WORKERS 64
 
 enum spool_result {
-    SPOOL_SAFE,  /* durable: it may be acknowledged                  */
-    SPOOL_FAILED /* not stored (disk full, I/O error): 503, try again */
+    SPOOL_SAFE,    /* durable: it may be acknowledged                                    */
+    SPOOL_FAILED,  /* not stored (disk full, I/O error): 503, try again                  */
+    SPOOL_UNSTORED /* in the spool, but not in the store in time, which was asked for: 503 */
 };
 
 /* One event on its way through; embedded in the HTTP loop's request, which owns it. */
@@ -25,12 +26,15 @@ struct spool_ticket {
     struct event *event; /* the caller's; the thread only reads it and sets its seq */
     enum spool_result result;
     struct spool_ticket *next; /* the thread's while submitted */
+    int64_t until_us;          /* the same                     */
 };
 
 struct spool_thread_options {
     const char *state_dir;
     int64_t max_bytes; /* config spool.max_bytes */
     int workers;
+    int acknowledge_stored; /* a ticket is decided only when the event is in the store, ...     */
+    int acknowledge_timeout_ms; /* ... or that has taken so long                               */
     struct metrics_receiver *metrics;
     /* Called on the spool thread: tickets are ready to take; a group was committed. */
     void (*notify_http)(void *arg);
@@ -53,6 +57,9 @@ int spool_thread_submit(struct spool_thread *thread, struct spool_ticket *ticket
 void spool_thread_kick(struct spool_thread *thread);
 /* HTTP loop: the list of tickets that are decided, oldest first; NULL when none. */
 struct spool_ticket *spool_thread_take(struct spool_thread *thread);
+
+/* HTTP loop, when it stops: whoever waits for the store is decided, now and from now on. */
+void spool_thread_give_up_waiting(struct spool_thread *thread);
 
 /* Main thread: worker `worker` has handled all its events up to seq. */
 void spool_thread_done(struct spool_thread *thread, int worker, int64_t seq);

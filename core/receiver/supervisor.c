@@ -34,6 +34,7 @@ struct supervisor {
     struct spool_thread *spool;
     struct operator_desk *desk;
     int signal_fd;
+    int until_fd; /* what supervisor_serve_until() waits for; -1: nothing */
     enum ending ending;
     int starting; /* a worker that refuses now ends the start */
     int stopping; /* dead workers stay dead                   */
@@ -54,6 +55,7 @@ struct supervisor *supervisor_new(const struct config *config, struct metrics_re
     supervisor->config = config;
     supervisor->metrics = metrics;
     supervisor->signal_fd = -1;
+    supervisor->until_fd = -1;
     pthread_mutex_init(&supervisor->lock, NULL);
 
     sigset_t signals;
@@ -298,7 +300,7 @@ static int poll_timeout_ms(const struct supervisor *supervisor, int64_t limit_us
 /* One round: waits for a signal or a message, and serves what is there. */
 static void serve_once(struct supervisor *supervisor, int64_t limit_us)
 {
-    struct pollfd ready[SPOOL_MAX_WORKERS + 1 + OPERATOR_DESK_FDS];
+    struct pollfd ready[SPOOL_MAX_WORKERS + 2 + OPERATOR_DESK_FDS];
     struct worker_process *owner[SPOOL_MAX_WORKERS + 1];
     nfds_t count = 0;
     ready[count++] = (struct pollfd){.fd = supervisor->signal_fd, .events = POLLIN};
@@ -309,8 +311,10 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
         ready[count++] = (struct pollfd){.fd = supervisor->worker[i].control_fd, .events = POLLIN};
     }
     nfds_t polled = count;
+    ready[polled++] = (struct pollfd){.fd = supervisor->until_fd, .events = POLLIN};
+    struct pollfd *desk = &ready[polled];
     if (supervisor->desk != NULL) {
-        operator_desk_prepare(supervisor->desk, &ready[count]);
+        operator_desk_prepare(supervisor->desk, desk);
         polled += OPERATOR_DESK_FDS;
     }
     if (poll(ready, polled, poll_timeout_ms(supervisor, limit_us)) < 0 && errno != EINTR) {
@@ -327,7 +331,7 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
     reap_workers(supervisor);
     check_handlers(supervisor);
     if (supervisor->desk != NULL)
-        operator_desk_serve(supervisor->desk, &ready[count]);
+        operator_desk_serve(supervisor->desk, desk);
 }
 
 int supervisor_start(struct supervisor *supervisor)
@@ -353,6 +357,17 @@ void supervisor_run(struct supervisor *supervisor)
         if (supervisor->ending == RUNNING)
             start_due_workers(supervisor);
     }
+}
+
+void supervisor_serve_until(struct supervisor *supervisor, int fd)
+{
+    struct pollfd until = {.fd = fd, .events = POLLIN};
+    supervisor->until_fd = fd;
+    while (poll(&until, 1, 0) == 0) {
+        serve_once(supervisor, -1);
+        start_due_workers(supervisor);
+    }
+    supervisor->until_fd = -1;
 }
 
 static int running_workers(const struct supervisor *supervisor)

@@ -36,6 +36,9 @@ int supervisor_start(struct supervisor *supervisor);
 /* Serves signals and workers until SIGTERM or SIGINT, which the caller has blocked in all threads. */
 void supervisor_run(struct supervisor *supervisor);
 
+/* The same until the descriptor is readable. */
+void supervisor_serve_until(struct supervisor *supervisor, int fd);
+
 /* Tells the workers to finish their batch and leave, and waits for them; then kills what is left. */
 void supervisor_stop(struct supervisor *supervisor);
 

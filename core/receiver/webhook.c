@@ -139,11 +139,25 @@ void webhook_handle(struct request *request)
     request_wait(request);
 }
 
+static void refuse_unstored(struct request *request)
+{
+    reject(request, METRICS_REJECT_NOT_STORED,
+           &(struct problem){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
+                             .detail = "the event is kept, but the database does not have it yet: "
+                                       "send it again later, to hear when it does",
+                             .header = MHD_HTTP_HEADER_RETRY_AFTER,
+                             .value = "5"});
+}
+
 static void decide(struct request *request)
 {
     struct request_shared *shared = request->shared;
     int closing = shared->stopping != 0;
 
+    if (request->ticket.result == SPOOL_UNSTORED) {
+        refuse_unstored(request);
+        return;
+    }
     if (request->ticket.result != SPOOL_SAFE) {
         reject(request, METRICS_REJECT_SPOOL_ERROR,
                &(struct problem){.status = MHD_HTTP_SERVICE_UNAVAILABLE,

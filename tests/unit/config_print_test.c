@@ -58,6 +58,7 @@ static void test_printed_form(void **state)
     struct config *config = load_text("state_dir = \"/s\" plugin_dir = '/p' handler_timeout = 90\n"
                                       "webhook { max_body = 1025 }\n"
                                       "dashboard { cors_origins = {\"*\", https://a.b} }\n"
+                                      "webhook { acknowledge = stored }\n"
                                       "store { retention = \"2160h\" }\n"
                                       "plugin b { x = \"a\\\"b\" }\nplugin a { y = 1 }");
     char *text = print_text(config, 0);
@@ -70,6 +71,8 @@ static void test_printed_form(void **state)
                               "    unknown_events = \"keep\"\n"
                               "    deduplicate = true\n"
                               "    max_body = 1025\n"
+                              "    acknowledge = \"stored\"\n"
+                              "    acknowledge_timeout = \"10s\"\n"
                               "}\n"
                               "spool {\n"
                               "    max_bytes = \"256MiB\"\n"

@@ -81,6 +81,8 @@ static void test_defaults(void **state)
     assert_int_equal(config->webhook.reject_unknown, 0);
     assert_int_equal(config->webhook.deduplicate, 1);
     assert_int_equal(config->webhook.max_body_bytes, 1048576);
+    assert_int_equal(config->webhook.acknowledge_stored, 0);
+    assert_int_equal(config->webhook.acknowledge_timeout_ms, 10000);
     assert_int_equal(config->spool.max_bytes, 268435456);
     snprintf(store, sizeof store, "sqlite:%s/pbxhook.db", config->state_dir);
     assert_string_equal(config->store.url, store);
@@ -137,6 +139,8 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_WORKERS", "1"},
         {"PBXHOOK_HANDLER_TIMEOUT", "1500ms"},
         {"PBXHOOK_STORE_RETENTION", "90d"},
+        {"PBXHOOK_WEBHOOK_ACKNOWLEDGE", "stored"},
+        {"PBXHOOK_WEBHOOK_ACKNOWLEDGE_TIMEOUT", "60s"},
         {"PBXHOOK_WEBHOOK_UNKNOWN_EVENTS", "reject"},
         {"PBXHOOK_WEBHOOK_DEDUPLICATE", "false"},
         {"PBXHOOK_WEBHOOK_MAX_BODY", "64KiB"},
@@ -173,6 +177,8 @@ static void test_every_key_has_a_variable(void **state)
     assert_int_equal(config->webhook.max_body_bytes, 65536);
     assert_int_equal(config->spool.max_bytes, 1073741824);
     assert_string_equal(config->store.url, "sqlite:/d");
+    assert_int_equal(config->webhook.acknowledge_stored, 1);
+    assert_int_equal(config->webhook.acknowledge_timeout_ms, 60000);
     assert_int_equal(config->store.retention_ms, (int64_t)90 * 86400000);
     assert_string_equal(config->pbx.url, "https://pbx.example/a");
     assert_string_equal(config->pbx.action_type, "delegate");

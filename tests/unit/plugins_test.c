@@ -206,6 +206,21 @@ static void test_queues_are_configured(void **state)
     assert_action(scene, "{\"type\":\"delegate\",\"call_id\":\"c2\",\"destination\":\"vip\"}");
 }
 
+static void test_an_empty_queue_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    char error[2048] = "";
+
+    scene->set[0] = (struct config_plugin_option){(char *)"call_standby", (char *)"new_queue",
+                                                  (char *)"", (char *)"test:1"};
+    scene->config.plugin_option_count = 1;
+    assert_int_equal(dispatch_open(&scene->config, scene->store, scene->metrics, &scene->dispatch,
+                                   error, sizeof error),
+                     -1);
+    assert_non_null(strstr(error, "call_standby.so"));
+    assert_non_null(strstr(error, "the option new_queue is empty"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -216,6 +231,7 @@ int main(void)
         TEST(test_new_then_known),
         TEST(test_without_a_number),
         TEST(test_queues_are_configured),
+        TEST(test_an_empty_queue_is_refused),
     };
 
     log_open("test", LOG_LEVEL_ERROR);
