@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "operator/operator.h"
 #include "receiver/receiver.h"
+#include "sdk/plugin_command.h"
 #include "worker/plugin_host.h"
 #include "worker/worker.h"
 
@@ -116,6 +117,13 @@ static int prune(const struct arguments *arguments)
     return status;
 }
 
+/* It has commands of its own, so it takes the words as they come: see main(). */
+static int plugin_too_late(const struct arguments *arguments)
+{
+    (void)arguments;
+    return usage_error("plugin must be the first word, as in: pbxhook plugin try", "");
+}
+
 static const struct command commands[] = {
     {"serve", "receive webhooks, run the plugins, answer the PBX", serve, "", "",
      "Runs the server in the foreground until SIGTERM or Ctrl-C. It logs to stderr.\n"
@@ -129,6 +137,7 @@ static const struct command commands[] = {
     {"plugins", "list the plugins with their events and options", plugins, "", "",
      "Lists what is in the plugin directory: file, name, version, events, options with their\n"
      "defaults and the values in force; and why one is refused.\n"},
+    {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late, "", "", ""},
     {"prune", "remove old events, finished calls and ended actions", prune, "on",
      " --older-than DURATION [--dry-run]",
      "Removes events with their dead letters, finished calls with their payloads, and ended\n"
@@ -224,6 +233,8 @@ int main(int count, char **words)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (count > 1 && strcmp(words[1], "worker") == 0)
         return run_worker(count, words);
+    if (count > 1 && strcmp(words[1], "plugin") == 0)
+        return plugin_command(count - 1, words + 1);
 
     int option;
     opterr = 0;

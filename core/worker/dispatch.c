@@ -99,7 +99,7 @@ store_failed:
 }
 
 /* Loads the files; a warning of the host's goes to the log. */
-static int load_plugins(struct dispatch *dispatch, const struct config *config, char *error,
+static int load_plugins(const struct config *config, struct plugin_host **out, char *error,
                         size_t error_size)
 {
     char *text = NULL;
@@ -111,7 +111,7 @@ static int load_plugins(struct dispatch *dispatch, const struct config *config, 
         snprintf(error, error_size, "plugins: out of memory");
         return -1;
     }
-    result = plugin_host_load(config, lines, &dispatch->host);
+    result = plugin_host_load(config, lines, out);
     if (fclose(lines) != 0 || text == NULL) {
         snprintf(error, error_size, "plugins: out of memory");
         result = -1;
@@ -148,14 +148,28 @@ static int add_runners(struct dispatch *dispatch, struct metrics_worker *metrics
 int dispatch_open(const struct config *config, struct store *store, struct metrics_worker *metrics,
                   struct dispatch **out, char *error, size_t error_size)
 {
+    struct plugin_host *host = NULL;
+
+    if (load_plugins(config, &host, error, error_size) != 0) {
+        plugin_host_free(host);
+        return -1;
+    }
+    return dispatch_open_loaded(config, host, store, metrics, out, error, error_size);
+}
+
+int dispatch_open_loaded(const struct config *config, struct plugin_host *host, struct store *store,
+                         struct metrics_worker *metrics, struct dispatch **out, char *error,
+                         size_t error_size)
+{
     struct dispatch *dispatch = calloc(1, sizeof *dispatch);
 
-    if (dispatch == NULL)
+    if (dispatch == NULL) {
+        plugin_host_free(host);
         goto no_memory;
+    }
+    dispatch->host = host;
     dispatch->store = store;
     dispatch->metrics = metrics;
-    if (load_plugins(dispatch, config, error, error_size) != 0)
-        goto failed;
     dispatch->services = services_new(config, store);
     dispatch->routes = dispatch_routes_new(dispatch->host);
     dispatch->ledger = ledger_new(metrics);

@@ -12,6 +12,7 @@
 #include "common/event.h"
 #include "common/metrics.h"
 #include "store/store.h"
+#include "worker/plugin_host.h"
 
 struct dispatch;
 
@@ -22,6 +23,10 @@ struct dispatch;
  */
 int dispatch_open(const struct config *config, struct store *store, struct metrics_worker *metrics,
                   struct dispatch **out, char *error, size_t error_size);
+/* The same with plugins that were loaded before. Takes the host, on failure too. */
+int dispatch_open_loaded(const struct config *config, struct plugin_host *host, struct store *store,
+                         struct metrics_worker *metrics, struct dispatch **out, char *error,
+                         size_t error_size);
 /* Calls the plugins' close(). Accepts NULL. */
 void dispatch_close(struct dispatch *dispatch);
 
