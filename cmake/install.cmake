@@ -20,12 +20,12 @@ install(FILES ${generated}/pbxhook.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgcon
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/pbxhook)
 configure_package_config_file(cmake/sdk/pbxhookConfig.cmake.in ${generated}/pbxhookConfig.cmake
   INSTALL_DESTINATION ${package_dir}
-  PATH_VARS CMAKE_INSTALL_INCLUDEDIR PBXHOOK_PLUGINDIR)
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_BINDIR PBXHOOK_PLUGINDIR)
 # The header is the same for every architecture. Before 1.0 a minor version may break.
 write_basic_package_version_file(${generated}/pbxhookConfigVersion.cmake
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${generated}/pbxhookConfig.cmake ${generated}/pbxhookConfigVersion.cmake
-  cmake/sdk/pbxhook_add_plugin.cmake DESTINATION ${package_dir})
+  cmake/sdk/pbxhook_add_plugin.cmake cmake/sdk/pbxhook_add_plugin_test.cmake DESTINATION ${package_dir})
 
 # ---- Documents --------------------------------------------------------------------------------------
 install(DIRECTORY examples/hello DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
