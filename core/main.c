@@ -25,6 +25,7 @@ struct arguments {
     int quiet;
     const char *older_than;
     int dry_run;
+    int json;
 };
 
 struct command {
@@ -91,6 +92,7 @@ static int plugins(const struct arguments *arguments)
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
     int result = list_plugins(config);
+    operator_print_plugin_counts(config);
     config_free(config);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -124,6 +126,16 @@ static int plugin_too_late(const struct arguments *arguments)
     return usage_error("plugin must be the first word, as in: pbxhook plugin try", "");
 }
 
+static int status(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int result = operator_status(config, arguments->json);
+    config_free(config);
+    return result;
+}
+
 static const struct command commands[] = {
     {"serve", "receive webhooks, run the plugins, answer the PBX", serve, "", "",
      "Runs the server in the foreground until SIGTERM or Ctrl-C. It logs to stderr.\n"
@@ -136,7 +148,12 @@ static const struct command commands[] = {
      "that is wrong is told on stderr with its file and line, or the variable's name.\n"},
     {"plugins", "list the plugins with their events and options", plugins, "", "",
      "Lists what is in the plugin directory: file, name, version, events, options with their\n"
-     "defaults and the values in force; and why one is refused.\n"},
+     "defaults and the values in force; and why one is refused. While a server runs, also how\n"
+     "often each has handled an event, asked for another try, or rejected one.\n"},
+    {"status", "tell how the running server is", status, "j", " [--json]",
+     "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
+     "actions and plugins, counted since it started. Exits with 3 when none is running.\n\n"
+     "  -j, --json  for programs\n"},
     {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late, "", "", ""},
     {"prune", "remove old events, finished calls and ended actions", prune, "on",
      " --older-than DURATION [--dry-run]",
@@ -166,6 +183,7 @@ static void print_usage(FILE *out)
           "  -c, --config FILE  the configuration (default: $PBXHOOK_CONFIG, else\n"
           "                     " PBXHOOK_CONFIG_FILE " if there is one)\n"
           "  -q, --quiet        check: print only what is wrong\n"
+          "  -j, --json         status: as JSON\n"
           "  -o, --older-than DURATION\n"
           "                     prune: how old, as in 90d\n"
           "  -n, --dry-run      prune: remove nothing, only count\n"
@@ -202,13 +220,11 @@ static int run_worker(int count, char **arguments)
     return worker_main((int)index);
 }
 
-static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                        {"quiet", no_argument, NULL, 'q'},
-                                        {"older-than", required_argument, NULL, 'o'},
-                                        {"dry-run", no_argument, NULL, 'n'},
-                                        {"help", no_argument, NULL, 'h'},
-                                        {"version", no_argument, NULL, 'V'},
-                                        {NULL, 0, NULL, 0}};
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'}, {"quiet", no_argument, NULL, 'q'},
+    {"json", no_argument, NULL, 'j'},         {"older-than", required_argument, NULL, 'o'},
+    {"dry-run", no_argument, NULL, 'n'},      {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0}};
 
 /* The first option that was given and is none of the command's; NULL when all are. */
 static const char *find_stray(const struct command *command, const char *given)
@@ -238,7 +254,7 @@ int main(int count, char **words)
 
     int option;
     opterr = 0;
-    while ((option = getopt_long(count, words, ":c:qo:nhV", options, NULL)) != -1) {
+    while ((option = getopt_long(count, words, ":c:qjo:nhV", options, NULL)) != -1) {
         if (strchr("chV:?", option) == NULL && strchr(given, option) == NULL)
             given[strlen(given)] = (char)option;
         switch (option) {
@@ -247,6 +263,9 @@ int main(int count, char **words)
             break;
         case 'q':
             arguments.quiet = 1;
+            break;
+        case 'j':
+            arguments.json = 1;
             break;
         case 'o':
             arguments.older_than = optarg;

@@ -1,99 +1,11 @@
 /*
  * metrics_render.c: the text of /metrics, in Prometheus' format 0.0.4. Called by the receiver, which
- * adds up its own numbers and those of all workers' pages. A page is copied before it is judged: its
- * worker goes on counting, or scribbling.
+ * has the workers' pages added up by metrics_sum.c.
  */
-#include "common/metrics.h"
+#include "common/metrics_sum.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-/* A histogram, or the sum of several, that nobody counts in any more. */
-struct tally {
-    uint64_t bucket[METRICS_BUCKETS];
-    uint64_t sum_us;
-};
-
-struct plugin_tally {
-    char name[METRICS_NAME];
-    uint64_t handled, retried, rejected;
-    struct tally handle;
-};
-
-/* The workers' pages as one. */
-struct workers_tally {
-    uint64_t events_handled, events_duplicate, events_unknown;
-    uint64_t actions[METRICS_ACTION_COUNT];
-    uint64_t action_retries;
-    struct tally event_latency, action_latency, commit;
-    uint32_t plugin_count;
-    struct plugin_tally plugin[METRICS_PLUGINS];
-};
-
-/* ---- Adding up ----------------------------------------------------------------------------------- */
-
-static void add_histogram(struct tally *sum, struct metrics_histogram *histogram)
-{
-    for (int i = 0; i < METRICS_BUCKETS; i++)
-        sum->bucket[i] += metrics_get(&histogram->bucket[i]);
-    sum->sum_us += metrics_get(&histogram->sum_us);
-}
-
-/* Whether a name that a page had is one that the plugin host lets pass. */
-static int is_plugin_name(const char name[METRICS_NAME])
-{
-    size_t size = strnlen(name, METRICS_NAME);
-
-    return size > 0 && size < METRICS_NAME &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == size;
-}
-
-/* The sum for this name, made when there is none yet; NULL when there are too many. */
-static struct plugin_tally *find_plugin(struct workers_tally *sum, const char *name)
-{
-    for (uint32_t i = 0; i < sum->plugin_count; i++) {
-        if (strcmp(sum->plugin[i].name, name) == 0)
-            return &sum->plugin[i];
-    }
-    if (sum->plugin_count == METRICS_PLUGINS)
-        return NULL;
-
-    struct plugin_tally *plugin = &sum->plugin[sum->plugin_count++];
-    memcpy(plugin->name, name, METRICS_NAME);
-    return plugin;
-}
-
-static void add_plugin(struct workers_tally *sum, struct metrics_plugin *slot)
-{
-    char name[METRICS_NAME];
-    struct plugin_tally *plugin;
-
-    memcpy(name, slot->name, sizeof name);
-    plugin = is_plugin_name(name) ? find_plugin(sum, name) : NULL;
-    if (plugin == NULL)
-        return;
-    plugin->handled += metrics_get(&slot->handled);
-    plugin->retried += metrics_get(&slot->retried);
-    plugin->rejected += metrics_get(&slot->rejected);
-    add_histogram(&plugin->handle, &slot->handle);
-}
-
-static void add_worker(struct workers_tally *sum, struct metrics_worker *page)
-{
-    uint32_t plugins = atomic_load_explicit(&page->plugin_count, memory_order_acquire);
-
-    sum->events_handled += metrics_get(&page->events_handled);
-    sum->events_duplicate += metrics_get(&page->events_duplicate);
-    sum->events_unknown += metrics_get(&page->events_unknown);
-    for (int i = 0; i < METRICS_ACTION_COUNT; i++)
-        sum->actions[i] += metrics_get(&page->actions[i]);
-    sum->action_retries += metrics_get(&page->action_retries);
-    add_histogram(&sum->event_latency, &page->event_latency);
-    add_histogram(&sum->action_latency, &page->action_latency);
-    add_histogram(&sum->commit, &page->commit);
-    for (uint32_t i = 0; i < plugins && i < METRICS_PLUGINS; i++)
-        add_plugin(sum, &page->plugin[i]);
-}
 
 /* ---- Writing ------------------------------------------------------------------------------------- */
 
@@ -129,7 +41,8 @@ static void put_seconds(FILE *out, uint64_t us)
 }
 
 /* label: `name="value"`, or "" when the family has none. */
-static void put_histogram(FILE *out, const char *name, const char *label, const struct tally *tally)
+static void put_histogram(FILE *out, const char *name, const char *label,
+                          const struct metrics_tally *tally)
 {
     int labelled = label[0] != '\0';
     uint64_t count = 0;
@@ -149,7 +62,8 @@ static void put_histogram(FILE *out, const char *name, const char *label, const 
             label, count);
 }
 
-static void put_duration(FILE *out, const char *name, const char *help, const struct tally *tally)
+static void put_duration(FILE *out, const char *name, const char *help,
+                         const struct metrics_tally *tally)
 {
     put_family(out, name, "histogram", help);
     put_histogram(out, name, "", tally);
@@ -159,7 +73,7 @@ static void put_duration(FILE *out, const char *name, const char *help, const st
 
 static void render_webhook(FILE *out, struct metrics_receiver *receiver)
 {
-    struct tally ack = {0};
+    struct metrics_tally ack = {0};
 
     put_counter(out, "pbxhook_events_received_total", "Events acknowledged: safe in the spool.",
                 metrics_get(&receiver->events_received));
@@ -167,7 +81,7 @@ static void render_webhook(FILE *out, struct metrics_receiver *receiver)
     for (enum metrics_reject reason = 0; reason < METRICS_REJECT_COUNT; reason++)
         fprintf(out, "pbxhook_events_rejected_total{reason=\"%s\"} %" PRIu64 "\n",
                 metrics_reject_name(reason), metrics_get(&receiver->rejected[reason]));
-    add_histogram(&ack, &receiver->ack);
+    metrics_tally_add(&ack, &receiver->ack);
     put_duration(out, "pbxhook_ack_duration_seconds",
                  "From the last byte of a webhook's request to its answer.", &ack);
 }
@@ -187,7 +101,7 @@ static void render_spool(FILE *out, struct metrics_receiver *receiver,
                 metrics_get(&receiver->spool_commits));
 }
 
-static void render_events(FILE *out, const struct workers_tally *sum)
+static void render_events(FILE *out, const struct metrics_workers_tally *sum)
 {
     put_counter(out, "pbxhook_events_handled_total", "Events stored and given to their plugins.",
                 sum->events_handled);
@@ -201,7 +115,7 @@ static void render_events(FILE *out, const struct workers_tally *sum)
                  &sum->commit);
 }
 
-static void render_plugins(FILE *out, const struct workers_tally *sum)
+static void render_plugins(FILE *out, const struct metrics_workers_tally *sum)
 {
     put_family(out, "pbxhook_handler_duration_seconds", "histogram", "One call of a plugin.");
     for (uint32_t i = 0; i < sum->plugin_count; i++) {
@@ -213,7 +127,7 @@ static void render_plugins(FILE *out, const struct workers_tally *sum)
     put_family(out, "pbxhook_handler_results_total", "counter",
                "What the plugins answered, by result.");
     for (uint32_t i = 0; i < sum->plugin_count; i++) {
-        const struct plugin_tally *plugin = &sum->plugin[i];
+        const struct metrics_plugin_tally *plugin = &sum->plugin[i];
 
         fprintf(out,
                 "pbxhook_handler_results_total{plugin=\"%s\",result=\"ok\"} %" PRIu64 "\n"
@@ -224,7 +138,7 @@ static void render_plugins(FILE *out, const struct workers_tally *sum)
     }
 }
 
-static void render_actions(FILE *out, const struct workers_tally *sum)
+static void render_actions(FILE *out, const struct metrics_workers_tally *sum)
 {
     put_family(out, "pbxhook_actions_total", "counter", "Actions for the PBX, by their end.");
     for (enum metrics_action outcome = 0; outcome < METRICS_ACTION_COUNT; outcome++)
@@ -252,12 +166,9 @@ int metrics_render(FILE *out, struct metrics_receiver *receiver,
                    struct metrics_worker *const *workers, int worker_count,
                    const struct metrics_gauges *gauges)
 {
-    struct workers_tally sum = {0};
+    struct metrics_workers_tally sum;
 
-    for (int i = 0; i < worker_count; i++) {
-        if (workers[i] != NULL)
-            add_worker(&sum, workers[i]);
-    }
+    metrics_sum_workers(workers, worker_count, &sum);
     render_webhook(out, receiver);
     render_spool(out, receiver, gauges);
     render_events(out, &sum);

@@ -64,7 +64,8 @@ static int lock_file(const char *path, const char *state_dir, char *error, size_
         snprintf(error, error_size, "%s: can't write: %s", path, strerror(-code));
     } else if (errno == EWOULDBLOCK) {
         snprintf(error, error_size,
-                 "%s: in use by the server with pid %ld; stop that one, or set another state_dir",
+                 "%s: in use by the server or command with pid %ld; stop it, or set another "
+                 "state_dir",
                  state_dir, read_owner(fd));
     } else {
         snprintf(error, error_size, "%s: can't lock: %s", path, strerror(errno));

@@ -16,6 +16,15 @@
 /* `pbxhook prune`: removes what is older than that; dry_run: only says what that would be. */
 int operator_prune(const struct config *config, int64_t older_than_ms, int dry_run);
 
+/* `pbxhook status`: what the running server says of itself, for people or as JSON.
+ * OPERATOR_NOT_RUNNING when there is none. */
+int operator_status(const struct config *config, int as_json);
+
+/* For `pbxhook plugins`: how often each has handled and failed, when a server runs and can be asked. */
+void operator_print_plugin_counts(const struct config *config);
+
+#define OPERATOR_NOT_RUNNING 3 /* as service tools say it */
+
 /* ---- What the commands share ------------------------------------------------------------------------ */
 
 #define OPERATOR_ERROR_SIZE 1024

@@ -6,8 +6,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -17,25 +17,24 @@
 #define STORE_WAIT_MS     5000 /* a worker that outlived its receiver leaves soon */
 #define PROGRESS_EVERY_US 200000
 
-/* A command makes no state directory: there is nothing in a new one. */
+/*
+ * Where no server ever ran there is nothing to do, and nothing is made: a file that root makes here would
+ * keep the server's user out later.
+ */
 static int lock(const char *state_dir, char *error)
 {
-    struct stat status;
-    if (stat(state_dir, &status) < 0) {
-        snprintf(error, OPERATOR_ERROR_SIZE, "state_dir %s: %s", state_dir, strerror(errno));
+    char *spool = NULL;
+    if (asprintf(&spool, "%s/spool.db", state_dir) < 0) {
+        snprintf(error, OPERATOR_ERROR_SIZE, "out of memory");
         return -1;
     }
-    return state_dir_lock(state_dir, error, OPERATOR_ERROR_SIZE);
-}
-
-/* A server that never ran has left no spool. */
-static int open_spool(const struct config *config, struct spool_reader **out, char *error)
-{
-    char path[4096];
-    int size = snprintf(path, sizeof path, "%s/spool.db", config->state_dir);
-    if (size > 0 && (size_t)size < sizeof path && access(path, F_OK) < 0 && errno == ENOENT)
-        return 0;
-    return spool_reader_open(config->state_dir, 0, 1, out, error, OPERATOR_ERROR_SIZE);
+    int failed = access(spool, F_OK) < 0 ? errno : 0;
+    free(spool);
+    if (failed == 0)
+        return state_dir_lock(state_dir, error, OPERATOR_ERROR_SIZE);
+    snprintf(error, OPERATOR_ERROR_SIZE, "state_dir %s: %s", state_dir,
+             failed == ENOENT ? "no server has run with it yet" : strerror(failed));
+    return -1;
 }
 
 static void show(const struct operation *operation, const struct operator_watch *watch)
@@ -74,7 +73,7 @@ int operator_do(const struct config *config, const json_t *request,
     int result = -1;
     int lock_fd = lock(config->state_dir, error);
     if (lock_fd >= 0 && operation_begin(request, &operation, error) == 0 &&
-        open_spool(config, &parts.spool, error) == 0 &&
+        spool_reader_open(config->state_dir, 0, 1, &parts.spool, error, OPERATOR_ERROR_SIZE) == 0 &&
         store_open(config->store.url, STORE_WRITE, STORE_WAIT_MS, &parts.store, error,
                    OPERATOR_ERROR_SIZE) == 0)
         result = step_to_end(operation, &parts, watch, ok, error);

@@ -107,14 +107,40 @@ static void add_errand(struct operator_desk *desk, int64_t client, const char *l
 
 /* ---- Requests ------------------------------------------------------------------------------------- */
 
+static void answer_status(struct operator_desk *desk, int64_t client, const json_t *request)
+{
+    (void)request;
+    answer(desk, client, operation_ok_line(desk->options.status(desk->options.arg)));
+}
+
+/* What the receiver does itself. What is done to the store has its table in operation.c. */
+static const struct own_command {
+    const char *command;
+    void (*run)(struct operator_desk *desk, int64_t client, const json_t *request);
+} own_commands[] = {
+    {"status", answer_status},
+};
+
+static const struct own_command *find_own(const char *command)
+{
+    for (size_t i = 0; i < sizeof own_commands / sizeof own_commands[0]; i++) {
+        if (strcmp(own_commands[i].command, command) == 0)
+            return &own_commands[i];
+    }
+    return NULL;
+}
+
 static void take_request(void *arg, int64_t client, const char *line)
 {
     struct operator_desk *desk = arg;
     json_t *request = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
     const char *command = json_string_value(json_object_get(request, "command"));
+    const struct own_command *own = command != NULL ? find_own(command) : NULL;
     char error[256];
     if (command == NULL) {
         refuse(desk, client, "the request is not a JSON object with a \"command\" on one line");
+    } else if (own != NULL) {
+        own->run(desk, client, request);
     } else if (desk->stopping) {
         refuse(desk, client, SERVER_STOPS);
     } else if (operation_exists(command)) {

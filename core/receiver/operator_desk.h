@@ -23,6 +23,8 @@ struct operator_desk_options {
     const char *state_dir;
     /* Sends to worker 0: 0; negative: it is not ready, or its socket is full. */
     int (*ask_worker)(void *arg, enum control_kind kind, int64_t seq, const char *text);
+    /* The answer to "status": a new reference, NULL when out of memory. */
+    json_t *(*status)(void *arg);
     void *arg;
 };
 

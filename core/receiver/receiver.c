@@ -11,17 +11,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/state_dir.h"
 #include "receiver/http.h"
 #include "receiver/operator_desk.h"
 #include "receiver/spool_thread.h"
+#include "receiver/status.h"
 #include "receiver/supervisor.h"
 
 #define DRAIN_MS 5000
 
 struct receiver {
+    const struct config *config;
+    int64_t started_us;
     int lock_fd;
     struct metrics_receiver metrics;
     struct supervisor *supervisor;
@@ -42,7 +46,20 @@ static void notify_workers(void *arg)
 
 static int ask_worker(void *arg, enum control_kind kind, int64_t seq, const char *text)
 {
-    return supervisor_ask_worker(arg, kind, seq, text);
+    struct receiver *receiver = arg;
+    return supervisor_ask_worker(receiver->supervisor, kind, seq, text);
+}
+
+static json_t *status(void *arg)
+{
+    struct receiver *receiver = arg;
+    const struct status_sources sources = {.config = receiver->config,
+                                           .started_us = receiver->started_us,
+                                           .address = http_address(receiver->http),
+                                           .metrics = &receiver->metrics,
+                                           .supervisor = receiver->supervisor,
+                                           .spool = receiver->spool};
+    return status_make(&sources);
 }
 
 /* All signals that the supervisor reads from its descriptor stay blocked in every thread. */
@@ -90,8 +107,10 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
         return -1;
     http_set_spool(receiver->http, receiver->spool);
     supervisor_set_spool(receiver->supervisor, receiver->spool);
-    struct operator_desk_options desk = {
-        .state_dir = config->state_dir, .ask_worker = ask_worker, .arg = receiver->supervisor};
+    struct operator_desk_options desk = {.state_dir = config->state_dir,
+                                         .ask_worker = ask_worker,
+                                         .status = status,
+                                         .arg = receiver};
     if (operator_desk_open(&desk, &receiver->desk, error, error_size) < 0)
         return -1;
     supervisor_set_desk(receiver->supervisor, receiver->desk);
@@ -127,6 +146,8 @@ int receiver_serve(const struct config *config)
         log_error("out of memory");
         return 1;
     }
+    receiver->config = config;
+    receiver->started_us = clock_mono_us();
     receiver->lock_fd = -1;
     umask(077); /* what is kept here is for this user alone */
     block_signals();

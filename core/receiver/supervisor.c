@@ -109,6 +109,16 @@ int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind,
     return worker->ready ? control_send(worker->control_fd, kind, seq, text) : -ENOTCONN;
 }
 
+int supervisor_worker(const struct supervisor *supervisor, int index, struct supervisor_worker *out)
+{
+    if (index >= supervisor->count)
+        return 0;
+    const struct worker_process *worker = &supervisor->worker[index];
+    *out = (struct supervisor_worker){
+        .pid = worker->pid, .ready = worker->ready, .restarts = worker->restarts};
+    return 1;
+}
+
 /* ---- Asked by other threads -------------------------------------------------------------------- */
 
 void supervisor_wake_workers(struct supervisor *supervisor)
@@ -240,8 +250,10 @@ static void reap_workers(struct supervisor *supervisor)
                       log_int("worker", worker->index));
             supervisor->ending = WORKER_REFUSED;
         }
-        if (!supervisor->stopping && !supervisor->starting)
+        if (!supervisor->stopping && !supervisor->starting) {
+            worker->restarts++;
             metrics_add(&supervisor->metrics->worker_restarts, 1);
+        }
     }
 }
 
@@ -363,7 +375,7 @@ void supervisor_serve_until(struct supervisor *supervisor, int fd)
 {
     struct pollfd until = {.fd = fd, .events = POLLIN};
     supervisor->until_fd = fd;
-    while (poll(&until, 1, 0) == 0) {
+    while (poll(&until, 1, 0) != 1) {
         serve_once(supervisor, -1);
         start_due_workers(supervisor);
     }

@@ -7,6 +7,7 @@
 #define PBXHOOK_SUPERVISOR_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "common/config.h"
 #include "common/control.h"
@@ -25,6 +26,14 @@ void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *sp
 
 /* The operator's desk, served by the same loop; borrowed, NULL takes it away. Before supervisor_start(). */
 void supervisor_set_desk(struct supervisor *supervisor, struct operator_desk *desk);
+/* One worker as it is now: 1, or 0 when there are not so many. */
+struct supervisor_worker {
+    pid_t pid; /* 0: not running */
+    int ready;
+    int restarts;
+};
+int supervisor_worker(const struct supervisor *supervisor, int index,
+                      struct supervisor_worker *out);
 /* To worker 0: 0, or a negative errno: -ENOTCONN when it is not ready. */
 int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind, int64_t seq,
                           const char *text);

@@ -22,6 +22,7 @@ struct worker_process {
     int64_t restart_us; /* when to start it again; 0: now        */
     int aborted;        /* it was told so once */
     int early_deaths;   /* in a row                              */
+    int restarts;       /* times that it was replaced            */
 };
 
 /* Makes the metrics page. 0, or a negative errno. */

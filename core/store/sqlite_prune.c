@@ -49,6 +49,7 @@ static int prune_call(const struct step *step, int64_t id)
 {
     int result = 0;
     if (step->remove) {
+        sqlite_call_cache_clear(&step->store->call_cache); /* it may know this one */
         result = sqlite_run(step->store, SQL_PRUNE_PAYLOAD, SQL_PARAMS(param_int(id)));
         if (result == 0)
             result = sqlite_run(step->store, SQL_PRUNE_CALL, SQL_PARAMS(param_int(id)));
@@ -139,9 +140,6 @@ int sqlite_prune(struct store *store, int64_t before_ms, int max_rows, int remov
         pruned->after_ms = INT64_MIN;
         pruned->after_id = INT64_MIN;
     }
-    /* The calls that are known by heart may be among those that go. */
-    if (remove)
-        sqlite_call_cache_clear(&step.store->call_cache);
     int result = prune_some(&step, before_ms, max_rows, candidates);
     free(candidates);
     if (result < 0)

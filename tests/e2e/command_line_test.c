@@ -45,7 +45,7 @@ static void check_refusal(struct world *world, const char *command, int exit_sta
 
 static void test_help(struct world *world)
 {
-    static const char *const commands[] = {"serve", "check", "plugins"};
+    static const char *const commands[] = {"serve", "check", "plugins", "status", "prune"};
     struct process_result result = run(world, "--help", NULL, NULL);
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.errors, "");
@@ -69,16 +69,24 @@ static void test_help(struct world *world)
 static void test_wrong_usage(struct world *world)
 {
     static const struct {
-        const char *first, *second, *wanted;
+        const char *first, *second, *third, *wanted;
     } cases[] = {
-        {NULL, NULL, "usage:"},
-        {"sevre", NULL, "sevre"},
-        {"--colour", NULL, "--colour"},
-        {"check", "extra", "extra"},
-        {"check", "--config", "--config"},
+        {NULL, NULL, NULL, "usage:"},
+        {"sevre", NULL, NULL, "sevre"},
+        {"--colour", NULL, NULL, "--colour"},
+        {"check", "extra", NULL, "extra"},
+        {"check", "--config", NULL, "--config"},
+        {"check", "--json", NULL, "check takes no --json"},
+        {"serve", "-n", NULL, "serve takes no --dry-run"},
+        {"status", "--quiet", NULL, "status takes no --quiet"},
+        {"prune", NULL, NULL, "--older-than"},
+        {"prune", "--dry-run", NULL, "--older-than"},
+        {"prune", "--older-than", NULL, "--older-than"},
+        {"prune", "--older-than", "90", "\"1h\" to \"36500d\""},
+        {"prune", "--older-than", "soon", "soon"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct process_result result = run(world, cases[i].first, cases[i].second, NULL);
+        struct process_result result = run(world, cases[i].first, cases[i].second, cases[i].third);
         assert_int_equal(result.exit_status, 2);
         assert_string_equal(result.output, "");
         check_holds(result.errors, cases[i].wanted);

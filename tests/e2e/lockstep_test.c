@@ -80,6 +80,19 @@ static void test_1000(struct world *world)
     run_lockstep(world, 1000, 10);
 }
 
+/* Each answer waits for the store as well. */
+static void test_128_stored(struct world *world)
+{
+    world_set(world, "PBXHOOK_WEBHOOK_ACKNOWLEDGE", "stored");
+    run_lockstep(world, 128, 50);
+}
+
+static void test_256_stored(struct world *world)
+{
+    world_set(world, "PBXHOOK_WEBHOOK_ACKNOWLEDGE", "stored");
+    run_lockstep(world, 256, 30);
+}
+
 int main(void)
 {
     static const struct world_test tests[] = {
@@ -87,6 +100,8 @@ int main(void)
         {"128 connections", test_128},
         {"256 connections", test_256},
         {"1000 connections", test_1000},
+        {"128 connections, stored", test_128_stored},
+        {"256 connections, stored", test_256_stored},
     };
     return WORLD_RUN("lockstep", tests);
 }

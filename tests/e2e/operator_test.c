@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #define PBXHOOK    PBXHOOK_BUILD_DIR "/pbxhook"
 #define NOBODY     65534
 #define CLIENTS    8 /* that the server serves at one time */
@@ -212,6 +214,134 @@ static void test_another_user(struct world *world)
     check_works(world);
 }
 
+/* ---- Status --------------------------------------------------------------------------------------------- */
+
+static struct process_result run(struct world *world, const char *command, const char *option)
+{
+    const char *const words[] = {PBXHOOK, command, option, NULL};
+    struct process_result result;
+    process_run(words, &world->server.environment, world->directory, &result);
+    return result;
+}
+
+static void check_holds(const char *text, const char *wanted)
+{
+    if (strstr(text, wanted) == NULL)
+        fail_msg("\"%s\" is not in: %s", wanted, text);
+}
+
+static json_t *read_status(struct world *world, int exit_status)
+{
+    struct process_result result = run(world, "status", "--json");
+    if (result.exit_status != exit_status)
+        fail_msg("status ended with %d: %s", result.exit_status, result.errors);
+    json_t *status = json_loads(result.output, 0, NULL);
+    assert_non_null(status);
+    process_forget(&result);
+    return status;
+}
+
+static int64_t number_of(const json_t *status, const char *object, const char *member)
+{
+    const json_t *number = json_object_get(json_object_get(status, object), member);
+    assert_true(json_is_integer(number));
+    return json_integer_value(number);
+}
+
+static void post_some(struct world *world)
+{
+    for (int i = 0; i < 2; i++) /* the second time as a duplicate */
+        world_post(world, &(struct event_text){.type = "call.standby",
+                                               .call_id = "c",
+                                               .timestamp = EVENT_TIME(0),
+                                               .their_number = "1199999999"});
+    world_post(world, &(struct event_text){.type = "x.y", .call_id = "c"});
+    assert_int_equal(client_post(world->client, ROUTE_SEED, "{"), 400);
+    await(store_int(world, "SELECT count(*) FROM actions WHERE state = 'delivered'", NULL) == 1);
+    metric_await(world, "pbxhook_events_handled_total", 2);
+    metric_await(world, "pbxhook_events_duplicate_total", 1);
+    metric_await(world, "pbxhook_spool_events", 0);
+}
+
+static void test_status_as_json(struct world *world)
+{
+    world_start(world);
+    post_some(world);
+    json_t *status = read_status(world, 0);
+    assert_true(json_is_true(json_object_get(status, "running")));
+    assert_int_equal(json_integer_value(json_object_get(status, "pid")), world->server.pid);
+    assert_int_equal(number_of(status, "spool", "events"), 0);
+    assert_int_equal(number_of(status, "events", "received"), 3);
+    assert_int_equal(number_of(status, "events", "handled"), 2);
+    assert_int_equal(number_of(status, "events", "duplicate"), 1);
+    assert_int_equal(number_of(status, "events", "unknown"), 1);
+    assert_int_equal(number_of(status, "events", "rejected"), 1);
+    assert_int_equal(number_of(status, "actions", "delivered"), 1);
+    const json_t *worker = json_array_get(json_object_get(status, "workers"), 0);
+    assert_int_equal(json_integer_value(json_object_get(worker, "pid")),
+                     server_worker_pid(&world->server));
+    assert_true(json_is_true(json_object_get(worker, "ready")));
+    json_decref(status);
+}
+
+static void test_status_for_eyes(struct world *world)
+{
+    char wanted[128];
+    world_start(world);
+    post_some(world);
+    struct process_result result = run(world, "status", NULL);
+    assert_int_equal(result.exit_status, 0);
+    snprintf(wanted, sizeof wanted, "is running: pid %ld,", (long)world->server.pid);
+    check_holds(result.output, wanted);
+    snprintf(wanted, sizeof wanted, "on 127.0.0.1:%d\n", world->server.port);
+    check_holds(result.output, wanted);
+    check_holds(result.output, "received 3, handled 2, duplicate 1, unknown 1, rejected 1\n");
+    check_holds(result.output, "delivered 1,");
+    check_holds(result.output, "call_standby             1            0            0\n");
+    process_forget(&result);
+    result = run(world, "plugins", NULL);
+    assert_int_equal(result.exit_status, 0);
+    check_holds(result.output, "known_queue");
+    check_holds(result.output, "call_standby             1            0            0\n");
+    process_forget(&result);
+}
+
+/* It says how things are when they are not well, too, and does not wait for the worker. */
+static void test_status_without_its_worker(struct world *world)
+{
+    world_start(world);
+    pid_t worker = server_worker_pid(&world->server);
+    assert_int_equal(kill(worker, SIGKILL), 0);
+    await(server_worker_pid(&world->server) != worker);
+    pid_t next = server_worker_pid(&world->server);
+    assert_int_equal(kill(next, SIGSTOP), 0);
+    world_post(world, &(struct event_text){.type = "call.new", .call_id = "c"});
+    json_t *status = read_status(world, 0);
+    assert_int_equal(number_of(status, "spool", "events"), 1);
+    const json_t *first = json_array_get(json_object_get(status, "workers"), 0);
+    assert_int_equal(json_integer_value(json_object_get(first, "restarts")), 1);
+    json_decref(status);
+    assert_int_equal(kill(next, SIGCONT), 0);
+    store_await_events(world, 1);
+}
+
+static void test_status_of_none(struct world *world)
+{
+    json_t *status = read_status(world, 3);
+    assert_true(json_is_false(json_object_get(status, "running")));
+    json_decref(status);
+    world_start(world);
+    server_kill(&world->server, 1); /* its socket is there still */
+    struct process_result result = run(world, "status", NULL);
+    assert_int_equal(result.exit_status, 3);
+    check_holds(result.output, "not running");
+    process_forget(&result);
+    result = run(world, "plugins", NULL);
+    assert_int_equal(result.exit_status, 0);
+    assert_null(strstr(result.output, "In the running server"));
+    process_forget(&result);
+}
+
 /* ---- The socket's file --------------------------------------------------------------------------------- */
 
 static void test_the_file(struct world *world)
@@ -277,6 +407,10 @@ int main(void)
         {"silent clients", test_silent_clients},
         {"clients that are gone", test_clients_that_are_gone},
         {"another user", test_another_user},
+        {"status as JSON", test_status_as_json},
+        {"status for eyes", test_status_for_eyes},
+        {"status without its worker", test_status_without_its_worker},
+        {"status of none", test_status_of_none},
         {"the file", test_the_file},
         {"a long state_dir", test_a_long_state_dir},
         {"a stopped worker", test_a_stopped_worker},

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "load.h"
 
@@ -162,11 +163,20 @@ static void test_what_the_spool_holds_is_not_old(struct world *world)
 
 static void test_no_state_directory(struct world *world)
 {
+    char path[SCRATCH_PATH];
     world_set(world, "PBXHOOK_STATE_DIR", "/nonexistent/state");
     struct process_result result = prune(world, NULL);
     assert_int_equal(result.exit_status, 1);
     assert_non_null(strstr(result.errors, "/nonexistent/state"));
     process_forget(&result);
+    /* And nothing is made in a directory that no server has used. */
+    world_set(world, "PBXHOOK_STATE_DIR", world->directory);
+    result = prune(world, NULL);
+    assert_int_equal(result.exit_status, 1);
+    assert_non_null(strstr(result.errors, "no server has run with it yet"));
+    process_forget(&result);
+    scratch_path(world->directory, "lock", path);
+    assert_int_equal(access(path, F_OK), -1);
 }
 
 /* ---- The server itself ------------------------------------------------------------------------------- */

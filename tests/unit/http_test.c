@@ -164,6 +164,16 @@ static void acknowledges_only_what_is_safe(void **state)
     client_answer_free(&answer);
     assert_int_equal(received(server), 1);
     assert_int_equal(rejected(server, METRICS_REJECT_SPOOL_ERROR), 1);
+
+    post_on(fd, "/api/client/webhook", "", BODY);
+    fakes_await_held(1);
+    fakes_release_spool(SPOOL_UNSTORED);
+    client_read(fd, 0, &answer);
+    assert_int_equal(answer.status, 503);
+    check_field(&answer, "Retry-After", "5");
+    client_answer_free(&answer);
+    assert_int_equal(received(server), 1);
+    assert_int_equal(rejected(server, METRICS_REJECT_NOT_STORED), 1);
     close(fd);
 }
 

@@ -35,12 +35,15 @@ static void notify(void *arg)
     eventfd_write(*(int *)arg, 1);
 }
 
-static void start(struct fixture *fixture, int64_t max_bytes)
+/* stored_timeout_ms 0: a ticket is decided when it is in the spool. */
+static void start_waiting(struct fixture *fixture, int64_t max_bytes, int stored_timeout_ms)
 {
     char error[256] = "";
     struct spool_thread_options options = {.state_dir = fixture->dir,
                                            .max_bytes = max_bytes,
                                            .workers = 1,
+                                           .acknowledge_stored = stored_timeout_ms > 0,
+                                           .acknowledge_timeout_ms = stored_timeout_ms,
                                            .metrics = &fixture->metrics,
                                            .notify_http = notify,
                                            .notify_workers = notify,
@@ -48,6 +51,11 @@ static void start(struct fixture *fixture, int64_t max_bytes)
                                            .workers_arg = &fixture->workers_fd};
     if (spool_thread_start(&options, &fixture->thread, error, sizeof error) < 0)
         fail_msg("%s", error);
+}
+
+static void start(struct fixture *fixture, int64_t max_bytes)
+{
+    start_waiting(fixture, max_bytes, 0);
 }
 
 static int set_up(void **state)
@@ -241,13 +249,66 @@ static void test_full_disk_refuses_and_recovers(void **state)
     wait_for_depth(fixture, safe + 1); /* what was refused is not in it */
 }
 
+/* Waits until they are committed: the workers are told then. */
+static void submit(struct fixture *fixture, int count)
+{
+    struct pollfd committed = {.fd = fixture->workers_fd, .events = POLLIN};
+    eventfd_t ignored;
+    for (int i = 0; i < count; i++)
+        assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
+    spool_thread_kick(fixture->thread);
+    assert_int_equal(poll(&committed, 1, DEADLINE_MS), 1);
+    eventfd_read(fixture->workers_fd, &ignored);
+}
+
+static void test_tickets_wait_for_the_store(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t last_seq = 0;
+    start_waiting(fixture, 1 << 26, DEADLINE_MS * 6);
+    submit(fixture, 10);
+    assert_null(spool_thread_take(fixture->thread));
+    spool_thread_done(fixture->thread, 0, 7);
+    assert_int_equal(take_all(fixture, 7, &last_seq), 7);
+    assert_int_equal(last_seq, 7);
+    spool_thread_done(fixture->thread, 0, 10);
+    assert_int_equal(take_all(fixture, 3, &last_seq), 3);
+    wait_for_depth(fixture, 0);
+}
+
+/* Nothing else happens that would wake the thread. */
+static void test_time_to_wait_for_the_store_ends(void **state)
+{
+    struct fixture *fixture = *state;
+    start_waiting(fixture, 1 << 26, 50);
+    submit(fixture, 3);
+    assert_int_equal(take_all(fixture, 3, NULL), 0); /* decided, and none of them is safe */
+    struct spool_depth depth;
+    spool_thread_depth(fixture->thread, &depth);
+    assert_int_equal(depth.events, 3); /* kept */
+    spool_thread_done(fixture->thread, 0, 3);
+    wait_for_depth(fixture, 0);
+}
+
+static void test_nobody_waits_for_the_store_at_a_stop(void **state)
+{
+    struct fixture *fixture = *state;
+    start_waiting(fixture, 1 << 26, DEADLINE_MS * 6);
+    submit(fixture, 2);
+    spool_thread_give_up_waiting(fixture->thread);
+    assert_int_equal(take_all(fixture, 2, NULL), 0);
+    submit(fixture, 1); /* nor does who comes later */
+    assert_int_equal(take_all(fixture, 1, NULL), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_groups_are_committed_in_order),  TEST(test_done_leaves_without_new_events),
-        TEST(test_cap_refuses_and_gives_way),      TEST(test_what_was_submitted_is_kept_by_a_stop),
-        TEST(test_full_disk_refuses_and_recovers),
+        TEST(test_groups_are_committed_in_order),   TEST(test_done_leaves_without_new_events),
+        TEST(test_cap_refuses_and_gives_way),       TEST(test_what_was_submitted_is_kept_by_a_stop),
+        TEST(test_full_disk_refuses_and_recovers),  TEST(test_tickets_wait_for_the_store),
+        TEST(test_time_to_wait_for_the_store_ends), TEST(test_nobody_waits_for_the_store_at_a_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

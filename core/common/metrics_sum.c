@@ -1,0 +1,80 @@
+/*
+ * metrics_sum.c: see metrics_sum.h. A page is copied before it is judged: its worker goes on counting, or
+ * scribbling.
+ */
+#include "common/metrics_sum.h"
+
+#include <string.h>
+
+void metrics_tally_add(struct metrics_tally *sum, struct metrics_histogram *histogram)
+{
+    for (int i = 0; i < METRICS_BUCKETS; i++)
+        sum->bucket[i] += metrics_get(&histogram->bucket[i]);
+    sum->sum_us += metrics_get(&histogram->sum_us);
+}
+
+/* Whether a name that a page had is one that the plugin host lets pass. */
+static int is_plugin_name(const char name[METRICS_NAME])
+{
+    size_t size = strnlen(name, METRICS_NAME);
+
+    return size > 0 && size < METRICS_NAME &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == size;
+}
+
+/* The sum for this name, made when there is none yet; NULL when there are too many. */
+static struct metrics_plugin_tally *find_plugin(struct metrics_workers_tally *sum, const char *name)
+{
+    for (uint32_t i = 0; i < sum->plugin_count; i++) {
+        if (strcmp(sum->plugin[i].name, name) == 0)
+            return &sum->plugin[i];
+    }
+    if (sum->plugin_count == METRICS_PLUGINS)
+        return NULL;
+
+    struct metrics_plugin_tally *plugin = &sum->plugin[sum->plugin_count++];
+    memcpy(plugin->name, name, METRICS_NAME);
+    return plugin;
+}
+
+static void add_plugin(struct metrics_workers_tally *sum, struct metrics_plugin *slot)
+{
+    char name[METRICS_NAME];
+    struct metrics_plugin_tally *plugin;
+
+    memcpy(name, slot->name, sizeof name);
+    plugin = is_plugin_name(name) ? find_plugin(sum, name) : NULL;
+    if (plugin == NULL)
+        return;
+    plugin->handled += metrics_get(&slot->handled);
+    plugin->retried += metrics_get(&slot->retried);
+    plugin->rejected += metrics_get(&slot->rejected);
+    metrics_tally_add(&plugin->handle, &slot->handle);
+}
+
+static void add_worker(struct metrics_workers_tally *sum, struct metrics_worker *page)
+{
+    uint32_t plugins = atomic_load_explicit(&page->plugin_count, memory_order_acquire);
+
+    sum->events_handled += metrics_get(&page->events_handled);
+    sum->events_duplicate += metrics_get(&page->events_duplicate);
+    sum->events_unknown += metrics_get(&page->events_unknown);
+    for (int i = 0; i < METRICS_ACTION_COUNT; i++)
+        sum->actions[i] += metrics_get(&page->actions[i]);
+    sum->action_retries += metrics_get(&page->action_retries);
+    metrics_tally_add(&sum->event_latency, &page->event_latency);
+    metrics_tally_add(&sum->action_latency, &page->action_latency);
+    metrics_tally_add(&sum->commit, &page->commit);
+    for (uint32_t i = 0; i < plugins && i < METRICS_PLUGINS; i++)
+        add_plugin(sum, &page->plugin[i]);
+}
+
+void metrics_sum_workers(struct metrics_worker *const *workers, int count,
+                         struct metrics_workers_tally *out)
+{
+    memset(out, 0, sizeof *out);
+    for (int i = 0; i < count; i++) {
+        if (workers[i] != NULL)
+            add_worker(out, workers[i]);
+    }
+}
