@@ -25,9 +25,10 @@ configure_package_config_file(cmake/sdk/pbxhookConfig.cmake.in ${generated}/pbxh
 write_basic_package_version_file(${generated}/pbxhookConfigVersion.cmake
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${generated}/pbxhookConfig.cmake ${generated}/pbxhookConfigVersion.cmake
-  cmake/sdk/pbxhook_add_plugin.cmake cmake/sdk/pbxhook_add_plugin_test.cmake DESTINATION ${package_dir})
+  cmake/sdk/pbxhook_add_plugin.cmake cmake/sdk/pbxhook_add_plugin_test.cmake
+  cmake/sdk/pbxhook_plugin.map DESTINATION ${package_dir})
 
 # ---- Documents --------------------------------------------------------------------------------------
-install(DIRECTORY examples/hello DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(DIRECTORY plugins/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/reference
   FILES_MATCHING PATTERN "*.c")
