@@ -70,12 +70,15 @@ int operator_do(const struct config *config, const json_t *request,
 {
     struct operation *operation = NULL;
     struct operation_parts parts = {.store = NULL};
+    const struct store_options options = {.url = config->store.url,
+                                          .mode = STORE_WRITE,
+                                          .lock_wait_ms = STORE_WAIT_MS,
+                                          .password_file = config->store.password_file};
     int result = -1;
     int lock_fd = lock(config->state_dir, error);
     if (lock_fd >= 0 && operation_begin(request, &operation, error) == 0 &&
         spool_reader_open(config->state_dir, 0, 1, &parts.spool, error, OPERATOR_ERROR_SIZE) == 0 &&
-        store_open(config->store.url, STORE_WRITE, STORE_WAIT_MS, &parts.store, error,
-                   OPERATOR_ERROR_SIZE) == 0)
+        store_open(&options, &parts.store, error, OPERATOR_ERROR_SIZE) == 0)
         result = step_to_end(operation, &parts, watch, ok, error);
     store_close(parts.store);
     spool_reader_close(parts.spool);

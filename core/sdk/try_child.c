@@ -88,14 +88,15 @@ static int load(const struct try_setup *setup, struct plugin_host **out, char *e
 static void open_plugin(struct work *work, struct try_reply *reply)
 {
     const struct try_setup *setup = work->setup;
+    const struct store_options options = {.url = setup->config->store.url, .mode = STORE_WRITE};
     struct plugin_host *host = NULL;
     const struct pbxhook_plugin *plugin;
     int64_t started_us;
 
     reply->outcome = TRY_BROKEN;
     work->metrics = calloc(1, sizeof *work->metrics);
-    if (work->metrics == NULL || store_open(setup->config->store.url, STORE_WRITE, 0, &work->store,
-                                            reply->text, sizeof reply->text) < 0)
+    if (work->metrics == NULL ||
+        store_open(&options, &work->store, reply->text, sizeof reply->text) < 0)
         return;
     reply->outcome = TRY_REJECT;
     if (load(setup, &host, reply->text, sizeof reply->text) != 0)

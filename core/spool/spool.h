@@ -53,4 +53,8 @@ int spool_reader_next(struct spool_reader *spool, int64_t after, int max, int64_
 int spool_reader_oldest(struct spool_reader *spool, int64_t *received_ms);
 const char *spool_reader_error(const struct spool_reader *spool);
 
+/* The spool's own random name, 32 hexadecimal digits: whose events these are, where several spools share
+ * a store. It stays the same for the file's life. */
+const char *spool_reader_instance(const struct spool_reader *spool);
+
 #endif

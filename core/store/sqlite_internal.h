@@ -233,7 +233,7 @@ static inline const char *sqlite_column_string(sqlite3_stmt *stmt, int column)
 
 /* ---- Opening (sqlite_open.c, sqlite_migrate.c) ----------------------------------------------------- */
 
-int sqlite_open(const char *place, enum store_mode mode, int lock_wait_ms, struct store **out,
+int sqlite_open(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size);
 void sqlite_close(struct store *store);
 
@@ -269,8 +269,8 @@ int sqlite_action_add(struct store *store, const char *key, const char *call_id,
 int sqlite_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
                          int *count, struct store_expired *expired);
 int sqlite_action_next_due(struct store *store, int64_t *due_ms);
-int sqlite_action_settle(struct store *store, int64_t id, enum store_action_state state,
-                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
+int sqlite_actions_settle(struct store *store, const struct store_settlement *settlements,
+                          int count, unsigned char *changed);
 int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
 int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 

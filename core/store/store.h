@@ -29,26 +29,44 @@ enum store_mode { STORE_READ, STORE_WRITE };
 #define STORE_E_SQL      (-5) /* a statement of a plugin was refused; the transaction goes on   */
 #define STORE_E_CORRUPT  (-6) /* the file is no database, or damaged, or made by a newer pbxhook */
 #define STORE_E_STOPPED  (-7) /* the row callback asked to stop                                 */
+#define STORE_E_AGAIN    (-8) /* another transaction was in the way; the same again will do     */
+#define STORE_E_REFUSED  (-9) /* the database will not have this data, ever                     */
 
 struct store; /* opaque */
 
+struct store_options {
+    const char *url; /* "sqlite:PATH" */
+    enum store_mode mode;
+    int lock_wait_ms; /* for the former writer to let go */
+    /* The rest is what a store that several workers share wants to know; NULL is "". */
+    const char *password_file; /* its first line is the password; "" none                        */
+    const char *spool;         /* the spool whose events these are: seq counts within it         */
+    const char *owner;         /* who claims actions: the same for this worker's next life        */
+    int64_t lease_ms;          /* a claim that is not settled for so long is nobody's any more    */
+    int repeatable;            /* what is left so may be sent again: see store_actions_abandon() */
+};
+
 /*
- * Opens "sqlite:PATH". STORE_WRITE makes the database if there is none, migrates it, and waits up to
- * lock_wait_ms for the former writer to let go. On failure *out is NULL and `error` says why and what
- * to do. An unknown scheme is STORE_E_ARGUMENT.
+ * STORE_WRITE makes the database's tables if there are none and migrates them. On failure *out is NULL and
+ * `error` says why and what to do. An unknown scheme is STORE_E_ARGUMENT. The options are copied.
  */
-int store_open(const char *url, enum store_mode mode, int lock_wait_ms, struct store **out,
-               char *error, size_t error_size);
+int store_open(const struct store_options *options, struct store **out, char *error,
+               size_t error_size);
 void store_close(struct store *store); /* rolls back what is open; accepts NULL */
 
 /* The last failure's text; borrowed until the next call. */
 const char *store_error(const struct store *store);
+/* What cost the last transaction: the STORE_E_... of the first failure, 0 when nothing did. */
+int store_failure(const struct store *store);
 /* "sqlite" or "postgresql". */
 const char *store_dialect(const struct store *store);
 
 /* ---- Transactions (STORE_WRITE) ---------------------------------------------------------------- */
 
-/* events may be NULL with count 0. The counts are kept by the store: see store_counts(). */
+/*
+ * events, those of the batch in their order, stay as they are until the transaction has ended; NULL with
+ * count 0. The counts are kept by the store: see store_counts().
+ */
 int store_begin(struct store *store, const struct event *const *events, size_t count);
 /* Durable when it returns 0; otherwise it was rolled back (but for STORE_E_ARGUMENT: no transaction, or
  * a savepoint is still open). */
@@ -188,6 +206,17 @@ int store_action_next_due(struct store *store, int64_t *due_ms);
 int store_action_settle(struct store *store, int64_t id, enum store_action_state state,
                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
 
+/* The same for several, as one statement of the database's; changed[i] becomes what it would return. */
+struct store_settlement {
+    int64_t id;
+    enum store_action_state state;
+    int http_status;
+    int64_t due_ms, now_ms;
+    const char *detail;
+};
+int store_actions_settle(struct store *store, const struct store_settlement *settlements, int count,
+                         unsigned char *changed);
+
 /*
  * call.waiting came: SENDING, UNKNOWN and DOUBTFUL delegate actions of this call become CONFIRMED. Their number.
  * Other actions of the call are left: call.waiting says nothing about them.
@@ -195,7 +224,7 @@ int store_action_settle(struct store *store, int64_t id, enum store_action_state
 int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
 
 /*
- * At a worker's start: what a former worker left SENDING becomes UNKNOWN; with repeatable (pbx.idempotent)
+ * At a worker's start: what this owner's former life left SENDING becomes UNKNOWN; with repeatable (pbx.idempotent)
  * DOUBTFUL and due at once, while its deadline has not passed. Without it, what was DOUBTFUL can't be sent
  * again and becomes UNKNOWN too. The number of those that became UNKNOWN.
  */

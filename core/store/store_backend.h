@@ -22,6 +22,7 @@ struct store {
     const struct store_backend *backend;
     enum store_mode mode;
     enum store_transaction transaction;
+    int failure; /* what lost this transaction, or the last one */
     int has_savepoint;
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
@@ -33,7 +34,7 @@ struct store_backend {
     const char *dialect;
 
     /* `place` is what follows the scheme. As store_open(); *out has all of struct store set. */
-    int (*open)(const char *place, enum store_mode mode, int lock_wait_ms, struct store **out,
+    int (*open)(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size);
     void (*close)(struct store *store); /* nothing is open any more */
 
@@ -58,8 +59,8 @@ struct store_backend {
     int (*actions_claim)(struct store *store, int64_t now_ms, int max, struct store_action **out,
                          int *count, struct store_expired *expired);
     int (*action_next_due)(struct store *store, int64_t *due_ms);
-    int (*action_settle)(struct store *store, int64_t id, enum store_action_state state,
-                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
+    int (*actions_settle)(struct store *store, const struct store_settlement *settlements,
+                          int count, unsigned char *changed); /* zeroed */
     int (*actions_confirm)(struct store *store, const char *call_id, int64_t now_ms);
     int (*actions_abandon)(struct store *store, int64_t now_ms, int repeatable);
 
@@ -80,6 +81,8 @@ struct store_backend {
 };
 
 extern const struct store_backend sqlite_backend;
+extern const struct store_backend postgres_backend;
+extern const struct store_backend postgres_short_backend; /* "postgres://" */
 
 /* Sets the text of store_error() and returns `code`. */
 int store_fail(struct store *store, int code, const char *format, ...)

@@ -136,7 +136,7 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_LISTEN", "[::]:0"},
         {"PBXHOOK_STATE_DIR", "/s"},
         {"PBXHOOK_PLUGIN_DIR", "/p"},
-        {"PBXHOOK_WORKERS", "1"},
+        {"PBXHOOK_WORKERS", "2"},
         {"PBXHOOK_HANDLER_TIMEOUT", "1500ms"},
         {"PBXHOOK_STORE_RETENTION", "90d"},
         {"PBXHOOK_WEBHOOK_ACKNOWLEDGE", "stored"},
@@ -145,7 +145,8 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_WEBHOOK_DEDUPLICATE", "false"},
         {"PBXHOOK_WEBHOOK_MAX_BODY", "64KiB"},
         {"PBXHOOK_SPOOL_MAX_BYTES", "1GiB"},
-        {"PBXHOOK_STORE_URL", "sqlite:/d"},
+        {"PBXHOOK_STORE_URL", "postgresql://d"},
+        {"PBXHOOK_STORE_PASSWORD_FILE", "/dev/zero"},
         {"PBXHOOK_PBX_URL", "https://pbx.example/a"},
         {"PBXHOOK_PBX_ACTION_TYPE", "delegate"},
         {"PBXHOOK_PBX_DEADLINE", "2m"},
@@ -176,10 +177,12 @@ static void test_every_key_has_a_variable(void **state)
     assert_int_equal(config->webhook.deduplicate, 0);
     assert_int_equal(config->webhook.max_body_bytes, 65536);
     assert_int_equal(config->spool.max_bytes, 1073741824);
-    assert_string_equal(config->store.url, "sqlite:/d");
     assert_int_equal(config->webhook.acknowledge_stored, 1);
     assert_int_equal(config->webhook.acknowledge_timeout_ms, 60000);
     assert_int_equal(config->store.retention_ms, (int64_t)90 * 86400000);
+    assert_int_equal(config->workers, 2);
+    assert_string_equal(config->store.url, "postgresql://d");
+    assert_string_equal(config->store.password_file, "/dev/zero");
     assert_string_equal(config->pbx.url, "https://pbx.example/a");
     assert_string_equal(config->pbx.action_type, "delegate");
     assert_int_equal(config->pbx.deadline_ms, 120000);
