@@ -100,22 +100,44 @@ static int is_option(const char *text)
     return equals != NULL && equals != text;
 }
 
-/* `set` has room for as many options as there are words. */
-static int read_try(const struct command *command, int count, char **words, const char **set,
-                    struct try_arguments *arguments)
+/* NAME or NAME=URL. It is written into a configuration as it is. */
+static int is_target(const char *text)
 {
-    static const struct option options[] = {
-        {"option", required_argument, NULL, 'o'}, {"watch", no_argument, NULL, 'w'},
-        {"json", no_argument, NULL, 'j'},         {"timeout", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
+
+    if (length == 0 || text[0] < 'a' || (text[length] != '=' && text[length] != '\0'))
+        return 0;
+    for (const char *at = text + length; *at != '\0'; at++) {
+        if (*at <= ' ' || *at > '~' || *at == '\'' || *at == '\\')
+            return 0;
+    }
+    return 1;
+}
+
+/* `options` and `targets` have room for as many as there are words. */
+static int read_try(const struct command *command, int count, char **words, const char **set,
+                    const char **targets, struct try_arguments *arguments)
+{
+    static const struct option options[] = {{"option", required_argument, NULL, 'o'},
+                                            {"target", required_argument, NULL, 'T'},
+                                            {"watch", no_argument, NULL, 'w'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"timeout", required_argument, NULL, 't'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     int option;
 
-    while ((option = getopt_long(count, words, ":o:wjt:h", options, NULL)) != -1) {
+    while ((option = getopt_long(count, words, ":o:T:wjt:h", options, NULL)) != -1) {
         switch (option) {
         case 'o':
             if (!is_option(optarg))
                 return usage_error(command, "--option: wanted NAME=VALUE, found ", optarg);
             set[arguments->option_count++] = optarg;
+            break;
+        case 'T':
+            if (!is_target(optarg))
+                return usage_error(command, "--target: wanted NAME or NAME=URL, found ", optarg);
+            targets[arguments->target_count++] = optarg;
             break;
         case 'w':
             arguments->watch = 1;
@@ -146,16 +168,21 @@ static int run_try(const struct command *command, int count, char **words)
 {
     struct try_arguments arguments = {.timeout_ms = DEFAULT_TIMEOUT_S * 1000};
     const char **set = calloc((size_t)count, sizeof set[0]);
+    const char **targets = calloc((size_t)count, sizeof targets[0]);
     int result;
 
-    if (set == NULL) {
+    if (set == NULL || targets == NULL) {
+        free(targets);
+        free(set);
         fputs("pbxhook: out of memory\n", stderr);
         return EXIT_FAILURE;
     }
     arguments.options = set;
-    result = read_try(command, count, words, set, &arguments);
+    arguments.targets = targets;
+    result = read_try(command, count, words, set, targets, &arguments);
     if (result == 0)
         result = try_run(&arguments);
+    free(targets);
     free(set);
     return result < 0 ? EXIT_SUCCESS : result; /* below 0: the help was asked for */
 }
@@ -172,17 +199,19 @@ static const struct command commands[] = {
      "  -d, --directory DIR  where; default: ./NAME\n",
      run_new},
     {"try", "run a plugin on a file of events, without a server",
-     "FILE.so EVENTS.jsonl [--option NAME=VALUE]... [--watch]",
+     "FILE.so EVENTS.jsonl [--option NAME=VALUE]... [--target NAME]... [--watch]",
      "Runs the plugin in a process of its own, on a throw-away SQLite store, with a PBX that only\n"
      "records. Prints for each event how the plugin answered, which rows it wrote (before and\n"
-     "after), which actions it asked for, what it logged, and how long it took. A crash is told,\n"
-     "and the next event is tried.\n\n"
+     "after), which actions and requests it asked for, what it logged, and how long it took. A\n"
+     "crash is told, and the next event is tried.\n\n"
      "EVENTS.jsonl holds one JSON object a line: an event as the PBX posts it, or\n"
      "  {\"event\": {...}, \"expect\": {\"result\": \"ok\", \"rows\": {\"TABLE\": [{...}]},\n"
-     "   \"deleted\": {\"TABLE\": [{...}]}, \"actions\": [{...}], \"error\": \"part of it\"}}\n"
-     "Of a row and an action the members named must be equal; the rest is not looked at. Exits\n"
-     "with 1 when an expectation does not come true, the plugin is refused, crashes or hangs.\n\n"
+     "   \"deleted\": {\"TABLE\": [{...}]}, \"actions\": [{...}], \"requests\": [{...}],\n"
+     "   \"error\": \"part of it\"}}\n"
+     "Of a row, an action, a request the members named must be equal; the rest is not looked at.\n"
+     "Exits with 1 when an expectation does not come true, the plugin is refused, crashes or hangs.\n\n"
      "  -o, --option NAME=VALUE  sets an option of the plugin\n"
+     "  -T, --target NAME[=URL]  a target that it may post to and download from; nothing is sent\n"
      "  -w, --watch              again whenever one of the two files changes\n"
      "  -j, --json               one JSON object a line instead\n"
      "  -t, --timeout SECONDS    of one call of the plugin (default 5; 0: none, for a debugger)\n",

@@ -81,6 +81,7 @@ static void look_at_store(struct trial *trial, struct try_result *result)
     }
     result->changes = try_store_changes(trial->store, now);
     result->actions = try_store_actions(trial->store, now);
+    result->requests = try_store_requests(trial->store, now);
     take_failure(result, trial->store, now);
     json_decref(trial->store);
     trial->store = now;
@@ -105,6 +106,8 @@ static void conclude(struct trial *trial, const struct try_event *event, const c
         result.changes = json_array();
     if (result.actions == NULL)
         result.actions = json_array();
+    if (result.requests == NULL)
+        result.requests = json_array();
     result.output = take_output(trial);
     if (event != NULL && event->expect != NULL && try_expect_check(&result) != 0) {
         result.outcome = TRY_BROKEN;
@@ -202,7 +205,8 @@ static int run_once(const struct try_arguments *arguments, int signal_fd)
         goto done;
     }
     if (try_events_read(arguments->events, stderr, &trial.events) != 0 ||
-        try_directory_make(&trial.directory) != 0 || make_config(&trial, arguments) != 0)
+        try_directory_make(&trial.directory, arguments->targets, arguments->target_count) != 0 ||
+        make_config(&trial, arguments) != 0)
         goto done;
     trial.setup.plugin_path = path;
     trial.setup.events = &trial.events;

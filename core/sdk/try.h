@@ -12,6 +12,8 @@ struct try_arguments {
     const char *events;
     const char *const *options; /* each NAME=VALUE */
     size_t option_count;
+    const char *const *targets; /* each NAME or NAME=URL: what the plugin may post to */
+    size_t target_count;
     int json;
     int watch;
     int timeout_ms; /* of one call of the plugin; -1: none */

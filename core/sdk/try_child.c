@@ -18,6 +18,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "http/deliveries.h"
 #include "sdk/try_watch.h"
 #include "store/store.h"
 #include "worker/dispatch.h"
@@ -85,6 +86,16 @@ static int load(const struct try_setup *setup, struct plugin_host **out, char *e
     return result;
 }
 
+/* What plugins ask of targets is written there; nobody takes it up. */
+static int prepare_deliveries(struct store *store)
+{
+    int code = store_begin(store, NULL, 0);
+
+    if (code >= 0)
+        code = deliveries_prepare(store);
+    return code >= 0 ? store_commit(store) : code;
+}
+
 static void open_plugin(struct work *work, struct try_reply *reply)
 {
     const struct try_setup *setup = work->setup;
@@ -98,6 +109,10 @@ static void open_plugin(struct work *work, struct try_reply *reply)
     if (work->metrics == NULL ||
         store_open(&options, &work->store, reply->text, sizeof reply->text) < 0)
         return;
+    if (setup->config->target_count > 0 && prepare_deliveries(work->store) < 0) {
+        snprintf(reply->text, sizeof reply->text, "%s", store_error(work->store));
+        return;
+    }
     reply->outcome = TRY_REJECT;
     if (load(setup, &host, reply->text, sizeof reply->text) != 0)
         return;

@@ -8,7 +8,18 @@
 #include <string.h>
 #include <unistd.h>
 
-static int write_config(const struct try_directory *directory)
+/* The command line has seen to it that neither part needs an escape. */
+static void write_target(FILE *file, const char *target)
+{
+    int length = (int)strcspn(target, "=");
+
+    fprintf(file, "target \"%.*s\" { url = '%s%.*s' }\n", length, target,
+            target[length] == '=' ? target + length + 1 : "http://localhost/",
+            target[length] == '=' ? 0 : length, target);
+}
+
+static int write_config(const struct try_directory *directory, const char *const *targets,
+                        size_t count)
 {
     FILE *file = fopen(directory->config_path, "we");
 
@@ -16,6 +27,8 @@ static int write_config(const struct try_directory *directory)
         return -1;
     fprintf(file, "state_dir = \"%s\"\nplugin_dir = \"%s\"\nstore { url = \"sqlite:%s\" }\n",
             directory->path, directory->path, directory->store_path);
+    for (size_t i = 0; i < count; i++)
+        write_target(file, targets[i]);
     if (ferror(file)) {
         fclose(file);
         return -1;
@@ -39,7 +52,7 @@ static char *make_path(void)
     return NULL;
 }
 
-int try_directory_make(struct try_directory *directory)
+int try_directory_make(struct try_directory *directory, const char *const *targets, size_t count)
 {
     directory->path = make_path();
     if (directory->path == NULL)
@@ -49,7 +62,7 @@ int try_directory_make(struct try_directory *directory)
     if (asprintf(&directory->store_path, "%s/try.db", directory->path) < 0)
         directory->store_path = NULL;
     if (directory->config_path != NULL && directory->store_path != NULL &&
-        write_config(directory) == 0)
+        write_config(directory, targets, count) == 0)
         return 0;
 
 failed:

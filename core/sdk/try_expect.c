@@ -70,6 +70,7 @@ static const struct {
     {"rows", is_tables, "{\"TABLE\": [{...}, ...], ...}"},
     {"deleted", is_tables, "{\"TABLE\": [{...}, ...], ...}"},
     {"actions", is_list_of_objects, "[{...}, ...]"},
+    {"requests", is_list_of_objects, "[{...}, ...]"},
 };
 
 #define MEMBER_COUNT (sizeof members / sizeof members[0])
@@ -91,7 +92,8 @@ int try_expect_validate(const json_t *expect, char *wrong, size_t wrong_size)
             i++;
         if (i == MEMBER_COUNT) {
             snprintf(wrong, wrong_size,
-                     "expect: found \"%.60s\", wanted result, error, rows, deleted or actions",
+                     "expect: found \"%.60s\", wanted result, error, rows, deleted, actions or "
+                     "requests",
                      name);
             return -1;
         }
@@ -238,9 +240,12 @@ int try_expect_check(struct try_result *result)
 {
     const json_t *expect = result->event->expect;
     json_t *actions = json_object_get(expect, "actions");
+    json_t *requests = json_object_get(expect, "requests");
 
     if (check_result(result) != 0 || check_error(result) != 0 ||
         check_tables(result, "rows", 0) != 0 || check_tables(result, "deleted", 1) != 0)
         return -1;
-    return actions == NULL ? 0 : check_list(result, "actions", actions, result->actions);
+    if (actions != NULL && check_list(result, "actions", actions, result->actions) != 0)
+        return -1;
+    return requests == NULL ? 0 : check_list(result, "requests", requests, result->requests);
 }

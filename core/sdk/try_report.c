@@ -21,6 +21,7 @@ void try_result_clear(struct try_result *result)
 {
     json_decref(result->changes);
     json_decref(result->actions);
+    json_decref(result->requests);
     json_decref(result->failures);
     free(result->output);
     *result = (struct try_result){.event = NULL};
@@ -61,6 +62,7 @@ static void print_result_json(const struct try_report *report, const struct try_
     json_object_set_new(object, "error", text_or_null(result->error[0] ? result->error : NULL));
     json_object_set(object, "changes", result->changes);
     json_object_set(object, "actions", result->actions);
+    json_object_set(object, "requests", result->requests);
     json_object_set_new(object, "output", text_or_null(result->output));
     json_object_set(object, "failures", result->failures);
     print_json(report, object);
@@ -188,6 +190,7 @@ static void print_result(const struct try_report *report, const struct try_resul
     fputc('\n', out);
     print_changes(out, result->changes);
     print_list(out, "action", result->actions);
+    print_list(out, "request", result->requests);
     print_lines(out, result->output);
     print_list(out, "FAILED", result->failures);
 }

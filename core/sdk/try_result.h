@@ -35,6 +35,7 @@ struct try_result {
     char error[TRY_TEXT]; /* why not, "" when there is nothing to say                         */
     json_t *changes;      /* [{"table","change","before","after"}, ...]                       */
     json_t *actions;      /* what the PBX would be asked, in order                            */
+    json_t *requests;     /* what targets would be asked, in order                            */
     char *output;         /* what it logged or printed; owned                                 */
     json_t *failures;     /* strings: what was expected and did not come                      */
 };

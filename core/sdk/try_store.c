@@ -11,9 +11,10 @@
 
 #include <sqlite3.h>
 
-/* Read, but shown as what they mean: actions and results. */
-#define ACTIONS   "actions"
-#define HANDLINGS "handlings"
+/* Read, but shown as what they mean: actions, results, requests. */
+#define ACTIONS    "actions"
+#define HANDLINGS  "handlings"
+#define DELIVERIES "pbxhook_deliveries"
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
@@ -158,7 +159,8 @@ static int compare_table(json_t *changes, const char *name, const json_t *before
 
 static int is_shown(const char *table)
 {
-    return strcmp(table, ACTIONS) != 0 && strcmp(table, HANDLINGS) != 0;
+    return strcmp(table, ACTIONS) != 0 && strcmp(table, HANDLINGS) != 0 &&
+           strcmp(table, DELIVERIES) != 0;
 }
 
 json_t *try_store_changes(const json_t *before, const json_t *after)
@@ -202,6 +204,34 @@ json_t *try_store_actions(const json_t *before, const json_t *after)
         }
     }
     return actions;
+}
+
+static json_t *make_request(const json_t *row)
+{
+    const char *body = json_string_value(json_object_get(row, "body"));
+    json_t *what = body != NULL ? json_loads(body, JSON_DECODE_ANY, NULL)
+                                : json_incref(json_object_get(row, "file"));
+
+    return json_pack("{s:O,s:O,s:o}", "target", json_object_get(row, "target"), "path",
+                     json_object_get(row, "path"), body != NULL ? "json" : "download", what);
+}
+
+json_t *try_store_requests(const json_t *before, const json_t *after)
+{
+    const json_t *old = json_object_get(before, DELIVERIES);
+    json_t *requests = json_array();
+    const char *key;
+    json_t *row;
+
+    json_object_foreach(json_object_get(after, DELIVERIES), key, row)
+    {
+        if (json_object_get(old, key) == NULL &&
+            json_array_append_new(requests, make_request(row)) != 0) {
+            json_decref(requests);
+            return NULL;
+        }
+    }
+    return requests;
 }
 
 const json_t *try_store_failure(const json_t *before, const json_t *after)

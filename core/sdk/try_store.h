@@ -27,6 +27,9 @@ json_t *try_store_changes(const json_t *before, const json_t *after);
  * array; NULL when out of memory. */
 json_t *try_store_actions(const json_t *before, const json_t *after);
 
+/* The same for targets: [{"target", "path", "json" or "download"}, ...]. */
+json_t *try_store_requests(const json_t *before, const json_t *after);
+
 /* The handling that is new, {"state": "retry" or "dead", "error", ...}, borrowed from `after`; NULL
  * when none failed. */
 const json_t *try_store_failure(const json_t *before, const json_t *after);

@@ -341,6 +341,24 @@ int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t
     return (int)count;
 }
 
+int dispatch_event_to(struct dispatch *dispatch, const struct event *event, int64_t event_id,
+                      const char *plugin)
+{
+    const size_t *plugins;
+    size_t count = dispatch_routes_find(dispatch->routes, event->field[EVENT_TYPE], &plugins);
+    int result = 0;
+
+    services_begin_event(dispatch->services, event, event_id);
+    for (size_t i = 0; i < count && result >= 0; i++) {
+        struct runner *runner = &dispatch->runners[plugins[i]];
+
+        if (strcmp(runner->plugin->descriptor.name, plugin) == 0)
+            result = run(dispatch, runner, event, event_id, 1);
+    }
+    services_end_event(dispatch->services);
+    return result < 0 ? result : 0;
+}
+
 void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event)
 {
     ledger_add_note(dispatch->ledger, event, "event repeated, handled before");

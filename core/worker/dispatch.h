@@ -53,6 +53,10 @@ int dispatch_give_up(struct dispatch *dispatch, const struct event *event, int64
 int dispatch_give_up_retry(struct dispatch *dispatch, const struct store_retry *retry,
                            const char *error);
 
+/* The same for an event of the server's own that is for one plugin: others are not called. */
+int dispatch_event_to(struct dispatch *dispatch, const struct event *event, int64_t event_id,
+                      const char *plugin);
+
 /* For the log, with the batch's commit: this event was handled before. */
 void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event);
 
