@@ -10,6 +10,10 @@
 
 #include "store/postgres_internal.h"
 
+/* Most actions that one claim lets expire, so that a long outage's backlog does not become one long
+ * transaction. */
+#define EXPIRE_MAX 1000
+
 static const char *const state_name[] = {
     [STORE_ACTION_PENDING] = "pending",
     [STORE_ACTION_SENDING] = "sending",
@@ -60,20 +64,8 @@ struct claimed_action {
 struct claim {
     struct pg_vector actions; /* struct claimed_action */
     struct store_expired expired;
+    int looked_at; /* by the last statement */
 };
-
-static int take_expired(struct pg_store *store, const PGresult *result, void *arg)
-{
-    struct claim *claim = arg;
-    (void)store;
-    for (int row = 0; row < PQntuples(result); row++) {
-        if (pg_get_bool(result, row, 0))
-            claim->expired.unknown++;
-        else
-            claim->expired.expired++;
-    }
-    return 0;
-}
 
 static int take_leases(struct pg_store *store, const PGresult *result, void *arg)
 {
@@ -87,7 +79,13 @@ static int take_leases(struct pg_store *store, const PGresult *result, void *arg
 static int take_claimed(struct pg_store *store, const PGresult *result, void *arg)
 {
     struct claim *claim = arg;
-    for (int row = 0; row < PQntuples(result); row++) {
+    claim->looked_at = PQntuples(result);
+    for (int row = 0; row < claim->looked_at; row++) {
+        if (pg_get_bool(result, row, 8)) {
+            claim->expired.unknown += pg_get_bool(result, row, 9);
+            claim->expired.expired += !pg_get_bool(result, row, 9);
+            continue;
+        }
         struct claimed_action *slot = pg_vector_add(&claim->actions, sizeof(*slot));
         int64_t *id = slot == NULL ? NULL : pg_vector_add(&store->claimed, sizeof(*id));
         if (id == NULL)
@@ -116,22 +114,37 @@ static int compare_claimed(const void *a, const void *b)
     return one->action.id < other->action.id ? -1 : one->action.id > other->action.id;
 }
 
+static int queue_leases(struct pg_store *store, int64_t now_ms, struct claim *claim)
+{
+    pg_params_clear(&store->params);
+    pg_one_time(&store->params, now_ms);
+    pg_one_bool(&store->params, store->repeatable);
+    return pg_queue(store, PG_ACTIONS_LEASES, &store->params, take_leases, claim);
+}
+
 static int queue_claim(struct pg_store *store, int64_t now_ms, int max, struct claim *claim)
 {
     struct pg_params *params = &store->params;
     pg_params_clear(params);
     pg_one_time(params, now_ms);
-    int result = pg_queue(store, PG_ACTIONS_EXPIRE, params, take_expired, claim);
-    pg_one_bool(params, store->repeatable);
-    if (result == 0)
-        result = pg_queue(store, PG_ACTIONS_LEASES, params, take_leases, claim);
-    pg_params_clear(params);
-    pg_one_time(params, now_ms);
     pg_one_int8(params, max);
     pg_one_text(params, store->owner);
     pg_one_time(params, now_ms + store->lease_ms);
-    if (result == 0)
-        result = pg_queue(store, PG_ACTIONS_CLAIM, params, take_claimed, claim);
+    return pg_queue(store, PG_ACTIONS_CLAIM, params, take_claimed, claim);
+}
+
+/* Goes on where expired ones took the places of those that are to be sent. */
+static int claim_rest(struct pg_store *store, int64_t now_ms, int max, struct claim *claim)
+{
+    int wanted = max;
+    int result = 0;
+    while (result == 0 && claim->looked_at == wanted && (int)claim->actions.count < max &&
+           claim->expired.expired + claim->expired.unknown < EXPIRE_MAX) {
+        wanted = max - (int)claim->actions.count;
+        result = queue_claim(store, now_ms, wanted, claim);
+        if (result == 0)
+            result = pg_run(store);
+    }
     return result;
 }
 
@@ -173,11 +186,16 @@ int pg_actions_claim(struct store *base, int64_t now_ms, int max, struct store_a
     if (result == 0)
         result = pg_flush_queue(store);
     if (result == 0 && max > 0)
+        result = queue_leases(store, now_ms, &claim);
+    if (result == 0 && max > 0)
         result = queue_claim(store, now_ms, max, &claim);
     if (result == 0 && store->queued > 0)
         result = pg_run(store);
-    if (result == 0) {
+    if (result == 0)
         pg_flushed(store);
+    if (result == 0 && max > 0)
+        result = claim_rest(store, now_ms, max, &claim);
+    if (result == 0) {
         result = hand_out(store, &claim, out);
     }
     if (result < 0) {
@@ -283,7 +301,7 @@ static int queue_annotations(struct pg_store *store, const struct settling *sett
     pg_params_arrays(&store->params, types, 3);
     for (int i = 0; i < settling->count; i++) {
         const struct store_settlement *one = &settling->settlements[i];
-        if (one->http_status == 0)
+        if (one->http_status == 0 || settling->changed[i])
             continue;
         pg_put_int8(&store->params, 0, one->id);
         pg_put_int4(&store->params, 1, one->http_status);
@@ -306,8 +324,10 @@ int pg_actions_settle(struct store *base, const struct store_settlement *settlem
     if (result == 0)
         result = queue_settlements(store, &settling);
     if (result == 0)
+        result = pg_run(store);
+    if (result == 0)
         result = queue_annotations(store, &settling);
-    return result < 0 ? result : pg_run(store);
+    return result < 0 || store->queued == 0 ? result : pg_run(store);
 }
 
 int pg_actions_confirm(struct store *base, const char *call_id, int64_t now_ms)

@@ -428,12 +428,14 @@ int pg_batch_begin(struct store *base, const struct event *const *events, size_t
     if (result < 0)
         return result;
     pg_image_clear(&store->image);
+    store->image.is_single = count == 1;
     keep_partitions(store);
     result = queue_batch(store, events, count);
     if (result == STORE_E_REFUSED && store->fault.which == PG_EVENTS_ADD) {
-        /* Some body is no JSON, or none that jsonb holds. */
+        /* Some body is no JSON. */
         roll_back(store);
         store->image.bodies_are_odd = 1;
+        store->image.is_single = count == 1;
         result = queue_batch(store, events, count);
     }
     if (result == 0)

@@ -140,7 +140,8 @@ static int add_payload(struct pg_store *store, struct pg_call *call, const struc
     if (call->payload == NULL)
         return pg_no_memory(store);
     call->payload_size = event->body_size;
-    call->payload_is_plain = stored != NULL && stored->is_ours && !store->image.bodies_are_odd;
+    call->payload_is_plain = stored != NULL && stored->is_ours && !store->image.bodies_are_odd &&
+                             !store->image.is_single;
     call->has_payload = 1;
     return 0;
 }

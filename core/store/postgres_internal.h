@@ -141,7 +141,6 @@ enum pg_statement {
     PG_ACTIONS_UNSETTLED,
     PG_ACTIONS_ADD,
     PG_ACTIONS_CONFIRM,
-    PG_ACTIONS_EXPIRE,
     PG_ACTIONS_CLAIM,
     PG_ACTIONS_LEASES,
     PG_ACTIONS_SETTLE,
@@ -322,7 +321,8 @@ struct pg_image {
     int in_savepoint;
     int has_real_savepoint;
     int serial; /* counts real savepoints: what was read since is stale when one is undone */
-    int bodies_are_odd; /* some body of the batch is no jsonb */
+    int bodies_are_odd; /* some body of the batch is no JSON */
+    int is_single;      /* its one event may have a body that jsonb does not hold */
     int knows_retry_due;
     int64_t retry_due_ms;
 };

@@ -9,11 +9,19 @@
 
 #include "store/postgres_internal.h"
 
-/* CREATE SCHEMA IF NOT EXISTS would want the right to create one although it is there. */
+/*
+ * CREATE SCHEMA IF NOT EXISTS would want the right to create one although it is there; and to_regclass() may
+ * still believe what it found before the lock was waited for.
+ */
+#define TABLE_IS_THERE                                                                             \
+    "EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "                \
+    "WHERE n.nspname = 'pbxhook' AND c.relname = 'migrations')"
+
 static const char prepare_sql[] =
     "DO $$ BEGIN "
-    "IF to_regnamespace('pbxhook') IS NULL THEN CREATE SCHEMA pbxhook; END IF; "
-    "IF to_regclass('pbxhook.migrations') IS NULL THEN CREATE TABLE pbxhook.migrations "
+    "IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pbxhook') "
+    "THEN CREATE SCHEMA pbxhook; END IF; "
+    "IF NOT " TABLE_IS_THERE " THEN CREATE TABLE pbxhook.migrations "
     "(version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now()); END IF; END $$";
 
 #define VERSION_SQL "SELECT coalesce(max(version), 0) FROM pbxhook.migrations"
@@ -72,7 +80,7 @@ static int run_scripts(struct pg_store *store, const char *const *scripts, int v
 static int is_up_to_date(struct pg_store *store, const char *const *scripts, int *result)
 {
     int version = 0;
-    PGresult *there = pg_simple(store, "SELECT to_regclass('pbxhook.migrations') IS NOT NULL");
+    PGresult *there = pg_simple(store, "SELECT " TABLE_IS_THERE);
     *result = there == NULL ? STORE_E_FAILED : 0;
     int is_there = there != NULL && PQgetvalue(there, 0, 0)[0] == 't';
     PQclear(there);
@@ -116,7 +124,7 @@ int pg_check_schema(struct pg_store *store, const char *const *scripts)
     int version = 0;
     if (is_up_to_date(store, scripts, &result) || result < 0)
         return result;
-    PGresult *newer = pg_simple(store, "SELECT to_regclass('pbxhook.migrations') IS NOT NULL");
+    PGresult *newer = pg_simple(store, "SELECT " TABLE_IS_THERE);
     if (newer == NULL)
         return STORE_E_FAILED;
     int is_there = PQgetvalue(newer, 0, 0)[0] == 't';

@@ -62,8 +62,12 @@ static int take_flag(struct pg_store *store, const PGresult *result, void *arg)
 
 static int is_there(struct pg_store *store, const struct partition *partition, int *out)
 {
-    char sql[96];
-    snprintf(sql, sizeof(sql), "SELECT to_regclass('pbxhook.%s') IS NOT NULL", partition->name);
+    char sql[192];
+    /* Not to_regclass(), which may still believe what it found before it waited for the lock. */
+    snprintf(sql, sizeof(sql),
+             "SELECT EXISTS (SELECT FROM pg_class WHERE relname = '%s' "
+             "AND relnamespace = 'pbxhook'::regnamespace)",
+             partition->name);
     int result = pg_queue_text(store, sql, NULL, take_flag, out);
     return result < 0 ? result : pg_run(store);
 }

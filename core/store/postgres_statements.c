@@ -15,8 +15,11 @@
 #define ACTION_OF_A_IS_UNSETTLED                                                                   \
     "(a.state IN ('sending', 'unknown') OR (a.state = 'pending' AND a.doubtful))"
 
-#define ACTION_WAS_LEFT "'the worker left before the answer came'"
-#define ACTION_IS_FREE  "owner = NULL, lease_until = NULL"
+/* A condition that no partial index is looked for: the rows are found by their key, one by one. */
+#define BY_KEY(condition) "CASE WHEN " condition " THEN true ELSE false END"
+
+#define ACTION_WAS_LEFT   "'the worker left before the answer came'"
+#define ACTION_IS_FREE    "owner = NULL, lease_until = NULL"
 
 #define EVENTS_ADD(body)                                                                           \
     "INSERT INTO pbxhook.events (identity, call_id, type, happened_at, received_at, spool, "       \
@@ -58,8 +61,8 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_GUARD_OFF] = SETTINGS("off", "off", "force_generic_plan"),
     [PG_DDL_LOCK] = "SELECT pg_advisory_xact_lock(" PG_ADVISORY_KEY ")",
 
-    [PG_EVENTS_ADD] = EVENTS_ADD("body::jsonb"),
-    [PG_EVENTS_ADD_SAFELY] = EVENTS_ADD("pbxhook.body(body)"),
+    [PG_EVENTS_ADD] = EVENTS_ADD("body::json"),
+    [PG_EVENTS_ADD_SAFELY] = EVENTS_ADD("pbxhook.body(body)::json"),
     [PG_EVENTS_FIND] = "SELECT identity, id, spool = $2::text, spool_seq, received_at "
                        "FROM pbxhook.events WHERE identity = ANY ($1::bytea[])",
     [PG_EVENTS_DROP] = "DELETE FROM pbxhook.events WHERE identity = ANY ($1::bytea[])",
@@ -119,20 +122,19 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_ACTIONS_CONFIRM] =
         "UPDATE pbxhook.actions a SET state = 'confirmed', state_at = v.since, " ACTION_IS_FREE " "
         "FROM unnest($1::int8[], $2::timestamptz[]) AS v (id, since) "
-        "WHERE a.id = v.id AND " ACTION_OF_A_IS_UNSETTLED,
-    [PG_ACTIONS_EXPIRE] =
-        "UPDATE pbxhook.actions a SET state = CASE WHEN doubtful THEN 'unknown' ELSE 'expired' END, "
-        "state_at = $1::timestamptz FROM (SELECT id FROM pbxhook.actions "
-        "WHERE state = 'pending' AND due_at <= $1::timestamptz AND expires_at <= $1::timestamptz "
-        "ORDER BY due_at, id LIMIT 1000 FOR UPDATE SKIP LOCKED) AS d "
-        "WHERE a.id = d.id RETURNING a.doubtful",
+        "WHERE a.id = v.id AND " BY_KEY(ACTION_OF_A_IS_UNSETTLED),
+    /* Those that are due first, or past their deadline: due_at is never behind it. */
     [PG_ACTIONS_CLAIM] =
-        "UPDATE pbxhook.actions a SET state = 'sending', state_at = $1::timestamptz, "
-        "attempts = attempts + 1, owner = $3::text, lease_until = $4::timestamptz "
-        "FROM (SELECT id FROM pbxhook.actions WHERE state = 'pending' "
-        "AND due_at <= $1::timestamptz AND expires_at > $1::timestamptz "
+        "UPDATE pbxhook.actions a SET state = CASE WHEN NOT d.is_late THEN 'sending' "
+        "WHEN a.doubtful THEN 'unknown' ELSE 'expired' END, state_at = $1::timestamptz, "
+        "attempts = attempts + CASE WHEN d.is_late THEN 0 ELSE 1 END, "
+        "owner = CASE WHEN NOT d.is_late THEN $3::text END, "
+        "lease_until = CASE WHEN NOT d.is_late THEN $4::timestamptz END "
+        "FROM (SELECT id, expires_at <= $1::timestamptz AS is_late FROM pbxhook.actions "
+        "WHERE state = 'pending' AND due_at <= $1::timestamptz "
         "ORDER BY due_at, id LIMIT $2::int8 FOR UPDATE SKIP LOCKED) AS d WHERE a.id = d.id "
-        "RETURNING a.id, key, call_id, body, received_at, expires_at, attempts, due_at",
+        "RETURNING a.id, key, call_id, body, received_at, expires_at, attempts, due_at, d.is_late, "
+        "a.doubtful",
     /* What its owner did not settle in time: it is gone, or was cut off. */
     [PG_ACTIONS_LEASES] =
         "UPDATE pbxhook.actions a SET "
@@ -152,12 +154,13 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "http_status = v.http_status, detail = v.detail, " ACTION_IS_FREE " "
         "FROM unnest($1::int8[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::int4[], "
         "$6::text[], $7::bool[]) AS v (id, state, since, due, http_status, detail, doubtful) "
-        "WHERE a.id = v.id AND a.state = 'sending' AND a.owner = $8::text "
-        "RETURNING a.id, " ACTION_OF_A_IS_UNSETTLED,
+        "WHERE a.id = v.id AND " BY_KEY(
+            "a.state = 'sending' AND a.owner = $8::text") " "
+                                                          "RETURNING a.id, " ACTION_OF_A_IS_UNSETTLED,
     [PG_ACTIONS_ANNOTATE] =
         "UPDATE pbxhook.actions a SET http_status = v.http_status, detail = v.detail "
         "FROM unnest($1::int8[], $2::int4[], $3::text[]) AS v (id, http_status, detail) "
-        "WHERE a.id = v.id AND a.state = 'confirmed'",
+        "WHERE a.id = v.id AND " BY_KEY("a.state = 'confirmed'"),
     [PG_ACTIONS_ABANDON] =
         "UPDATE pbxhook.actions SET state = 'unknown', state_at = $1::timestamptz, "
         "detail = CASE WHEN state = 'sending' THEN " ACTION_WAS_LEFT
@@ -193,7 +196,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_RETRIES_DUE] =
         "SELECT h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, e.happened_at, "
         "e.received_at, e.spool_seq, coalesce(h.body, "
-        "CASE jsonb_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END) "
+        "CASE json_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END) "
         "FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
         "WHERE h.state = 'retry' AND h.due_at <= $1::timestamptz "
         "ORDER BY h.due_at, h.event_id, h.plugin LIMIT $2::int8 FOR UPDATE OF h SKIP LOCKED",

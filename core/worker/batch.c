@@ -10,14 +10,15 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-/* No event is begun later than this after its batch. */
+/* No event is begun later than this after the first one of its batch. */
 #define BATCH_LIMIT_US 20000
 
 /* What one run has found out, to be counted when it is committed. */
 struct tally {
     int64_t started_us;
-    int events;  /* run, from the front */
-    int retries; /* that were due       */
+    int64_t begun_us; /* when the first of its plugins could be called */
+    int events;       /* run, from the front */
+    int retries;      /* that were due       */
     int expired, unknown_expired;
     uint64_t handled, duplicate, unknown;
     uint64_t outcome[METRICS_ACTION_COUNT];
@@ -57,7 +58,7 @@ static struct outbox_result *settle_some(struct outbox_result *result,
                                          const struct batch_parts *parts, struct tally *tally,
                                          int *code)
 {
-    struct store_settlement settlements[SETTLE_AT_ONCE];
+    struct store_settlement settlements[SETTLE_AT_ONCE] = {0};
     unsigned char changed[SETTLE_AT_ONCE];
     int count = 0;
     for (; result != NULL && count < SETTLE_AT_ONCE; result = result->next)
@@ -86,7 +87,7 @@ static int settle_results(struct batch *batch, const struct batch_parts *parts, 
 
 static int is_late(const struct tally *tally)
 {
-    return clock_mono_us() - tally->started_us > BATCH_LIMIT_US;
+    return clock_mono_us() - tally->begun_us > BATCH_LIMIT_US;
 }
 
 static int run_retries(const struct batch_parts *parts, struct tally *tally, int max)
@@ -134,6 +135,13 @@ static int claim_actions(const struct batch_parts *parts, struct tally *tally)
     return code;
 }
 
+/* How many events a transaction is begun with: what is not run of them was stored ahead in vain, so with
+ * plugins that take their time it is not much more than was run the last time. */
+static int reach_of(const struct batch *batch)
+{
+    return batch->reach > 0 && batch->reach < BATCH_MAX_EVENTS ? batch->reach : BATCH_MAX_EVENTS;
+}
+
 /* A plugin may have met the failure first, and the functions after it say no more than that there was one. */
 static int why(const struct batch_parts *parts, int code)
 {
@@ -143,15 +151,17 @@ static int why(const struct batch_parts *parts, int code)
 
 static int run_all(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
 {
-    int code = store_begin(parts->store, (const struct event *const *)batch->event,
-                           (size_t)batch->event_count);
+    int count = batch->event_count < reach_of(batch) ? batch->event_count : reach_of(batch);
+    int code = store_begin(parts->store, (const struct event *const *)batch->event, (size_t)count);
+    tally->begun_us = clock_mono_us();
     if (code >= 0)
         code = settle_results(batch, parts, tally);
     if (code >= 0)
         code = run_retries(parts, tally, BATCH_MAX_RETRIES);
-    while (tally->events < batch->event_count && code >= 0 &&
-           !(tally->events > 0 && is_late(tally)))
+    while (tally->events < count && code >= 0 && !(tally->events > 0 && is_late(tally)))
         code = run_event(parts, batch->event[tally->events++], tally);
+    if (tally->events > 0)
+        batch->reach = tally->events < count ? tally->events * 2 : reach_of(batch) * 2;
     if (code >= 0)
         code = claim_actions(parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
@@ -166,6 +176,7 @@ static int run_piece(struct batch *batch, const struct batch_parts *parts, struc
     int has_results = batch->results != NULL;
     int has_event = !has_results && batch->event_count > 0;
     int code = store_begin(parts->store, first, has_event ? 1 : 0);
+    tally->begun_us = clock_mono_us();
     if (code >= 0 && has_results)
         code = settle_results(batch, parts, tally);
     if (code >= 0 && !has_results)

@@ -32,6 +32,7 @@ struct batch {
     int event_count;
     struct outbox_result *results; /* owned */
     int64_t stored_seq;            /* the last event that was committed; all before it are too */
+    int reach;                     /* at most so many events a transaction; 0: BATCH_MAX_EVENTS */
     int apart; /* so many of the first events are run one by one: the store refuses one of them, or of what
                   was to be done before them */
 };

@@ -88,7 +88,7 @@ static void test_printed_form(void **state)
                               "    action_type = \"call.waiting\"\n"
                               "    deadline = \"10s\"\n"
                               "    timeout = \"5s\"\n"
-                              "    connections = 32\n"
+                              "    connections = 128\n"
                               "    idempotent = false\n"
                               "    user = \"\"\n"
                               "    password_file = \"\"\n"

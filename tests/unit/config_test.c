@@ -90,7 +90,7 @@ static void test_defaults(void **state)
     assert_string_equal(config->pbx.action_type, "call.waiting");
     assert_int_equal(config->pbx.deadline_ms, 10000);
     assert_int_equal(config->pbx.timeout_ms, 5000);
-    assert_int_equal(config->pbx.connections, 32);
+    assert_int_equal(config->pbx.connections, 128);
     assert_int_equal(config->pbx.idempotent, 0);
     assert_string_equal(config->pbx.user, "");
     assert_string_equal(config->pbx.password_file, "");

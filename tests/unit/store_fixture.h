@@ -124,6 +124,15 @@ static inline void fixture_reopen(struct fixture *fixture)
 #define STORE_TEST(function)                                                                       \
     cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
+static inline int run_for_backend(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+        if (strcmp(backends[i].name, name) == 0)
+            current_backend = &backends[i];
+    }
+    return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+}
+
 static inline int run_for_each_backend(const struct CMUnitTest *tests, size_t count)
 {
     int failed = 0;
