@@ -29,6 +29,7 @@ install(FILES ${generated}/pbxhookConfig.cmake ${generated}/pbxhookConfigVersion
   cmake/sdk/pbxhook_plugin.map DESTINATION ${package_dir})
 
 # ---- Documents --------------------------------------------------------------------------------------
+install(FILES docs/plugins.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(DIRECTORY plugins/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/reference
   FILES_MATCHING PATTERN "*.c")

@@ -154,7 +154,8 @@ static const struct command commands[] = {
      "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
      "actions and plugins, counted since it started. Exits with 3 when none is running.\n\n"
      "  -j, --json  for programs\n"},
-    {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late, "", "", ""},
+    {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late, "", "",
+     "Has commands of its own: see `pbxhook plugin --help`.\n"},
     {"prune", "remove old events, finished calls and ended actions", prune, "on",
      " --older-than DURATION [--dry-run]",
      "Removes events with their dead letters, finished calls with their payloads, and ended\n"

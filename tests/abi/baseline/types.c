@@ -1,6 +1,6 @@
 /*
- * types.c: a library through which abidiff sees every type of plugin.h; compared with
- * the files of baseline. Nobody calls it.
+ * types.c: a library through which abidiff sees every type of plugin.h, to compare it with the files
+ * beside this one. Nobody calls it.
  */
 #include <pbxhook/plugin.h>
 
@@ -19,4 +19,12 @@ void abi_types(const struct pbxhook_plugin *plugin, const struct pbxhook_context
     (void)event;
     (void)call;
     (void)user;
+}
+
+/* Since 1.1. A function of its own, for the one above is in the baseline of 1.0. */
+PBXHOOK_EXPORT void abi_types_1_1(const struct pbxhook_http_api *http);
+
+void abi_types_1_1(const struct pbxhook_http_api *http)
+{
+    (void)http;
 }
