@@ -289,7 +289,7 @@ int main(int count, char **words)
     const struct command *command = optind < count ? find_command(words[optind]) : NULL;
     if (optind < count && command == NULL)
         return usage_error("no such command: ", words[optind]);
-    if (optind + 1 < count)
+    if (optind + 1 < count && command->run != plugin_too_late)
         return usage_error("one argument too many: ", words[optind + 1]);
     const char *stray = command != NULL && !help ? find_stray(command, given) : NULL;
     if (stray != NULL) {
