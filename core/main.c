@@ -86,13 +86,33 @@ static int check(const struct arguments *arguments)
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* The same for programs, with what is refused in it and not on stderr. */
+static int list_plugins_as_json(const struct config *config)
+{
+    struct plugin_host *host = NULL;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *errors = open_memstream(&text, &size);
+    int result = errors == NULL ? -1 : plugin_host_load(config, errors, &host);
+    if (errors != NULL && fclose(errors) != 0)
+        result = -1;
+    if (host == NULL || text == NULL || plugin_host_print_json(host, text, stdout) < 0) {
+        fputs("pbxhook plugins: can't write it as JSON\n", stderr);
+        result = -1;
+    }
+    plugin_host_free(host);
+    free(text);
+    return result;
+}
+
 static int plugins(const struct arguments *arguments)
 {
     struct config *config = NULL;
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
-    int result = list_plugins(config);
-    operator_print_plugin_counts(config);
+    int result = arguments->json ? list_plugins_as_json(config) : list_plugins(config);
+    if (!arguments->json)
+        operator_print_plugin_counts(config);
     config_free(config);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -146,10 +166,11 @@ static const struct command commands[] = {
      "Reads the configuration as `serve` would, loads every plugin and checks its options. Prints\n"
      "each key in force with where it comes from. Exits with 1 when anything is wrong; each thing\n"
      "that is wrong is told on stderr with its file and line, or the variable's name.\n"},
-    {"plugins", "list the plugins with their events and options", plugins, "", "",
+    {"plugins", "list the plugins with their events and options", plugins, "j", " [--json]",
      "Lists what is in the plugin directory: file, name, version, events, options with their\n"
      "defaults and the values in force; and why one is refused. While a server runs, also how\n"
-     "often each has handled an event, asked for another try, or rejected one.\n"},
+     "often each has handled an event, asked for another try, or rejected one.\n\n"
+     "  -j, --json  for programs; without the counts, which `pbxhook status --json` has\n"},
     {"status", "tell how the running server is", status, "j", " [--json]",
      "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
      "actions and plugins, counted since it started. Exits with 3 when none is running.\n\n"

@@ -52,4 +52,7 @@ const struct plugin *plugin_host_get(const struct plugin_host *host, size_t inde
 /* For people: file, name, version, ABI, events, options with type, default and value in force. */
 int plugin_host_print(const struct plugin_host *host, FILE *out);
 
+/* The same for programs: {"plugins": [...], "refused": [...]}, the latter the lines of `errors`. */
+int plugin_host_print_json(const struct plugin_host *host, const char *errors, FILE *out);
+
 #endif
