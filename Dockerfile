@@ -1,11 +1,15 @@
 # Builds pbxhook and packs the server with its plugins.
 #
 #   docker build -t pbxhook .
-#   docker run -p 127.0.0.1:3000:3000 -v pbxhook:/var/lib/pbxhook \
+#   docker run -p 3000:3000 -v pbxhook:/var/lib/pbxhook -v ./secrets:/run/secrets:ro \
+#       -e PBXHOOK_WEBHOOK_SECRET_FILE=/run/secrets/webhook \
+#       -e PBXHOOK_DASHBOARD_TOKEN_FILE=/run/secrets/dashboard \
 #       -e PBXHOOK_PBX_URL=http://pbx.example:3001/api/client/actions pbxhook
 #
-# Inside a container loopback is nobody else's, so it listens on all addresses there. This version has no
-# authentication of its own: publish the port on loopback, or behind a proxy that has.
+# Inside a container loopback is nobody else's, so it listens on all addresses there, and so it wants to know
+# who posts events (config/pbxhook.conf, webhook). The files belong to the container's user, mode 0400, or to
+# root and that user's group, mode 0440. To try it without: -p 127.0.0.1:3000:3000 and
+# -e PBXHOOK_ALLOW_UNAUTHENTICATED=true.
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential cmake pkg-config \
     libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libpq-dev libconfuse-dev libssl-dev

@@ -72,6 +72,7 @@ static int check(const struct arguments *arguments)
     struct config *config = NULL;
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
+    char error[1024];
     int result = 0;
     if (!arguments->quiet) {
         puts("# In force:");
@@ -80,6 +81,10 @@ static int check(const struct arguments *arguments)
     }
     if (list_plugins(config) < 0)
         result = -1;
+    if (receiver_check(config, error, sizeof error) < 0) {
+        fprintf(stderr, "%s\n", error);
+        result = -1;
+    }
     config_free(config);
     if (result == 0 && !arguments->quiet)
         puts("\n# All of it is valid.");
@@ -163,7 +168,8 @@ static const struct command commands[] = {
      "its state directory and finds the PBX at localhost:3001.\n"},
     {"check", "validate the configuration and the plugins, print what is in force", check, "q",
      " [--quiet]",
-     "Reads the configuration as `serve` would, loads every plugin and checks its options. Prints\n"
+     "Reads the configuration as `serve` would, loads every plugin and checks its options, and the\n"
+     "files of secrets; whether it may listen where it is told to. Prints\n"
      "each key in force with where it comes from. Exits with 1 when anything is wrong; each thing\n"
      "that is wrong is told on stderr with its file and line, or the variable's name.\n"},
     {"plugins", "list the plugins with their events and options", plugins, "j", " [--json]",

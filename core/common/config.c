@@ -267,25 +267,29 @@ static int try_to_read(const char *path)
     return code;
 }
 
+static void check_readable(struct config_load *load, const struct config_key *key, const char *path)
+{
+    char wanted[256];
+    int code = load->environment && path[0] != '\0' ? try_to_read(path) : 0;
+
+    if (code == 0)
+        return;
+    snprintf(wanted, sizeof wanted, "a file that can be read: %s", strerror(code));
+    config_report_value(load, key, config_origin(load->config, key), path, wanted);
+}
+
 /* unused: who else is to be set for the password to be anybody's; NULL when that is well. */
 static void check_password_file(struct config_load *load, const char *section, const char *path,
                                 const char *unused)
 {
     const struct config *config = load->config;
     const struct config_key *key = config_key_find(section, "password_file");
-    char wanted[256];
-    int code = 0;
 
     if (path[0] == '\0')
         return;
     if (unused != NULL && !load->failed) /* else it may have been refused */
         config_report_value(load, key, config_origin(config, key), path, unused);
-    if (load->environment)
-        code = try_to_read(path);
-    if (code != 0) {
-        snprintf(wanted, sizeof wanted, "a file that can be read: %s", strerror(code));
-        config_report_value(load, key, config_origin(config, key), path, wanted);
-    }
+    check_readable(load, key, path);
 }
 
 static void check_password_files(struct config_load *load)
@@ -366,6 +370,8 @@ static void load_sources(struct config_load *load, const char *path)
     check_workers(load);
     check_password_files(load);
     config_check_targets(load);
+    check_readable(load, config_key_find("pbx", "ca_file"), load->config->pbx.ca_file);
+    config_check_access(load);
 }
 
 int config_load(const char *path, int environment, FILE *errors, struct config **out)

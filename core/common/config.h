@@ -47,6 +47,7 @@ struct config {
     char *download_dir; /* absolute: what plugins download is put there            */
     int workers;        /* 1 on SQLite                                             */
     int handler_timeout_ms;
+    int allow_unauthenticated; /* boolean: listen to more than loopback and ask nobody who he is */
 
     struct {
         int reject_unknown;     /* unknown_events = "keep" | "reject" */
@@ -54,7 +55,27 @@ struct config {
         int64_t max_body_bytes; /* max_body = 1048576                 */
         int acknowledge_stored; /* acknowledge = "spooled" | "stored" */
         int acknowledge_timeout_ms;
+        int max_depth;          /* of its JSON, up to EVENT_MAX_DEPTH */
+        char *secret_file;      /* of signatures; "" none. Files are read by the receiver alone */
+        char *user;             /* HTTP Basic, "" none                */
+        char *password_file;    /* that user's; "" none               */
+        char *token_file;       /* bearer tokens; "" none             */
+        char **allow_from;      /* ranges of addresses; empty: all    */
+        char **trusted_proxies; /* likewise; empty: none              */
     } webhook;
+
+    struct {
+        int max_connections;
+        int max_connections_per_address; /* but for trusted proxies                      */
+        int64_t max_header_bytes;        /* request line and fields                      */
+        int request_timeout_ms;          /* for one request, the silence before it included */
+        int idle_timeout_ms;             /* between two parts of a request, or two       */
+    } http;
+
+    struct {
+        char *certificate_file; /* PEM; "" no TLS    */
+        char *key_file;         /* PEM, a secret     */
+    } tls;
 
     struct {
         int64_t max_bytes; /* of event bodies and rows waiting: at the cap 503 is answered */
@@ -76,9 +97,14 @@ struct config {
                             outcome is unknown may be sent again */
         char *user;     /* HTTP Basic, "" none                                 */
         char *password_file; /* "" none; read by the PBX client, never shown      */
+        char *ca_file;       /* PEM; "" the system's certificate authorities      */
     } pbx;
 
     struct {
+        char *user;          /* HTTP Basic, "" none                                            */
+        char *password_file; /* that user's; "" none                                           */
+        char *token_file;    /* bearer tokens; "" none                                         */
+        int metrics_public;  /* boolean: /metrics asks for none of them                        */
         char **cors_origins; /* allowed origins, "*" for any; NULL at the end; may be empty */
     } dashboard;
 

@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "common/address_list.h"
 #include "common/config_internal.h"
 
 #define PORT_MAX 65535
@@ -128,6 +129,12 @@ int config_check_origin(const char *text)
     if (rest == NULL || *rest == '\0')
         return rest != NULL;
     return *rest == ':' && is_port(rest + 1, 1) && !is_default_port(text, rest + 1);
+}
+
+int config_check_range(const char *text)
+{
+    struct address_range unused;
+    return address_range_parse(text, &unused) == 0;
 }
 
 int config_check_token(const char *text)

@@ -113,6 +113,7 @@ void config_print_text(const char *text, FILE *out);
 int config_check_address(const char *text); /* HOST:PORT, [IPV6]:PORT */
 int config_check_url(const char *text);     /* http, https; no user   */
 int config_check_origin(const char *text);  /* of the Origin header   */
+int config_check_range(const char *text);   /* of addresses, 10.0.0.0/8 */
 int config_check_token(const char *text);
 int config_check_user(const char *text);   /* of HTTP Basic          */
 int config_check_name(const char *text);   /* [a-z][a-z0-9_]*        */
@@ -165,6 +166,9 @@ void config_set_target_option(struct config_load *load, struct config_target *ta
 /* What only the whole target can tell; reports. */
 void config_check_targets(struct config_load *load);
 void config_free_targets(struct config *config);
+
+/* Reports what of the keys about access fits together with nothing (config_access.c). */
+void config_check_access(struct config_load *load);
 
 /* ---- Sources ----------------------------------------------------------------------------------- */
 

@@ -105,10 +105,10 @@ static int refuse_for_memory(struct event_problem *problem)
 /* ---- The bytes --------------------------------------------------------------------------------- */
 
 /*
- * Whether brackets outside strings are open more than EVENT_MAX_DEPTH deep. jansson recurses down to
+ * Whether brackets outside strings are open more than max_depth deep. jansson recurses down to
  * 2048 and so would whoever reads the tree. What is no JSON may be judged either way: it is refused.
  */
-static int is_too_deep(const char *body, size_t size)
+static int is_too_deep(const char *body, size_t size, int max_depth)
 {
     int depth = 0;
 
@@ -116,7 +116,7 @@ static int is_too_deep(const char *body, size_t size)
         switch (body[i]) {
         case '{':
         case '[':
-            if (++depth > EVENT_MAX_DEPTH)
+            if (++depth > max_depth)
                 return 1;
             break;
         case '}':
@@ -145,6 +145,15 @@ static int is_blank(const char *body, size_t size)
     return i == size;
 }
 
+int event_check_depth(const char *body, size_t body_size, int max_depth,
+                      struct event_problem *problem)
+{
+    if (is_too_deep(body, body_size, max_depth))
+        return refuse(problem, "too_deep", "", "the body is nested deeper than %d levels",
+                      max_depth);
+    return 0;
+}
+
 static int check_bytes(const char *body, size_t size, struct event_problem *problem)
 {
     const char *nul;
@@ -159,10 +168,7 @@ static int check_bytes(const char *body, size_t size, struct event_problem *prob
     if (nul != NULL)
         return refuse(problem, "nul", "", "the body has a NUL byte, at position %zu: send UTF-8",
                       (size_t)(nul - body));
-    if (is_too_deep(body, size))
-        return refuse(problem, "too_deep", "", "the body is nested deeper than %d levels",
-                      EVENT_MAX_DEPTH);
-    return 0;
+    return event_check_depth(body, size, EVENT_MAX_DEPTH, problem);
 }
 
 /* ---- JSON -------------------------------------------------------------------------------------- */

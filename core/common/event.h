@@ -66,6 +66,11 @@ struct event_problem {
 int event_parse(const char *body, size_t body_size, int64_t received_ms, struct event **out,
                 struct event_problem *problem);
 
+/* Whether JSON is nested no deeper than max_depth, for who wants less than EVENT_MAX_DEPTH: 0, or -1 and
+ * *problem. */
+int event_check_depth(const char *body, size_t body_size, int max_depth,
+                      struct event_problem *problem);
+
 /*
  * Makes a new event of fields that were read before (by the spool, say): copies everything. NULL
  * fields become "". NULL when out of memory. seq, time_ms, ... are zero, state is set by the type.

@@ -45,6 +45,8 @@ enum metrics_reject {
     METRICS_REJECT_TOO_LARGE,
     METRICS_REJECT_MEDIA_TYPE,
     METRICS_REJECT_FRAMING,
+    METRICS_REJECT_UNAUTHORIZED,
+    METRICS_REJECT_FORBIDDEN,
     METRICS_REJECT_UNKNOWN_EVENT,
     METRICS_REJECT_SPOOL_FULL,
     METRICS_REJECT_SPOOL_ERROR,
@@ -60,6 +62,8 @@ enum metrics_reject metrics_reject_from_name(const char *name);
 struct metrics_receiver {
     _Atomic uint64_t events_received; /* acknowledged: safe in the spool */
     _Atomic uint64_t rejected[METRICS_REJECT_COUNT];
+    _Atomic uint64_t connections_refused; /* of an address that has too many */
+    _Atomic uint64_t connections_evicted; /* for others, when there were too many in all */
     _Atomic uint64_t worker_restarts;
     _Atomic uint64_t spool_commits;
     struct metrics_histogram ack; /* from the request's last byte to its answer */

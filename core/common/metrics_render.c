@@ -158,6 +158,12 @@ static void render_processes(FILE *out, struct metrics_receiver *receiver,
                 metrics_get(&receiver->worker_restarts));
     put_gauge(out, "pbxhook_workers_ready", "Workers that are ready.", gauges->workers_ready);
     put_gauge(out, "pbxhook_http_connections", "Open HTTP connections.", gauges->connections);
+    put_counter(out, "pbxhook_http_connections_refused_total",
+                "Connections not taken because their address had too many.",
+                metrics_get(&receiver->connections_refused));
+    put_counter(out, "pbxhook_http_connections_evicted_total",
+                "Connections closed to make room for others.",
+                metrics_get(&receiver->connections_evicted));
     put_family(out, "pbxhook_build_info", "gauge", "The version that runs.");
     fputs("pbxhook_build_info{version=\"" PBXHOOK_VERSION "\"} 1\n", out);
 }

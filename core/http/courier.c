@@ -617,7 +617,7 @@ int courier_work(struct courier *courier, struct dispatch *dispatch)
     for (size_t i = 0; round.events != NULL && i < round.count; i++)
         event_free(round.events[i]);
     free(round.events);
-    return result < 0 ? result : 0;
+    return result < 0 ? result : 1;
 }
 
 /* ---- When ------------------------------------------------------------------------------------ */

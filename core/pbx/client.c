@@ -5,17 +5,16 @@
  */
 #include "pbx/client.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "common/secret_file.h"
 
 /* More of an answer than this is not read: the status is what counts. */
 #define ANSWER_MAX_BYTES 65536
-#define SECRET_MAX_BYTES 1024
 #define FAILURE_PAUSE_MS 1000
 
 struct transfer {
@@ -33,7 +32,8 @@ struct pbx_client {
     int count;
     int busy;
     const struct config *config;
-    char password[SECRET_MAX_BYTES];
+    struct secret_file password_file;
+    char *password; /* its first line; NULL: none */
 };
 
 static size_t read_answer(char *data, size_t size, size_t count, void *arg)
@@ -67,6 +67,13 @@ static int set_up(struct transfer *transfer, const struct pbx_client *client)
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_PROXY, ""); /* callers' data goes to the PBX, whatever the environment says */
     SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* and up */
+    if (config->pbx.ca_file != NULL && config->pbx.ca_file[0] != '\0') {
+        SET(CURLOPT_CAINFO, config->pbx.ca_file);
+        SET(CURLOPT_CAPATH, NULL); /* these and none of the system's */
+    }
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_TCP_NODELAY, 1L);
@@ -80,7 +87,7 @@ static int set_up(struct transfer *transfer, const struct pbx_client *client)
     if (config->pbx.user[0] != '\0') {
         SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         SET(CURLOPT_USERNAME, config->pbx.user);
-        SET(CURLOPT_PASSWORD, client->password);
+        SET(CURLOPT_PASSWORD, client->password != NULL ? client->password : "");
     }
 #undef SET
     return code == CURLE_OK ? 0 : -1;
@@ -90,20 +97,18 @@ static int set_up(struct transfer *transfer, const struct pbx_client *client)
 static int read_password(struct pbx_client *client, char *error, size_t error_size)
 {
     const char *path = client->config->pbx.password_file;
+    char reason[512];
     if (path[0] == '\0')
         return 0;
-    FILE *file = fopen(path, "re");
-    int result = -1;
-    if (file == NULL)
-        snprintf(error, error_size, "pbx.password_file: %s: %s", path, strerror(errno));
-    else if (fgets(client->password, sizeof client->password, file) == NULL)
-        snprintf(error, error_size, "pbx.password_file: %s: found nothing in it", path);
-    else
-        result = 0;
-    client->password[strcspn(client->password, "\r\n")] = '\0';
-    if (file != NULL)
-        fclose(file);
-    return result;
+    if (secret_file_read(path, SECRET_FILE_PRIVATE, &client->password_file, reason, sizeof reason) <
+        0) {
+        snprintf(error, error_size, "pbx.password_file: %s", reason);
+        return -1;
+    }
+    if (secret_file_lines(&client->password_file, &client->password, 1) > 0)
+        return 0;
+    snprintf(error, error_size, "pbx.password_file: %s: found nothing in it", path);
+    return -1;
 }
 
 static int open_transfers(struct pbx_client *client)
@@ -162,7 +167,7 @@ void pbx_client_close(struct pbx_client *client)
         curl_easy_cleanup(client->transfer[i].easy);
     curl_multi_cleanup(client->multi);
     free(client->transfer);
-    explicit_bzero(client->password, sizeof client->password);
+    secret_file_free(&client->password_file);
     free(client);
     curl_global_cleanup();
 }

@@ -30,13 +30,19 @@ static void detach(struct connections *list, struct connection *connection)
         list->newest = connection->older;
 }
 
-struct connection *connections_add(struct connections *list, int fd, int64_t now_us)
+struct connection *connections_add(struct connections *list, int fd, const struct address *address,
+                                   int64_t now_us)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL)
         return NULL;
     connection->fd = fd;
+    connection->address = *address;
     connection->since_us = now_us;
+    if (address_counts_add(&list->by_address, address) < 0) {
+        free(connection);
+        return NULL;
+    }
     append(list, connection);
     list->count++;
     return connection;
@@ -48,6 +54,7 @@ void connections_remove(struct connections *list, struct connection *connection)
         return;
     detach(list, connection);
     list->count--;
+    address_counts_remove(&list->by_address, &connection->address);
     free(connection);
 }
 
@@ -71,6 +78,19 @@ int connections_expire(struct connections *list, int64_t now_us, int64_t limit_u
         connections_renew(list, connection, now_us);
     }
     return shut;
+}
+
+int connections_evict(struct connections *list, int64_t now_us)
+{
+    struct connection *at = list->oldest;
+
+    while (at != NULL && at->waiting)
+        at = at->newer;
+    if (at == NULL)
+        return -1;
+    shutdown(at->fd, SHUT_RDWR);
+    connections_renew(list, at, now_us); /* not once more before libmicrohttpd lets go of it */
+    return 0;
 }
 
 int connections_hang_up(struct connections *list)

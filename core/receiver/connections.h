@@ -8,12 +8,16 @@
 
 #include <stdint.h>
 
+#include "receiver/address_counts.h"
+
 struct request;
 
 struct connection {
     int fd;                  /* libmicrohttpd's                                       */
+    struct address address;  /* of the other end                                      */
     int64_t since_us;        /* when it was opened or done with its last request      */
     struct request *request; /* in hand, borrowed; NULL between two                   */
+    const char *uri_end;     /* of its request, in libmicrohttpd's memory; NULL: none yet */
     int waiting;             /* suspended: the request is with another thread of ours */
     struct connection *older, *newer;
 };
@@ -21,10 +25,12 @@ struct connection {
 struct connections {
     struct connection *oldest, *newest;
     int count;
+    struct address_counts by_address;
 };
 
 /* A new one, the newest; NULL when out of memory. */
-struct connection *connections_add(struct connections *list, int fd, int64_t now_us);
+struct connection *connections_add(struct connections *list, int fd, const struct address *address,
+                                   int64_t now_us);
 /* Takes it off the list and frees it; accepts NULL. */
 void connections_remove(struct connections *list, struct connection *connection);
 
@@ -36,6 +42,12 @@ void connections_renew(struct connections *list, struct connection *connection, 
  * them. One that waits for us is not to blame: its time starts anew. The number of those shut.
  */
 int connections_expire(struct connections *list, int64_t now_us, int64_t limit_us);
+
+/*
+ * Shuts the one that has done nothing for longest, so that another can come: of those that are open and
+ * never ask for anything, it is one. 0, or -1 when all wait for us.
+ */
+int connections_evict(struct connections *list, int64_t now_us);
 
 /*
  * Shuts those whose client has said that it is done (a FIN) without our having been told: libmicrohttpd

@@ -1,4 +1,7 @@
-/* cors.c: the CORS protocol of the Fetch standard, without credentials: the routes know none. */
+/*
+ * cors.c: the CORS protocol of the Fetch standard, without credentials of the browser's own: a page sends
+ * its token in Authorization.
+ */
 #include "receiver/cors.h"
 
 #include <string.h>
@@ -50,7 +53,7 @@ struct MHD_Response *cors_preflight(char *const *origins, const char *origin, co
         failed = !MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS,
                                           methods) ||
                  !MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
-                                          "Content-Type") ||
+                                          "Authorization, Content-Type") ||
                  !MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE,
                                           MAX_AGE_SECONDS);
     if (!failed)

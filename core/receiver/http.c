@@ -19,27 +19,30 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/secret_file.h"
+#include "receiver/access.h"
 #include "receiver/dashboard.h"
+#include "receiver/head_layout.h"
 #include "receiver/http_handler.h"
 #include "receiver/listen.h"
 #include "receiver/request.h"
 #include "receiver/short_slice.h"
+#include "receiver/tls.h"
 #include "receiver/webhook.h"
 
-#define CONNECTIONS_MAX         4096
-#define DESCRIPTORS_KEPT        64                      /* for all but the clients' connections   */
-#define CONNECTION_MEMORY       ((size_t)8 << 10)       /* a head that is larger is answered 431  */
-#define SILENCE_MAX_SECONDS     30u                     /* between two parts of a request, or two */
-#define REQUEST_MAX_US          ((int64_t)90 * 1000000) /* for one, silence before it included */
+#define DESCRIPTORS_KEPT        64 /* for all but the clients' connections */
 #define HANG_UP_EVERY_US        1000000
 
 #define ROUND_MAX_MS            1000
 #define DRAIN_RECEIVING_MS      1000 /* for requests that a stopping server has a part of */
 #define ROUNDS_AFTER_ABANDONING 3
+#define ROUNDS_AFTER_FULL       2 /* to close one, and to look at the door again */
+#define ROUNDS_AFTER_EVICTING   2 /* to see that it was shut, and to close it */
 
 struct http {
     struct request_shared shared;
     struct MHD_Daemon *daemon; /* the loop's while it runs */
+    struct tls tls;
     char address[LISTEN_ADDRESS_SIZE];
     int epoll_fd; /* the daemon's */
     int wake_fd;
@@ -48,6 +51,11 @@ struct http {
     int ended_fd; /* readable when the loop has ended */
     int drain_ms;
     int64_t hang_up_us; /* when to look for clients that are gone */
+    int listen_fd;      /* the daemon's */
+    int connection_limit;
+    int full_rounds;   /* in which libmicrohttpd may not look at its door itself */
+    int evict_pause;   /* rounds until it has let go of what was shut */
+    int none_to_evict; /* in the last round */
     _Atomic int stop;
 };
 
@@ -78,19 +86,54 @@ static void take_results(struct http *http)
     dashboard_take_answered(reader_thread_take(http->shared.reader));
 }
 
+/*
+ * The listening socket while libmicrohttpd does not look at it: at its limit, and until it has run once
+ * more below it; else -1.
+ */
+static int door_to_watch(const struct http *http)
+{
+    return http->full_rounds > 0 && !http->none_to_evict && !http->shared.stopping ? http->listen_fd
+                                                                                   : -1;
+}
+
+/*
+ * At the limit libmicrohttpd accepts nobody, and connections that are open and say nothing would keep
+ * everybody out until they time out. So when somebody knocks, the one that was silent longest goes.
+ */
+static void make_room(struct http *http, int knocked)
+{
+    struct request_shared *shared = &http->shared;
+    int is_full = shared->connections.count >= http->connection_limit;
+
+    http->full_rounds = is_full ? ROUNDS_AFTER_FULL : http->full_rounds - (http->full_rounds > 0);
+    http->evict_pause -= http->evict_pause > 0;
+    http->none_to_evict = 0;
+    if (!is_full || !knocked || http->evict_pause > 0)
+        return;
+    if (connections_evict(&shared->connections, shared->now_us) < 0) {
+        http->none_to_evict = 1; /* all wait for us: whatever ends that ends the next round */
+        return;
+    }
+    metrics_add(&shared->metrics->connections_evicted, 1);
+    http->evict_pause = ROUNDS_AFTER_EVICTING;
+}
+
 static void serve_once(struct http *http, int limit_ms)
 {
     struct request_shared *shared = &http->shared;
     struct pollfd ready[] = {{.fd = http->epoll_fd, .events = POLLIN},
-                             {.fd = http->wake_fd, .events = POLLIN}};
+                             {.fd = http->wake_fd, .events = POLLIN},
+                             {.fd = door_to_watch(http), .events = POLLIN}};
 
-    int count = poll(ready, 2, round_timeout_ms(http, limit_ms));
+    int count = poll(ready, 3, round_timeout_ms(http, limit_ms));
     shared->now_us = clock_mono_us();
     if (count > 0 && ready[1].revents != 0)
         take_results(http);
     MHD_run(http->daemon);
     spool_thread_kick(shared->spool);
-    connections_expire(&shared->connections, shared->now_us, REQUEST_MAX_US);
+    connections_expire(&shared->connections, shared->now_us,
+                       (int64_t)shared->config->http.request_timeout_ms * 1000);
+    make_room(http, count > 0 && ready[2].revents != 0);
     if (shared->now_us >= http->hang_up_us) {
         connections_hang_up(&shared->connections);
         http->hang_up_us = shared->now_us + HANG_UP_EVERY_US;
@@ -206,39 +249,56 @@ static int make_acknowledgements(struct request_shared *shared)
 }
 
 /* How many connections there may be: raises the limit of descriptors as far as it goes. */
-static unsigned connection_limit(void)
+static unsigned connection_limit(unsigned wanted)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return CONNECTIONS_MAX;
+        return wanted;
     if (limit.rlim_cur < limit.rlim_max) {
         struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
             limit = raised;
     }
-    if (limit.rlim_cur >= CONNECTIONS_MAX + DESCRIPTORS_KEPT)
-        return CONNECTIONS_MAX;
+    if (limit.rlim_cur >= wanted + DESCRIPTORS_KEPT)
+        return wanted;
     unsigned connections = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
                                ? (unsigned)limit.rlim_cur - DESCRIPTORS_KEPT
                                : DESCRIPTORS_KEPT;
-    log_warning("fewer connections than usual: raise the limit of open files (LimitNOFILE)",
-                log_int("connections", connections), log_int("wanted", CONNECTIONS_MAX));
+    if (connections > wanted)
+        connections = wanted;
+    log_warning("fewer connections than http.max_connections: raise the limit of open files "
+                "(LimitNOFILE)",
+                log_int("connections", connections), log_int("wanted", wanted));
     return connections;
 }
 
 static int start_daemon(struct http *http, int listen_fd)
 {
     struct request_shared *shared = &http->shared;
+    const struct config *config = shared->config;
+    const struct MHD_OptionItem secure[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, http->tls.certificate.text},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, http->tls.key.text},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+    if (tls_is_on(&http->tls))
+        flags |= MHD_USE_TLS;
     if (log_enabled(LOG_LEVEL_DEBUG))
         flags |= MHD_USE_ERROR_LOG;
+    http->connection_limit = (int)connection_limit((unsigned)config->http.max_connections);
+    http->listen_fd = listen_fd;
     http->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, http_handler_request, shared, MHD_OPTION_EXTERNAL_LOGGER,
-        http_handler_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-        connection_limit(), MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_MAX_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK,
+        flags, 0, http_handler_accept, shared, http_handler_request, shared,
+        MHD_OPTION_EXTERNAL_LOGGER, http_handler_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)http->connection_limit,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)config->http.max_header_bytes,
+        MHD_OPTION_CONNECTION_TIMEOUT, ((unsigned)config->http.idle_timeout_ms + 999) / 1000,
+        MHD_OPTION_URI_LOG_CALLBACK, http_handler_uri, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
         http_handler_keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_handler_completed,
-        shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection, shared, MHD_OPTION_END);
+        shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection, shared, MHD_OPTION_ARRAY,
+        tls_is_on(&http->tls) ? secure : plain, MHD_OPTION_END);
     if (http->daemon == NULL)
         return -1;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -264,9 +324,16 @@ int http_open(const struct http_options *options, struct http **out, char *error
     http->shared.config = options->config;
     http->shared.metrics = options->metrics;
     http->shared.supervisor = options->supervisor;
+    http->shared.sees_layout = head_layout_is_known();
     http->wake_fd = -1;
     http->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
+    if (access_open(options->config, &http->shared.access, error, error_size) < 0)
+        goto failed;
+    if (tls_open(options->config, &http->tls, error, error_size) < 0)
+        goto failed;
+    if (access_has_secrets(http->shared.access) || tls_is_on(&http->tls))
+        secret_file_hide_process();
     listen_fd = listen_open(options->config->listen, http->address, error, error_size);
     if (listen_fd < 0)
         goto failed;
@@ -350,6 +417,8 @@ void http_free(struct http *http)
             MHD_destroy_response(shared->ok[closing]);
     }
     reader_thread_free(shared->reader);
+    access_free(shared->access);
+    tls_close(&http->tls);
     if (http->wake_fd >= 0)
         close(http->wake_fd);
     if (http->ended_fd >= 0)
@@ -360,4 +429,9 @@ void http_free(struct http *http)
 const char *http_address(const struct http *http)
 {
     return http->address;
+}
+
+const char *http_scheme(const struct http *http)
+{
+    return tls_is_on(&http->tls) ? "https" : "http";
 }

@@ -50,4 +50,7 @@ void http_wake(struct http *http);
 /* "127.0.0.1:3000", with the real port when 0 was asked for. Borrowed until http_free(). */
 const char *http_address(const struct http *http);
 
+/* "http" or "https"; a constant. */
+const char *http_scheme(const struct http *http);
+
 #endif

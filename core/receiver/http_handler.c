@@ -10,8 +10,11 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "receiver/cors.h"
+#include "receiver/head_layout.h"
 #include "receiver/request.h"
 #include "receiver/webhook.h"
+
+#define TOO_MANY_LOG_EVERY_US ((int64_t)60 * 1000000)
 
 static void refuse_framing(struct request *request, const char *detail)
 {
@@ -31,6 +34,14 @@ static void refuse_method(struct request *request)
                                               .value = allow});
 }
 
+static int is_plain(const struct request *request, const char *path, const char *method,
+                    const char *version)
+{
+    const struct head_layout_line line = {
+        .method = method, .uri = path, .uri_end = request->place->uri_end, .version = version};
+    return !request->shared->sees_layout || head_layout_is_plain(request->connection, &line);
+}
+
 /*
  * The head is there: finds the route and decides what can be decided without the body. 1 when the
  * answer can't wait for the body's end, so that the connection is closed after it.
@@ -42,6 +53,10 @@ static int admit(struct request *request, const char *path, const char *method, 
     request_head_read(request->connection, &request->head);
     request->method = routes_method(method);
     const char *wrong = request_head_check(head, version);
+    if (wrong == NULL && !is_plain(request, path, method, version))
+        wrong =
+            "the head has a NUL, a line that does not end with CRLF, a folded or nameless line, or "
+            "blanks where they don't belong";
     if (wrong != NULL) {
         refuse_framing(request, wrong);
         return 1;
@@ -56,20 +71,29 @@ static int admit(struct request *request, const char *path, const char *method, 
                                        .detail = "there is nothing here: GET / lists the routes"});
     else if ((request->route->methods & request->method) == 0)
         refuse_method(request);
-    else if (too_large)
+    else if (request->method != ROUTE_OPTIONS)
+        access_check_head(request);
+    if (request->state == REQUEST_DECIDED)
+        return too_large || head->expects_continue;
+    if (too_large)
         request_refuse_size(request);
     else if (request->route->success != 0)
         webhook_check(request);
     return request->state == REQUEST_DECIDED && (too_large || head->expects_continue);
 }
 
+static struct connection *find_place(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
 static enum MHD_Result begin_request(struct request_shared *shared,
                                      struct MHD_Connection *connection, const char *path,
                                      const char *method, const char *version, void **context)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct connection *place = info == NULL ? NULL : info->socket_context;
+    struct connection *place = find_place(connection);
     struct request *request = place == NULL ? NULL : request_new(shared, connection);
 
     if (request == NULL)
@@ -159,6 +183,37 @@ void http_handler_completed(void *arg, struct MHD_Connection *connection, void *
     }
 }
 
+/* Once a minute at most: whoever is refused comes again at once. */
+static void log_too_many(struct request_shared *shared, const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (shared->now_us < shared->too_many_quiet_until_us)
+        return;
+    shared->too_many_quiet_until_us = shared->now_us + TOO_MANY_LOG_EVERY_US;
+    address_format(address, text);
+    log_warning("too many connections of one address: no more are taken from it "
+                "(http.max_connections_per_address)",
+                log_text("address", text));
+}
+
+enum MHD_Result http_handler_accept(void *arg, const struct sockaddr *peer, socklen_t size)
+{
+    struct request_shared *shared = arg;
+    struct address address;
+
+    (void)size;
+    if (address_from_socket(peer, &address) < 0)
+        return MHD_NO;
+    if (address_counts_get(&shared->connections.by_address, &address) <
+            shared->config->http.max_connections_per_address ||
+        access_is_trusted_proxy(shared->access, &address))
+        return MHD_YES;
+    metrics_add(&shared->metrics->connections_refused, 1);
+    log_too_many(shared, &address);
+    return MHD_NO;
+}
+
 void http_handler_connection(void *arg, struct MHD_Connection *connection, void **context,
                              enum MHD_ConnectionNotificationCode what)
 {
@@ -169,10 +224,23 @@ void http_handler_connection(void *arg, struct MHD_Connection *connection, void 
         *context = NULL;
         return;
     }
-    const union MHD_ConnectionInfo *info =
+    const union MHD_ConnectionInfo *fd =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info != NULL)
-        *context = connections_add(&shared->connections, info->connect_fd, shared->now_us);
+    const union MHD_ConnectionInfo *peer =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct address address;
+    if (fd != NULL && peer != NULL && address_from_socket(peer->client_addr, &address) == 0)
+        *context = connections_add(&shared->connections, fd->connect_fd, &address, shared->now_us);
+}
+
+void *http_handler_uri(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    struct connection *place = find_place(connection);
+
+    (void)arg;
+    if (place != NULL)
+        place->uri_end = uri + strlen(uri);
+    return NULL;
 }
 
 size_t http_handler_keep_escapes(void *arg, struct MHD_Connection *connection, char *text)

@@ -21,9 +21,15 @@ enum MHD_Result http_handler_request(void *shared, struct MHD_Connection *connec
 void http_handler_completed(void *shared, struct MHD_Connection *connection, void **context,
                             enum MHD_RequestTerminationCode how);
 
+/* Whether a connection from there is taken. */
+enum MHD_Result http_handler_accept(void *shared, const struct sockaddr *peer, socklen_t size);
+
 /* A connection was opened or is closed; its context is a struct connection. */
 void http_handler_connection(void *shared, struct MHD_Connection *connection, void **context,
                              enum MHD_ConnectionNotificationCode what);
+
+/* Told of a request's whole URI before it is split. The result is the request's context: none yet. */
+void *http_handler_uri(void *unused, const char *uri, struct MHD_Connection *connection);
 
 /* Leaves a path as it was sent: the routes have nothing to decode, and "/webhook%00" must not become
  * one of them. The length of the text. */

@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/address_list.h"
+
 #define BACKLOG 1024
 
 /* Splits "host:port" and "[host]:port"; 0, or -1 when it is neither. */
@@ -87,13 +89,36 @@ static void explain_bind(const char *address, int code, char *error, size_t erro
     snprintf(error, error_size, "%s: %s; %s", address, strerror(code), advice);
 }
 
+/* Asks the resolver: 0 and *found, freed with freeaddrinfo(); or what getaddrinfo() says. */
+static int resolve(const char *host, const char *port, struct addrinfo **found)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    return getaddrinfo(host[0] == '\0' ? NULL : host, port, &hints, found);
+}
+
+int listen_is_local(const char *address)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    struct addrinfo *found = NULL;
+    int local = 1;
+
+    if (split_address(address, host, port) < 0 || resolve(host, port, &found) != 0)
+        return 1;
+    for (struct addrinfo *info = found; info != NULL; info = info->ai_next) {
+        struct address one;
+        if (address_from_socket(info->ai_addr, &one) < 0 || !address_is_loopback(&one))
+            local = 0;
+    }
+    freeaddrinfo(found);
+    return local;
+}
+
 int listen_open(const char *address, char bound[LISTEN_ADDRESS_SIZE], char *error,
                 size_t error_size)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     int fd = -EADDRNOTAVAIL;
 
@@ -104,7 +129,7 @@ int listen_open(const char *address, char bound[LISTEN_ADDRESS_SIZE], char *erro
                  address);
         return -1;
     }
-    int code = getaddrinfo(host[0] == '\0' ? NULL : host, port, &hints, &found);
+    int code = resolve(host, port, &found);
     if (code != 0) {
         snprintf(error, error_size, "listen \"%s\": %s; check `listen` (PBXHOOK_LISTEN)", address,
                  gai_strerror(code));

@@ -16,4 +16,8 @@
 int listen_open(const char *address, char bound[LISTEN_ADDRESS_SIZE], char *error,
                 size_t error_size);
 
+/* Whether the address is loopback alone, all of what its name resolves to. One that can't be resolved is
+ * taken for local: listen_open() refuses it. */
+int listen_is_local(const char *address);
+
 #endif

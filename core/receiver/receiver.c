@@ -15,11 +15,13 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/state_dir.h"
+#include "receiver/access.h"
 #include "receiver/http.h"
 #include "receiver/operator_desk.h"
 #include "receiver/spool_thread.h"
 #include "receiver/status.h"
 #include "receiver/supervisor.h"
+#include "receiver/tls.h"
 
 #define DRAIN_MS 5000
 
@@ -128,7 +130,8 @@ static int run(struct receiver *receiver)
         return started < 0 ? -1 : 0;
     if (http_start(receiver->http) < 0)
         return -1;
-    log_info("listening", log_text("address", http_address(receiver->http)));
+    log_info("listening", log_text("address", http_address(receiver->http)),
+             log_text("scheme", http_scheme(receiver->http)));
     supervisor_run(receiver->supervisor);
     operator_desk_quiesce(receiver->desk);
     /* The workers go on meanwhile: a request may wait for what they report. */
@@ -137,9 +140,23 @@ static int run(struct receiver *receiver)
     return 0;
 }
 
+int receiver_check(const struct config *config, char *error, size_t error_size)
+{
+    struct access *access = NULL;
+    struct tls tls;
+
+    if (access_open(config, &access, error, error_size) < 0)
+        return -1;
+    access_free(access);
+    if (tls_open(config, &tls, error, error_size) < 0)
+        return -1;
+    tls_close(&tls);
+    return 0;
+}
+
 int receiver_serve(const struct config *config)
 {
-    char error[512] = "";
+    char error[1024] = "";
     int result = -1;
     struct receiver *receiver = calloc(1, sizeof *receiver);
     if (receiver == NULL) {

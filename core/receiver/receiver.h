@@ -4,7 +4,12 @@
 #ifndef PBXHOOK_RECEIVER_H
 #define PBXHOOK_RECEIVER_H
 
+#include <stddef.h>
+
 #include "common/config.h"
+
+/* What receiver_serve() would refuse about access and TLS, without serving. 0, or -1 and `error`. */
+int receiver_check(const struct config *config, char *error, size_t error_size);
 
 /* Serves until SIGTERM or SIGINT. The exit status: 0, or 1 when it could not start (logged). */
 int receiver_serve(const struct config *config);

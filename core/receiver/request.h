@@ -16,6 +16,7 @@
 
 #include "common/config.h"
 #include "common/metrics.h"
+#include "receiver/access.h"
 #include "receiver/connections.h"
 #include "receiver/problem.h"
 #include "receiver/reader_thread.h"
@@ -34,15 +35,18 @@ struct request_shared {
     struct supervisor *supervisor;
     struct spool_thread *spool;
     struct reader_thread *reader;
+    struct access *access;
     /* For events that are safe: 204 and 200, made once; the second pair closes the connection. */
     struct MHD_Response *no_content[2], *ok[2];
     struct connections connections;
     struct request *orphans;
-    int64_t now_us;     /* of this round of the loop */
-    size_t bodies_size; /* of REQUEST_BODIES_MAX     */
-    int open;           /* requests begun and not completed */
-    int receiving;      /* of them, those whose end has not come */
-    int stopping;       /* what is in hand is the last      */
+    int64_t now_us;                  /* of this round of the loop */
+    int64_t too_many_quiet_until_us; /* nothing is logged of an address with too many connections */
+    size_t bodies_size;              /* of REQUEST_BODIES_MAX     */
+    int open;                        /* requests begun and not completed */
+    int receiving;                   /* of them, those whose end has not come */
+    int stopping;                    /* what is in hand is the last      */
+    int sees_layout;                 /* head_layout.h knows this libmicrohttpd */
 };
 
 enum request_state {
@@ -59,6 +63,7 @@ struct request {
     enum route_method method;
     enum request_state state;
     struct request_head head;
+    int signature_due; /* of the body, when it is there */
 
     char *body;
     size_t body_size, body_capacity;

@@ -35,6 +35,32 @@ static void read_framing(struct request_head *head, const char *name, size_t siz
     }
 }
 
+/* A field that says who sends: with two of them, proxies and we might each believe another one. */
+static void set_once(struct request_head *head, const char **field, const char *value)
+{
+    head->repeated |= *field != NULL;
+    *field = value;
+}
+
+static void add_line(struct forwarded_lines *lines, const char *value)
+{
+    if (lines->count < FORWARDED_LINES_MAX)
+        lines->line[lines->count] = value;
+    lines->count++;
+}
+
+/* The two fields of a signature that are as long as Transfer-Encoding. */
+static void read_field_of_17(struct request_head *head, const char *name, size_t size,
+                             const char *value)
+{
+    if (strcasecmp(name, "webhook-timestamp") == 0)
+        set_once(head, &head->webhook_timestamp, value);
+    else if (strcasecmp(name, "webhook-signature") == 0)
+        set_once(head, &head->webhook_signature, value);
+    else
+        read_framing(head, name, size, value);
+}
+
 static enum MHD_Result read_field(void *arg, enum MHD_ValueKind kind, const char *name,
                                   size_t name_size, const char *value, size_t value_size)
 {
@@ -58,25 +84,37 @@ static enum MHD_Result read_field(void *arg, enum MHD_ValueKind kind, const char
         }
         read_framing(head, name, name_size, value);
         break;
+    case 9:
+        if (strcasecmp(name, "Forwarded") == 0)
+            add_line(&head->forwarded, value);
+        break;
     case 10:
         if (strcasecmp(name, "webhook-id") == 0)
-            head->webhook_id = value;
+            set_once(head, &head->webhook_id, value);
         break;
     case 12:
         if (strcasecmp(name, "Content-Type") == 0)
             head->content_type = value;
         break;
+    case 13:
+        if (strcasecmp(name, "Authorization") == 0)
+            set_once(head, &head->authorization, value);
+        break;
     case 15:
         if (strcasecmp(name, "Idempotency-Key") == 0)
-            head->idempotency_key = value;
+            set_once(head, &head->idempotency_key, value);
+        else if (strcasecmp(name, "X-Forwarded-For") == 0)
+            add_line(&head->x_forwarded_for, value);
         break;
     case 16:
         if (strcasecmp(name, "Content-Encoding") == 0)
             head->content_encoding = value;
         break;
     case 14:
-    case 17:
         read_framing(head, name, name_size, value);
+        break;
+    case 17:
+        read_field_of_17(head, name, name_size, value);
         break;
     default:
         break;
@@ -94,6 +132,8 @@ const char *request_head_check(const struct request_head *head, const char *vers
 {
     if (head->malformed)
         return "a header field's name or value has a character that it can't have";
+    if (head->repeated)
+        return "Authorization, Idempotency-Key or one of the webhook- fields is there twice";
     int is_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
     if (head->hosts > 1 || (head->hosts == 0 && !is_1_0))
         return "there is not exactly one Host";

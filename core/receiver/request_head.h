@@ -9,18 +9,25 @@
 
 #include <microhttpd.h>
 
+#include "common/address_list.h"
+
 /* Texts are borrowed from libmicrohttpd until the request is completed; NULL: the field is absent. */
 struct request_head {
     int hosts, content_lengths, transfer_encodings; /* how many of them */
     int chunked;   /* Transfer-Encoding is exactly "chunked"          */
     int malformed; /* a field that proxies may read in different ways */
+    int repeated;  /* a field that must be there once is there twice  */
     int expects_continue;
     uint64_t content_length;
     const char *content_type;
     const char *content_encoding;
+    const char *authorization;
     const char *webhook_id;
+    const char *webhook_timestamp;
+    const char *webhook_signature;
     const char *idempotency_key;
     const char *origin;
+    struct forwarded_lines x_forwarded_for, forwarded;
 };
 
 void request_head_read(struct MHD_Connection *connection, struct request_head *out);

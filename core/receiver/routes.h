@@ -16,12 +16,21 @@ enum route_method {
     ROUTE_OPTIONS = 8 /* comes with `cors` */
 };
 
+/* Who may use a route. */
+enum route_access {
+    ROUTE_OPEN,    /* everybody: it tells nothing        */
+    ROUTE_SENDERS, /* who posts events                   */
+    ROUTE_READERS, /* who looks at the dashboard         */
+    ROUTE_METRICS  /* readers, unless metrics are public */
+};
+
 struct route {
     const char *path;
     unsigned methods; /* ROUTE_... */
     unsigned
         success; /* a webhook's status when the event is safe; 0: not a webhook, its body is ignored */
-    int cors;    /* pages of other origins may read it                                        */
+    enum route_access access;
+    int cors; /* pages of other origins may read it                                        */
     const char *summary; /* one line, for GET / */
     /* The whole request is there: decides its answer, or hands it to a thread that will. */
     void (*handle)(struct request *request);

@@ -121,13 +121,26 @@ static int is_unknown(struct request *request, const struct event *event)
            !supervisor_takes(request->shared->supervisor, event->field[EVENT_TYPE]);
 }
 
+/* event_parse() with the configured depth before it. */
+static int parse(const struct request *request, struct event **event, struct event_problem *problem)
+{
+    const char *body = request->body == NULL ? "" : request->body;
+    int max_depth = request->shared->config->webhook.max_depth;
+
+    if (max_depth < EVENT_MAX_DEPTH &&
+        event_check_depth(body, request->body_size, max_depth, problem) < 0)
+        return -1;
+    return event_parse(body, request->body_size, clock_wall_ms(), event, problem);
+}
+
 void webhook_handle(struct request *request)
 {
     struct event *event = NULL;
     struct event_problem problem = {.status = 0};
 
-    int code = event_parse(request->body == NULL ? "" : request->body, request->body_size,
-                           clock_wall_ms(), &event, &problem);
+    if (access_check_body(request) < 0)
+        return;
+    int code = parse(request, &event, &problem);
     request_drop_body(request);
     if (code < 0) {
         refuse_body(request, &problem);

@@ -109,12 +109,17 @@ static int undo(struct store *base)
     return result;
 }
 
+static int is_away(const struct store *base)
+{
+    return ((const struct pg_store *)base)->conn == NULL;
+}
+
 #define FUNCTIONS                                                                                  \
-    .dialect = "postgresql", .open = pg_open, .close = pg_close, .begin = pg_batch_begin,          \
-    .commit = commit, .rollback = rollback, .savepoint = savepoint, .release = release,            \
-    .undo = undo, .event_add = pg_event_add, .call_put = pg_call_put, .call_find = pg_call_find,   \
-    .user_find = pg_user_find, .user_create = pg_user_create, .sql = pg_plugin_sql,                \
-    .action_add = pg_action_add, .actions_claim = pg_actions_claim,                                \
+    .dialect = "postgresql", .open = pg_open, .close = pg_close, .is_away = is_away,               \
+    .begin = pg_batch_begin, .commit = commit, .rollback = rollback, .savepoint = savepoint,       \
+    .release = release, .undo = undo, .event_add = pg_event_add, .call_put = pg_call_put,          \
+    .call_find = pg_call_find, .user_find = pg_user_find, .user_create = pg_user_create,           \
+    .sql = pg_plugin_sql, .action_add = pg_action_add, .actions_claim = pg_actions_claim,          \
     .action_next_due = pg_action_next_due, .actions_settle = pg_actions_settle,                    \
     .actions_confirm = pg_actions_confirm, .actions_abandon = pg_actions_abandon,                  \
     .retry_put = pg_retry_put, .retry_done = pg_retry_done, .retries_due = pg_retries_due,         \

@@ -268,6 +268,24 @@ static int take_settled(struct pg_store *store, const PGresult *result, void *ar
     return code;
 }
 
+int pg_lock_actions(struct pg_store *store, const struct store_settlement *settlements, int count)
+{
+    static const enum pg_type types[] = {PG_INT8};
+    int rows = count;
+    pg_params_clear(&store->params);
+    pg_params_arrays(&store->params, types, 1);
+    for (int i = 0; i < count; i++)
+        pg_put_int8(&store->params, 0, settlements[i].id);
+    for (struct pg_unsettled *at = store->image.unsettled; at != NULL; at = at->next) {
+        if (at->is_locked)
+            continue;
+        pg_put_int8(&store->params, 0, at->id);
+        at->is_locked = 1;
+        rows++;
+    }
+    return rows == 0 ? 0 : pg_queue(store, PG_ACTIONS_LOCK, &store->params, NULL, NULL);
+}
+
 static int queue_settlements(struct pg_store *store, struct settling *settling)
 {
     static const enum pg_type types[] = {PG_INT8, PG_TEXT, PG_TIME, PG_TIME,
@@ -321,6 +339,8 @@ int pg_actions_settle(struct store *base, const struct store_settlement *settlem
         result = pg_make_savepoint(store);
     if (result == 0)
         result = pg_flush(store);
+    if (result == 0)
+        result = pg_lock_actions(store, settlements, count);
     if (result == 0)
         result = queue_settlements(store, &settling);
     if (result == 0)

@@ -354,7 +354,7 @@ static int queue_lost_claims(struct pg_store *store)
     pg_params_arrays(&store->params, types, 1);
     for (size_t i = 0; i < store->claimed_lost; i++)
         pg_put_int8(&store->params, 0, ids[i]);
-    int result = pg_queue(store, PG_CLAIMS_LOCK, &store->params, NULL, NULL);
+    int result = pg_queue(store, PG_ACTIONS_LOCK, &store->params, NULL, NULL);
     if (result < 0)
         return result;
     pg_one_text(&store->params, store->owner);

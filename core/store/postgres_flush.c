@@ -207,7 +207,9 @@ int pg_has_changes(const struct pg_store *store)
 
 static int queue_all(struct pg_store *store, const struct pg_marks *upto)
 {
-    int result = queue_calls(store, 1, &store->rows_meant[0]);
+    int result = pg_lock_actions(store, NULL, 0);
+    if (result == 0)
+        result = queue_calls(store, 1, &store->rows_meant[0]);
     if (result == 0)
         result = queue_calls(store, 0, &store->rows_meant[1]);
     if (result == 0)

@@ -148,7 +148,7 @@ enum pg_statement {
     PG_ACTIONS_ABANDON,
     PG_ACTIONS_DOUBT,
     PG_ACTIONS_NEXT_DUE,
-    PG_CLAIMS_LOCK,
+    PG_ACTIONS_LOCK,
     PG_CLAIMS_UNDO,
     PG_RETRIES_PUT,
     PG_RETRIES_DONE,
@@ -276,6 +276,7 @@ struct pg_unsettled {
     int64_t id;
     const char *call_id;
     int is_open;
+    int is_locked; /* its row is, or is about to be with what is queued */
 };
 
 struct pg_new_action {
@@ -465,6 +466,12 @@ int pg_actions_claim(struct store *store, int64_t now_ms, int max, struct store_
 int pg_action_next_due(struct store *store, int64_t *due_ms);
 int pg_actions_settle(struct store *store, const struct store_settlement *settlements, int count,
                       unsigned char *changed);
+/*
+ * Queues the locking of actions: those that are settled, and those that may be confirmed, together and in one
+ * order, before a row that somebody else could be waiting for is inserted. One server settles what another
+ * confirms, so anything else ends in a circle. settlements may be NULL with count 0.
+ */
+int pg_lock_actions(struct pg_store *store, const struct store_settlement *settlements, int count);
 int pg_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
 int pg_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 

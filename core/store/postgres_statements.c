@@ -175,7 +175,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "SELECT least((SELECT due_at FROM pbxhook.actions WHERE state = 'pending' "
         "ORDER BY due_at LIMIT 1), (SELECT lease_until FROM pbxhook.actions "
         "WHERE state = 'sending' ORDER BY lease_until LIMIT 1))",
-    [PG_CLAIMS_LOCK] = "SELECT id FROM pbxhook.actions WHERE id = ANY ($1::int8[]) ORDER BY id "
+    [PG_ACTIONS_LOCK] = "SELECT id FROM pbxhook.actions WHERE id = ANY ($1::int8[]) ORDER BY id "
                        "FOR UPDATE",
     [PG_CLAIMS_UNDO] =
         "UPDATE pbxhook.actions SET state = 'pending', attempts = attempts - 1, " ACTION_IS_FREE

@@ -61,6 +61,11 @@ int store_failure(const struct store *store)
     return store->failure;
 }
 
+int store_is_away(const struct store *store)
+{
+    return store->backend->is_away != NULL && store->backend->is_away(store);
+}
+
 const char *store_dialect(const struct store *store)
 {
     return store->backend->dialect;

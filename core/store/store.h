@@ -59,6 +59,8 @@ void store_close(struct store *store); /* rolls back what is open; accepts NULL 
 const char *store_error(const struct store *store);
 /* What cost the last transaction: the STORE_E_... of the first failure, 0 when nothing did. */
 int store_failure(const struct store *store);
+/* 1 while there is no connection to its database: what fails now fails for that, whatever its text says. */
+int store_is_away(const struct store *store);
 /* "sqlite" or "postgresql". */
 const char *store_dialect(const struct store *store);
 

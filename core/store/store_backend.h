@@ -36,7 +36,8 @@ struct store_backend {
     /* `place` is what follows the scheme. As store_open(); *out has all of struct store set. */
     int (*open)(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size);
-    void (*close)(struct store *store); /* nothing is open any more */
+    void (*close)(struct store *store);        /* nothing is open any more */
+    int (*is_away)(const struct store *store); /* NULL: never */
 
     int (*begin)(struct store *store, const struct event *const *events, size_t count);
     int (*commit)(struct store *store); /* applies delta; has rolled back when it fails */

@@ -35,7 +35,7 @@
 #define OUTBOX_DRAIN_MS   1000
 #define FIRST_RETRY_MS    100
 #define LONGEST_RETRY_MS  5000
-#define LOG_AGAIN_US      (60 * 1000000)
+#define LOG_AGAIN_US      (600LL * 1000000)
 #define MOST_COLLISIONS   20 /* in a row: then it is told as a failure */
 #define COLLISION_STEP_MS 10
 #define IDLE_POLL_MS      1000 /* a lost wake-up costs no more than this */
@@ -48,14 +48,16 @@ struct worker {
     struct batch batch;
     struct operation_parts chore_parts;
     struct chores *chores;
+    int courier_failed;      /* the last time                                 */
     struct courier *courier; /* NULL: no target is configured */
     struct control_message message;
     int64_t after;    /* the last seq that was read from the spool        */
     int64_t reported; /* the last seq that the receiver was told of       */
     int stopping;
-    int failures;      /* of the store or the spool, in a row             */
-    int collisions;    /* with other transactions, in a row               */
-    char failure[256]; /* the last one's cause, as it was logged          */
+    int failures;        /* of the store or the spool, in a row             */
+    int collisions;      /* with other transactions, in a row               */
+    char failure[256];   /* the last one's cause, as it was logged          */
+    int failure_is_away; /* that one's: the database was not to be reached  */
     int64_t failure_logged_us;
 };
 
@@ -237,22 +239,29 @@ static void report_done(struct worker *worker)
         worker->reported = stored; /* else with the next: a report covers all before it */
 }
 
-/* Logs a failure when it begins, when its cause changes, and once a minute while it lasts. */
-static void log_failure(struct worker *worker, const char *line, const char *cause)
+/* A database that is away gives a new reason with each stage of its restart, and is one cause. */
+static int is_same_cause(const struct worker *worker, const char *cause, int is_away)
+{
+    return is_away ? worker->failure_is_away
+                   : strncmp(worker->failure, cause, sizeof worker->failure - 1) == 0;
+}
+
+/* Logs a failure when it begins, when its cause changes, and every ten minutes while it lasts. */
+static void log_failure(struct worker *worker, const char *line, const char *cause, int is_away)
 {
     int64_t now_us = clock_mono_us();
-    if (strncmp(worker->failure, cause, sizeof worker->failure - 1) == 0 &&
-        now_us - worker->failure_logged_us < LOG_AGAIN_US)
+    if (is_same_cause(worker, cause, is_away) && now_us - worker->failure_logged_us < LOG_AGAIN_US)
         return;
     log_error(line, log_text("error", cause));
     snprintf(worker->failure, sizeof worker->failure, "%s", cause);
+    worker->failure_is_away = is_away;
     worker->failure_logged_us = now_us;
 }
 
 /* Waits longer with each failure in a row, but never past a word of the receiver. */
-static void note_failure(struct worker *worker, const char *line, const char *cause)
+static void note_failure(struct worker *worker, const char *line, const char *cause, int is_away)
 {
-    log_failure(worker, line, cause);
+    log_failure(worker, line, cause, is_away);
     log_flush();
     chores_give_up(worker->chores, cause);
     int delay_ms = FIRST_RETRY_MS;
@@ -273,6 +282,7 @@ static void note_success(struct worker *worker)
     log_info("works again", log_int("failures", worker->failures));
     worker->failures = 0;
     worker->failure[0] = '\0';
+    worker->failure_is_away = 0;
 }
 
 /* The next events behind those that were read before. */
@@ -284,7 +294,7 @@ static void read_spool(struct worker *worker)
                                   worker->batch.event);
     if (count < 0) {
         note_failure(worker, "spool can't be read, trying again until it can",
-                     spool_reader_error(worker->spool));
+                     spool_reader_error(worker->spool), 0);
         return;
     }
     worker->batch.event_count = count;
@@ -320,9 +330,15 @@ static void pause_a_little(int collisions)
 static void run_courier(struct worker *worker)
 {
     int code = courier_work(worker->courier, worker->parts.dispatch);
-    if (code < 0 && code != STORE_E_AGAIN)
+    if (code == 0 || code == STORE_E_AGAIN)
+        return;
+    if (code < 0)
         note_failure(worker, "store failed, trying again until it works; deliveries wait in it",
-                     store_error(worker->parts.store));
+                     store_error(worker->parts.store), store_is_away(worker->parts.store));
+    else if (worker
+                 ->courier_failed) /* else the failure is the batch's, which says when it is over */
+        note_success(worker);
+    worker->courier_failed = code < 0;
 }
 
 /* One round: what there is, as one transaction; or a wait. */
@@ -348,7 +364,7 @@ static void work_once(struct worker *worker)
     worker->collisions = 0;
     if (code < 0) {
         note_failure(worker, "store failed, trying again until it works; events wait in the spool",
-                     store_error(worker->parts.store));
+                     store_error(worker->parts.store), store_is_away(worker->parts.store));
         return;
     }
     note_success(worker);

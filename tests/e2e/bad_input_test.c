@@ -276,11 +276,11 @@ static void test_odd_good_bodies(struct world *world)
                                        NULL, stored, sizeof stored),
                             bodies[i]);
     }
-    assert_int_equal(store_int(world, "SELECT count(*) FROM calls WHERE call_id = ?1",
+    assert_int_equal(store_int(world, "SELECT count(*) FROM calls WHERE call_id = $1",
                                "odd-7 \xc3\xa7\xc3\xa3o \xc3\xa7 '; DROP TABLE--"),
                      1);
     assert_int_equal(
-        store_int(world, "SELECT count(*) FROM calls WHERE their_number = ?1", "1199999999"), 1);
+        store_int(world, "SELECT count(*) FROM calls WHERE their_number = $1", "1199999999"), 1);
 }
 
 int main(void)

@@ -33,7 +33,7 @@ static void test_new_then_known(struct world *world)
     world_start(world);
     post_standby(world, "first", "1199999999");
     check_queue(world, "first", "901");
-    assert_int_equal(store_int(world, "SELECT count(*) FROM users WHERE number = ?1", "1199999999"),
+    assert_int_equal(store_int(world, "SELECT count(*) FROM users WHERE number = $1", "1199999999"),
                      1);
     post_standby(world, "second", "1199999999");
     check_queue(world, "second", "900");
@@ -69,7 +69,7 @@ static void test_the_action_in_full(struct world *world)
     assert_string_equal(action.content_type, "application/json");
     assert_string_not_equal(action.key, "");
     assert_string_not_equal(action.key, other.key);
-    assert_string_equal(store_text(world, "SELECT key FROM actions WHERE call_id = ?1", "another",
+    assert_string_equal(store_text(world, "SELECT key FROM actions WHERE call_id = $1", "another",
                                    stored, sizeof stored),
                         other.key);
 }

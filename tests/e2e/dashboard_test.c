@@ -44,7 +44,7 @@ static void test_one_origin(struct world *world)
     preflight(world, "/api/dashboard/count", ORIGIN);
     check_header(world, "Access-Control-Allow-Origin", ORIGIN);
     check_header(world, "Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS");
-    check_header(world, "Access-Control-Allow-Headers", "Content-Type");
+    check_header(world, "Access-Control-Allow-Headers", "Authorization, Content-Type");
     check_header(world, "Vary", "Origin");
     preflight(world, "/api/calls/active", ORIGIN);
     check_header(world, "Access-Control-Allow-Origin", ORIGIN);

@@ -87,7 +87,11 @@ static void test_zones(struct world *world)
     post(world, "zones", "call.finished", "2026-11-01T06:59:00-03:00");
     store_await_events(world, 2);
     store_check_status(world, "zones", "call.ongoing");
-    assert_int_equal(store_int(world, "SELECT max(time_ms) - min(time_ms) FROM events", NULL),
+    assert_int_equal(store_int(world,
+                               store_sql(world, "SELECT max(time_ms) - min(time_ms) FROM events",
+                                         "SELECT 1000 * extract(epoch FROM max(happened_at) - "
+                                         "min(happened_at)) FROM events"),
+                               NULL),
                      60000);
 }
 
@@ -178,7 +182,7 @@ static void test_unknown_types_are_kept(struct world *world)
     post(world, "unheard", "call.cpf-provided", EVENT_TIME(0));
     store_await_events(world, 3);
     store_check_status(world, "known", "call.new");
-    assert_string_equal(store_text(world, "SELECT call_id FROM events WHERE type = ?1",
+    assert_string_equal(store_text(world, "SELECT call_id FROM events WHERE type = $1",
                                    "call.cpf-provided", text, sizeof text),
                         "unheard");
     metric_await(world, "pbxhook_events_unknown_total", 2);
@@ -213,8 +217,11 @@ static void test_a_plugin_of_patterns(struct world *world)
         client_post(world->client, ROUTE_FLAT, "{\"type\":\"agent.idle\",\"call_id\":\"c\"}"), 422);
     store_await_events(world, 3);
     assert_string_equal(store_text(world,
-                                   "SELECT group_concat(type || ' ' || cpf) FROM "
-                                   "(SELECT * FROM spy WHERE call_id = ?1 ORDER BY id)",
+                                   store_sql(world,
+                                             "SELECT group_concat(type || ' ' || cpf) FROM "
+                                             "(SELECT * FROM spy WHERE call_id = $1 ORDER BY id)",
+                                             "SELECT string_agg(type || ' ' || cpf, ',' ORDER BY "
+                                             "id) FROM spy WHERE call_id = $1"),
                                    "c", text, sizeof text),
                         "call.new 12345678909,call.cpf-provided 12345678909");
     metric_await(world, "pbxhook_events_handled_total", 3);

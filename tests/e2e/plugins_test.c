@@ -49,7 +49,7 @@ static void test_retried(struct world *world)
     /* Others do not wait for it. */
     post(world, "call.new", "c");
     store_await_events(world, 2);
-    await(store_int(world, "SELECT count(*) FROM users WHERE number = ?1", "c") == 1);
+    await(store_int(world, "SELECT count(*) FROM users WHERE number = $1", "c") == 1);
     assert_int_equal(store_int(world, "SELECT count(*) FROM handlings", NULL), 0);
     metric_await(world, "pbxhook_handler_results_total{plugin=\"crasher\",result=\"ok\"}", 1);
     metric_check(world, "pbxhook_handler_results_total{plugin=\"crasher\",result=\"retry\"}", 1);

@@ -79,12 +79,12 @@ static void announce(struct world *world, const char *call_id, const char *path)
 
 static int64_t count_deliveries(const struct world *world, const char *state)
 {
-    return store_int(world, "SELECT count(*) FROM pbxhook_deliveries WHERE state = ?1", state);
+    return store_int(world, "SELECT count(*) FROM pbxhook_deliveries WHERE state = $1", state);
 }
 
 static int64_t count_recordings(const struct world *world, const char *state)
 {
-    return store_int(world, "SELECT count(*) FROM recordings_list WHERE state = ?1", state);
+    return store_int(world, "SELECT count(*) FROM recordings_list WHERE state = $1", state);
 }
 
 static void check_text(const struct world *world, const char *sql, const char *wanted)

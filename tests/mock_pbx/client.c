@@ -6,9 +6,11 @@
 #include "client.h"
 
 #include <curl/curl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "memory.h"
@@ -94,8 +96,8 @@ static void client_set_up_carrier(struct client *client, struct carrier *carrier
     }
 }
 
-/* A new list: the headers every post has, and one more when given. */
-static struct curl_slist *client_make_headers(const struct client *client, const char *extra)
+/* A new list: the headers every post has, and these, NULL at the end; NULL for none. */
+static struct curl_slist *client_make_headers(const struct client *client, const char *const *extra)
 {
     struct curl_slist *list =
         memory_check(curl_slist_append(NULL, "Content-Type: application/json"));
@@ -103,8 +105,8 @@ static struct curl_slist *client_make_headers(const struct client *client, const
     memory_check(curl_slist_append(list, "Expect:"));
     if (client->bearer != NULL)
         memory_check(curl_slist_append(list, client->bearer));
-    if (extra != NULL)
-        memory_check(curl_slist_append(list, extra));
+    for (; extra != NULL && *extra != NULL; extra++)
+        memory_check(curl_slist_append(list, *extra));
     return list;
 }
 
@@ -180,14 +182,30 @@ void client_close(struct client *client)
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
+/* The headers of one post alone. A signature is of this attempt: the server looks at its time. */
+static struct curl_slist *client_make_own_headers(const struct client *client,
+                                                  const struct post *post)
+{
+    char id[POST_ID_SIZE + 16], timestamp[48], signature[SIGN_TEXT_SIZE + 32];
+    char text[SIGN_TEXT_SIZE];
+    const char *lines[] = {id, timestamp, signature, NULL};
+    int64_t now_s = (int64_t)time(NULL);
+
+    snprintf(id, sizeof id, "webhook-id: %s", post->id);
+    if (client->options->secret_file == NULL) {
+        lines[1] = NULL;
+        return client_make_headers(client, lines);
+    }
+    sign_make(&client->options->key, post->id, now_s, post->body, post->body_size, text);
+    snprintf(timestamp, sizeof timestamp, "webhook-timestamp: %" PRId64, now_s);
+    snprintf(signature, sizeof signature, "webhook-signature: %s", text);
+    return client_make_headers(client, lines);
+}
+
 static void client_set_headers(struct client *client, struct carrier *carrier)
 {
-    char line[POST_ID_SIZE + 16];
-
-    if (carrier->post->id[0] != '\0') {
-        snprintf(line, sizeof line, "webhook-id: %s", carrier->post->id);
-        carrier->headers = client_make_headers(client, line);
-    }
+    if (carrier->post->id[0] != '\0')
+        carrier->headers = client_make_own_headers(client, carrier->post);
     curl_easy_setopt(carrier->easy, CURLOPT_HTTPHEADER,
                      carrier->headers != NULL ? carrier->headers : client->headers);
 }

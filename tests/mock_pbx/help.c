@@ -47,6 +47,7 @@ static const char *const help_parts[] = {
     "  --webhook-id           send a webhook-id header, the same for each copy of an event\n"
     "  --user NAME --password-file FILE   HTTP Basic authentication, password on line 1 of FILE\n"
     "  --token-file FILE      bearer authentication, token on line 1 of FILE\n"
+    "  --secret-file FILE     sign each post (Standard Webhooks) with the secret on line 1 of FILE\n"
     "\n"
     "Expected of each call: exactly one action, with the call's id, after call.standby\n"
     "  --known-queue Q        destination for numbers that called before (default 900)\n"

@@ -62,6 +62,7 @@ static const struct option_spec option_specs[] = {
     {"user",            OPTION_TEXT,     PLACE(user),                       1,     200           },
     {"password-file",   OPTION_TEXT,     PLACE(password_file),              1,     4000          },
     {"token-file",      OPTION_TEXT,     PLACE(token_file),                 1,     4000          },
+    {"secret-file",     OPTION_TEXT,     PLACE(secret_file),                1,     4000          },
     {"known-queue",     OPTION_TEXT,     PLACE(known_queue),                1,     40            },
     {"new-queue",       OPTION_TEXT,     PLACE(new_queue),                  1,     40            },
     {"action-type",     OPTION_TEXT,     PLACE(action_type),                1,     60            },
@@ -275,6 +276,18 @@ static char *options_read_secret(const char *name, const char *path)
     return memory_dup_text(line);
 }
 
+static int options_read_key(struct options *options)
+{
+    char *text = options_read_secret("secret-file", options->secret_file);
+    int code = text == NULL ? -1 : sign_read_key(text, &options->key);
+
+    if (text != NULL && code != 0)
+        fprintf(stderr, "mock-pbx: --secret-file %s: wanted whsec_ and base64\n",
+                options->secret_file);
+    free(text);
+    return code;
+}
+
 static int options_read_secrets(struct options *options)
 {
     if (options->password_file != NULL) {
@@ -287,7 +300,7 @@ static int options_read_secrets(struct options *options)
         if (options->token == NULL)
             return -1;
     }
-    return 0;
+    return options->secret_file != NULL ? options_read_key(options) : 0;
 }
 
 /* An address without a path gets the one of the envelope. */
@@ -338,6 +351,8 @@ static int options_check(struct options *options)
         return options_complain("--user and --password-file: give both or none");
     if (options->token_file != NULL && options->user != NULL)
         return options_complain("--token-file and --user: give one of them");
+    if (options->secret_file != NULL)
+        options->webhook_id = true; /* it is part of what is signed */
     if (options->no_retry)
         options->webhook_retries = 0;
     options->webhook_url[ENVELOPE_SEED] = options_make_url(base, "/api/client/webhook");

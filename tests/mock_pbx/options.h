@@ -10,6 +10,7 @@
 
 #include "payload.h"
 #include "plan.h"
+#include "sign.h"
 
 /* A duration, or a range to draw from. */
 struct span_ms {
@@ -43,8 +44,10 @@ struct options {
     const char *user;
     const char *password_file;
     const char *token_file;
-    char *password; /* owned; NULL = none */
-    char *token;    /* owned; NULL = none */
+    const char *secret_file; /* NULL = unsigned */
+    char *password;          /* owned; NULL = none */
+    char *token;             /* owned; NULL = none */
+    struct sign_key key;     /* of secret_file */
 
     /* expectation */
     const char *known_queue;

@@ -94,6 +94,20 @@ static void test_defaults(void **state)
     assert_int_equal(config->pbx.idempotent, 0);
     assert_string_equal(config->pbx.user, "");
     assert_string_equal(config->pbx.password_file, "");
+    assert_int_equal(config->allow_unauthenticated, 0);
+    assert_string_equal(config->webhook.secret_file, "");
+    assert_null(config->webhook.allow_from[0]);
+    assert_null(config->webhook.trusted_proxies[0]);
+    assert_string_equal(config->dashboard.token_file, "");
+    assert_int_equal(config->webhook.max_depth, 64);
+    assert_int_equal(config->http.max_connections, 4096);
+    assert_int_equal(config->http.max_connections_per_address, 1024);
+    assert_int_equal(config->http.max_header_bytes, 8192);
+    assert_int_equal(config->http.request_timeout_ms, 90000);
+    assert_int_equal(config->http.idle_timeout_ms, 30000);
+    assert_string_equal(config->tls.certificate_file, "");
+    assert_string_equal(config->pbx.ca_file, "");
+    assert_int_equal(config->dashboard.metrics_public, 0);
     assert_non_null(config->dashboard.cors_origins);
     assert_null(config->dashboard.cors_origins[0]);
     assert_int_equal(config->log.level, LOG_LEVEL_INFO);
@@ -142,9 +156,24 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_STORE_RETENTION", "90d"},
         {"PBXHOOK_WEBHOOK_ACKNOWLEDGE", "stored"},
         {"PBXHOOK_WEBHOOK_ACKNOWLEDGE_TIMEOUT", "60s"},
+        {"PBXHOOK_ALLOW_UNAUTHENTICATED", "yes"},
         {"PBXHOOK_WEBHOOK_UNKNOWN_EVENTS", "reject"},
         {"PBXHOOK_WEBHOOK_DEDUPLICATE", "false"},
         {"PBXHOOK_WEBHOOK_MAX_BODY", "64KiB"},
+        {"PBXHOOK_WEBHOOK_SECRET_FILE", "/secrets"},
+        {"PBXHOOK_WEBHOOK_USER", "pbx"},
+        {"PBXHOOK_WEBHOOK_PASSWORD_FILE", "/passwords"},
+        {"PBXHOOK_WEBHOOK_TOKEN_FILE", "/tokens"},
+        {"PBXHOOK_WEBHOOK_ALLOW_FROM", "10.0.0.0/8, ::1"},
+        {"PBXHOOK_WEBHOOK_TRUSTED_PROXIES", "192.0.2.1"},
+        {"PBXHOOK_WEBHOOK_MAX_DEPTH", "8"},
+        {"PBXHOOK_HTTP_MAX_CONNECTIONS", "100"},
+        {"PBXHOOK_HTTP_MAX_CONNECTIONS_PER_ADDRESS", "10"},
+        {"PBXHOOK_HTTP_MAX_HEADER", "16KiB"},
+        {"PBXHOOK_HTTP_REQUEST_TIMEOUT", "500ms"},
+        {"PBXHOOK_HTTP_IDLE_TIMEOUT", "5s"},
+        {"PBXHOOK_TLS_CERTIFICATE_FILE", "/certificate"},
+        {"PBXHOOK_TLS_KEY_FILE", "/key"},
         {"PBXHOOK_SPOOL_MAX_BYTES", "1GiB"},
         {"PBXHOOK_STORE_URL", "postgresql://d"},
         {"PBXHOOK_STORE_PASSWORD_FILE", "/dev/zero"},
@@ -156,6 +185,11 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_PBX_IDEMPOTENT", "true"},
         {"PBXHOOK_PBX_USER", "user"},
         {"PBXHOOK_PBX_PASSWORD_FILE", "/dev/null"},
+        {"PBXHOOK_PBX_CA_FILE", "/dev/null"},
+        {"PBXHOOK_DASHBOARD_USER", "wall"},
+        {"PBXHOOK_DASHBOARD_PASSWORD_FILE", "/readers"},
+        {"PBXHOOK_DASHBOARD_TOKEN_FILE", "/reader-tokens"},
+        {"PBXHOOK_DASHBOARD_METRICS_PUBLIC", "true"},
         {"PBXHOOK_DASHBOARD_CORS_ORIGINS", "https://a.b, http://c:1"},
         {"PBXHOOK_LOG_LEVEL", "warning"},
     };
@@ -193,6 +227,28 @@ static void test_every_key_has_a_variable(void **state)
     assert_int_equal(config->pbx.idempotent, 1);
     assert_string_equal(config->pbx.user, "user");
     assert_string_equal(config->pbx.password_file, "/dev/null");
+    assert_int_equal(config->allow_unauthenticated, 1);
+    assert_string_equal(config->webhook.secret_file, "/secrets");
+    assert_string_equal(config->webhook.user, "pbx");
+    assert_string_equal(config->webhook.password_file, "/passwords");
+    assert_string_equal(config->webhook.token_file, "/tokens");
+    assert_string_equal(config->webhook.allow_from[0], "10.0.0.0/8");
+    assert_string_equal(config->webhook.allow_from[1], "::1");
+    assert_null(config->webhook.allow_from[2]);
+    assert_string_equal(config->webhook.trusted_proxies[0], "192.0.2.1");
+    assert_int_equal(config->webhook.max_depth, 8);
+    assert_int_equal(config->http.max_connections, 100);
+    assert_int_equal(config->http.max_connections_per_address, 10);
+    assert_int_equal(config->http.max_header_bytes, 16384);
+    assert_int_equal(config->http.request_timeout_ms, 500);
+    assert_int_equal(config->http.idle_timeout_ms, 5000);
+    assert_string_equal(config->tls.certificate_file, "/certificate");
+    assert_string_equal(config->tls.key_file, "/key");
+    assert_string_equal(config->pbx.ca_file, "/dev/null");
+    assert_string_equal(config->dashboard.user, "wall");
+    assert_string_equal(config->dashboard.password_file, "/readers");
+    assert_string_equal(config->dashboard.token_file, "/reader-tokens");
+    assert_int_equal(config->dashboard.metrics_public, 1);
     assert_string_equal(config->dashboard.cors_origins[0], "https://a.b");
     assert_string_equal(config->dashboard.cors_origins[1], "http://c:1");
     assert_null(config->dashboard.cors_origins[2]);

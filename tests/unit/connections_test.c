@@ -16,13 +16,19 @@ struct pair {
     struct connection *connection;
 };
 
+static struct connection *add(struct connections *list, int fd, int64_t now_us)
+{
+    static const struct address nowhere;
+    return connections_add(list, fd, &nowhere, now_us);
+}
+
 static void open_pair(struct connections *list, struct pair *pair, int64_t now_us)
 {
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     pair->ours = fds[0];
     pair->theirs = fds[1];
-    pair->connection = connections_add(list, fds[0], now_us);
+    pair->connection = add(list, fds[0], now_us);
     assert_non_null(pair->connection);
 }
 
@@ -81,9 +87,9 @@ static void shuts_the_late_ones_only(void **state)
 static void keeps_the_order(void **state)
 {
     struct connections list = {.oldest = NULL};
-    struct connection *a = connections_add(&list, -1, 1);
-    struct connection *b = connections_add(&list, -1, 2);
-    struct connection *c = connections_add(&list, -1, 3);
+    struct connection *a = add(&list, -1, 1);
+    struct connection *b = add(&list, -1, 2);
+    struct connection *c = add(&list, -1, 3);
 
     (void)state;
     connections_renew(&list, b, 4);
@@ -106,11 +112,35 @@ static void keeps_the_order(void **state)
     assert_null(list.oldest);
 }
 
+static void evicts_who_was_silent_longest(void **state)
+{
+    struct connections list = {.oldest = NULL};
+    struct pair waiting, oldest, young;
+
+    (void)state;
+    assert_int_equal(connections_evict(&list, 1), -1);
+    open_pair(&list, &waiting, 0);
+    open_pair(&list, &oldest, 1);
+    open_pair(&list, &young, 2);
+    waiting.connection->waiting = 1;
+    assert_int_equal(connections_evict(&list, 3), 0);
+    assert_true(is_shut(&oldest));
+    assert_false(is_shut(&young));
+    assert_int_equal(connections_evict(&list, 4), 0); /* not the same one again */
+    assert_true(is_shut(&young));
+    assert_false(is_shut(&waiting));
+    close_pair(&list, &oldest);
+    close_pair(&list, &young);
+    assert_int_equal(connections_evict(&list, 5), -1);
+    close_pair(&list, &waiting);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shuts_the_late_ones_only),
         cmocka_unit_test(keeps_the_order),
+        cmocka_unit_test(evicts_who_was_silent_longest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

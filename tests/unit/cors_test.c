@@ -70,7 +70,7 @@ static void preflight_lists_the_methods(void **state)
     assert_string_equal(MHD_get_response_header(response, ORIGIN), "https://a.example");
     assert_string_equal(MHD_get_response_header(response, METHODS), "GET, HEAD");
     assert_string_equal(MHD_get_response_header(response, "Access-Control-Allow-Headers"),
-                        "Content-Type");
+                        "Authorization, Content-Type");
     assert_string_equal(MHD_get_response_header(response, "Access-Control-Max-Age"), "600");
     assert_string_equal(MHD_get_response_header(response, "Vary"), "Origin");
     MHD_destroy_response(response);

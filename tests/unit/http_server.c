@@ -23,6 +23,12 @@ void http_server_prepare(struct http_server *server)
     server->config.store.password_file = "";
     server->config.webhook.deduplicate = 1;
     server->config.webhook.max_body_bytes = 256 << 10;
+    server->config.webhook.max_depth = 64;
+    server->config.http.max_connections = 4096;
+    server->config.http.max_connections_per_address = 4096;
+    server->config.http.max_header_bytes = 8 << 10;
+    server->config.http.request_timeout_ms = 90000;
+    server->config.http.idle_timeout_ms = 30000;
     server->config.dashboard.cors_origins = origins;
     signal(SIGPIPE, SIG_IGN);
     fakes_reset();

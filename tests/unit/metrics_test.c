@@ -199,6 +199,10 @@ static void everything_is_there_from_the_start(void **state)
         "pbxhook_worker_restarts_total 0",
         "pbxhook_workers_ready 0",
         "pbxhook_http_connections 0",
+        "pbxhook_http_connections_refused_total 0",
+        "pbxhook_http_connections_evicted_total 0",
+        "pbxhook_events_rejected_total{reason=\"unauthorized\"} 0",
+        "pbxhook_events_rejected_total{reason=\"forbidden\"} 0",
         "pbxhook_build_info{version=\"" PBXHOOK_VERSION "\"} 1",
     };
     struct metrics_receiver receiver = {0};
@@ -209,7 +213,7 @@ static void everything_is_there_from_the_start(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         assert_line(text, lines[i]);
-    assert_int_equal(check_exposition(text, &histograms), 21);
+    assert_int_equal(check_exposition(text, &histograms), 23);
     assert_int_equal(histograms, 4);
     free(text);
 }

@@ -314,6 +314,109 @@ static void two_never_claim_the_same(void **state)
     store_close(other);
 }
 
+/* ---- No circles ------------------------------------------------------------------------------------------- */
+
+/* Another worker, in the middle of a batch: it has settled its own action, or none (0), and confirms a call's. */
+struct crosser {
+    pthread_t thread;
+    struct store *store;
+    int64_t settles;
+    const char *confirms;
+    const char *number; /* of a new user, "": none */
+    int result;
+};
+
+static int settle_first(struct store *store, const struct event *waiting, int64_t settles)
+{
+    int result = store_begin(store, &waiting, 1);
+    if (result == 0 && settles != 0)
+        result = store_action_settle(store, settles, STORE_ACTION_DELIVERED, 0, 9000, 200, NULL);
+    return result < 0 ? result : 0;
+}
+
+static int confirm_then(struct store *store, const struct event *waiting, const char *number)
+{
+    int64_t id = 0;
+    int result = store_event_add(store, waiting, &id);
+    if (result >= 0 && number[0] != '\0')
+        result = store_user_create(store, number, 1, NULL);
+    if (result >= 0)
+        result = store_actions_confirm(store, waiting->field[EVENT_CALL_ID], 9000);
+    if (result >= 0)
+        return store_commit(store);
+    store_rollback(store);
+    return result;
+}
+
+static void *cross(void *arg)
+{
+    struct crosser *crosser = arg;
+    struct event waiting = make_event("call.waiting", crosser->confirms, 7);
+    crosser->result = settle_first(crosser->store, &waiting, crosser->settles);
+    if (crosser->result == 0)
+        crosser->result = confirm_then(crosser->store, &waiting, crosser->number);
+    return NULL;
+}
+
+static void await_blocked(const struct fixture *fixture)
+{
+    int64_t until_us = clock_mono_us() + 30 * 1000000;
+    while (
+        strcmp(database_ask(fixture->url, "SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                                          "current_database() AND wait_event_type = 'Lock'"),
+               "0") == 0) {
+        if (clock_mono_us() > until_us)
+            fail_msg("the other one never came to wait");
+    }
+}
+
+/* Claims the one action that is due. */
+static int64_t claim_for(struct fixture *fixture, struct store *store, const char *call_id)
+{
+    struct store_expired expired;
+    int64_t id = 0;
+    int attempts = 0;
+    add_action(fixture, call_id, 1000);
+    assert_int_equal(claim_in(store, 1000, &expired, &id, &attempts), 1);
+    return id;
+}
+
+/* Each settles what it has sent and confirms what the other one has sent: one waits, and both come through. */
+static void settling_and_confirming_make_no_circle(void **state)
+{
+    struct fixture *fixture = *state;
+    struct crosser crosser = {
+        .store = open_other(fixture, "spool/1", 50000), .confirms = "a", .number = ""};
+    int64_t own = claim_for(fixture, fixture->store, "a");
+    crosser.settles = claim_for(fixture, crosser.store, "b");
+    struct event waiting = make_event("call.waiting", "b", 8);
+    check_ok(fixture, settle_first(fixture->store, &waiting, own));
+    assert_int_equal(pthread_create(&crosser.thread, NULL, cross, &crosser), 0);
+    await_blocked(fixture);
+    check_ok(fixture, confirm_then(fixture->store, &waiting, ""));
+    pthread_join(crosser.thread, NULL);
+    assert_ok(crosser.store, crosser.result);
+    store_close(crosser.store);
+}
+
+/* The same with a new user whom both make: one of them may have to run its batch again, but not for a circle. */
+static void settling_and_new_users_make_no_circle(void **state)
+{
+    struct fixture *fixture = *state;
+    struct crosser crosser = {
+        .store = open_other(fixture, "spool/1", 50000), .confirms = "a", .number = "119"};
+    int64_t own = claim_for(fixture, fixture->store, "a");
+    struct event waiting = make_event("call.waiting", "b", 8);
+    check_ok(fixture, settle_first(fixture->store, &waiting, own));
+    assert_int_equal(pthread_create(&crosser.thread, NULL, cross, &crosser), 0);
+    await_blocked(fixture);
+    check_ok(fixture, confirm_then(fixture->store, &waiting, "119"));
+    pthread_join(crosser.thread, NULL);
+    assert_int_equal(crosser.result, STORE_E_AGAIN);
+    assert_null(strstr(store_error(crosser.store), "deadlock"));
+    store_close(crosser.store);
+}
+
 /* ---- Connections that are lost ------------------------------------------------------------------------------ */
 
 static void lost_connection_is_made_again(void **state)
@@ -744,6 +847,8 @@ int main(void)
         STORE_TEST(contenders_agree),
         STORE_TEST(lease_that_ran_out_is_anybodys),
         STORE_TEST(two_never_claim_the_same),
+        STORE_TEST(settling_and_confirming_make_no_circle),
+        STORE_TEST(settling_and_new_users_make_no_circle),
         STORE_TEST(lost_connection_is_made_again),
         STORE_TEST(reader_connects_again),
         STORE_TEST(commit_without_an_answer_is_settled),

@@ -68,7 +68,8 @@ int client_send(struct client *client, const char *method, const char *path, con
     char url[512];
     long status = 0;
 
-    snprintf(url, sizeof url, "http://127.0.0.1:%d%s", client->port, path);
+    snprintf(url, sizeof url, "%s://127.0.0.1:%d%s", client->ca_file != NULL ? "https" : "http",
+             client->port, path);
     for (const char *const *header = headers; header != NULL && *header != NULL; header++)
         list = curl_slist_append(list, *header);
     client->status = 0;
@@ -78,6 +79,8 @@ int client_send(struct client *client, const char *method, const char *path, con
     curl_easy_setopt(client->easy, CURLOPT_URL, url);
     curl_easy_setopt(client->easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(client->easy, CURLOPT_PROXY, "");
+    if (client->ca_file != NULL)
+        curl_easy_setopt(client->easy, CURLOPT_CAINFO, client->ca_file);
     curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, (long)wait_stretch(ANSWER_LIMIT_MS));
     curl_easy_setopt(client->easy, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(client->easy, CURLOPT_NOBODY, strcmp(method, "HEAD") == 0 ? 1L : 0L);
@@ -135,15 +138,37 @@ const char *client_header(const struct client *client, const char *name)
 
 int socket_connect(int port)
 {
+    return socket_connect_from("127.0.0.1", port);
+}
+
+int socket_connect_from(const char *source, int port)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET};
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)port),
                                   .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
+    assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof from), 0);
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
         return fd;
     close(fd);
     return -1;
+}
+
+int socket_await_end(int fd, int limit_ms)
+{
+    int64_t until_ms = wait_now_ms() + wait_stretch(limit_ms);
+    for (;;) {
+        char bytes[4096];
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        int64_t left_ms = until_ms - wait_now_ms();
+        if (left_ms <= 0 || poll(&readable, 1, (int)left_ms) <= 0)
+            return -1;
+        if (recv(fd, bytes, sizeof bytes, 0) <= 0)
+            return 0;
+    }
 }
 
 void socket_write(int fd, const void *bytes, size_t size)

@@ -15,6 +15,7 @@
 struct client {
     CURL *easy;
     int port;
+    const char *ca_file; /* https, vouched for by these; NULL: http. Borrowed */
     /* Of the last answer. */
     int status; /* 0: there was none */
     size_t body_size;
@@ -45,6 +46,10 @@ const char *client_header(const struct client *client, const char *name);
 
 /* A connection to 127.0.0.1; -1 when it is refused. */
 int socket_connect(int port);
+/* The same from another address of this machine, "127.0.0.2". */
+int socket_connect_from(const char *source, int port);
+/* Waits until the server hangs up, and drops what it says before; 0, or -1 when it does not in time. */
+int socket_await_end(int fd, int limit_ms);
 /* Fails the test on a short write. */
 void socket_write(int fd, const void *bytes, size_t size);
 void socket_write_text(int fd, const char *text);

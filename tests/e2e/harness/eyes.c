@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <jansson.h>
 #include <sqlite3.h>
@@ -33,8 +34,15 @@ static sqlite3_stmt *query(const struct world *world, const char *sql, const cha
     return NULL;
 }
 
+const char *store_sql(const struct world *world, const char *sqlite, const char *postgresql)
+{
+    return world->database != NULL ? postgresql : sqlite;
+}
+
 int64_t store_int(const struct world *world, const char *sql, const char *text)
 {
+    if (world->database != NULL)
+        return database_int(world->database, sql, text);
     sqlite3 *db = NULL;
     sqlite3_stmt *row = query(world, sql, text, &db);
     int64_t value = row != NULL ? sqlite3_column_int64(row, 0) : -1;
@@ -46,6 +54,8 @@ int64_t store_int(const struct world *world, const char *sql, const char *text)
 char *store_text(const struct world *world, const char *sql, const char *text, char *out,
                  size_t out_size)
 {
+    if (world->database != NULL)
+        return database_text(world->database, sql, text, out, out_size);
     sqlite3 *db = NULL;
     sqlite3_stmt *row = query(world, sql, text, &db);
     const char *value = row != NULL ? (const char *)sqlite3_column_text(row, 0) : NULL;
@@ -69,6 +79,39 @@ void store_execute(const struct world *world, const char *sql)
     sqlite3_close(db);
 }
 
+void store_check_json(const struct world *world, const char *sql, const char *text,
+                      const char *wanted)
+{
+    char found[2048];
+    store_text(world, sql, text, found, sizeof found);
+    if (world->database == NULL) {
+        assert_string_equal(found, wanted);
+        return;
+    }
+    json_t *found_json = json_loads(found, 0, NULL);
+    json_t *wanted_json = json_loads(wanted, 0, NULL);
+    int is_equal = found_json != NULL && json_equal(found_json, wanted_json);
+    json_decref(found_json);
+    json_decref(wanted_json);
+    if (!is_equal)
+        fail_msg("found %s, wanted %s", found, wanted);
+}
+
+void store_break(struct world *world)
+{
+    const struct rlimit tight = {.rlim_cur = 16384, .rlim_max = RLIM_INFINITY};
+    if (world->cluster != NULL)
+        cluster_stop(world->cluster);
+    else
+        assert_int_equal(prlimit(server_worker_pid(&world->server), RLIMIT_FSIZE, &tight, NULL), 0);
+}
+
+void store_mend(struct world *world)
+{
+    if (world->cluster != NULL)
+        cluster_start(world->cluster);
+}
+
 void store_await_events(const struct world *world, int64_t count)
 {
     await(store_int(world, "SELECT count(*) FROM events", NULL) == count);
@@ -77,7 +120,7 @@ void store_await_events(const struct world *world, int64_t count)
 void store_check_status(const struct world *world, const char *call_id, const char *status)
 {
     char found[64];
-    assert_string_equal(store_text(world, "SELECT status FROM calls WHERE call_id = ?1", call_id,
+    assert_string_equal(store_text(world, "SELECT status FROM calls WHERE call_id = $1", call_id,
                                    found, sizeof found),
                         status);
 }

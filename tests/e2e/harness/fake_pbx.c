@@ -30,7 +30,8 @@ struct fake_pbx {
     int fd; /* bound; libmicrohttpd's once it is open */
     int port;
     char url[128];
-    struct MHD_Daemon *daemon; /* NULL: not open */
+    struct MHD_Daemon *daemon;     /* NULL: not open */
+    const char *certificate, *key; /* NULL: no TLS */
 
     pthread_mutex_t lock; /* all below */
     pthread_cond_t closed;
@@ -216,13 +217,28 @@ struct fake_pbx *fake_pbx_new(void)
     return pbx;
 }
 
+void fake_pbx_use_tls(struct fake_pbx *pbx, const char *certificate, const char *key)
+{
+    assert_null(pbx->daemon);
+    pbx->certificate = certificate;
+    pbx->key = key;
+    snprintf(pbx->url, sizeof pbx->url, "https://127.0.0.1:%d/api/client/actions", pbx->port);
+}
+
 void fake_pbx_open(struct fake_pbx *pbx)
 {
+    struct MHD_OptionItem secure[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)pbx->certificate},
+                                      {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)pbx->key},
+                                      {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_THREAD_PER_CONNECTION;
+    if (pbx->key != NULL)
+        flags |= MHD_USE_TLS;
     assert_int_equal(listen(pbx->fd, BACKLOG), 0);
-    pbx->daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_THREAD_PER_CONNECTION, 0, NULL,
-        NULL, handle, pbx, MHD_OPTION_LISTEN_SOCKET, pbx->fd, MHD_OPTION_NOTIFY_COMPLETED,
-        forget_request, NULL, MHD_OPTION_END);
+    pbx->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, handle, pbx, MHD_OPTION_LISTEN_SOCKET, pbx->fd,
+                         MHD_OPTION_NOTIFY_COMPLETED, forget_request, NULL, MHD_OPTION_ARRAY,
+                         pbx->key != NULL ? secure : plain, MHD_OPTION_END);
     assert_non_null(pbx->daemon);
 }
 

@@ -39,6 +39,8 @@ struct fake_pbx_action {
 /* Takes a port; connections are refused until fake_pbx_open(). */
 struct fake_pbx *fake_pbx_new(void);
 void fake_pbx_open(struct fake_pbx *pbx);
+/* Before it is opened: it speaks TLS with these, PEM, borrowed until it is freed. */
+void fake_pbx_use_tls(struct fake_pbx *pbx, const char *certificate, const char *key);
 void fake_pbx_free(struct fake_pbx *pbx); /* accepts NULL */
 
 /* "http://127.0.0.1:PORT/api/client/actions"; borrowed. */

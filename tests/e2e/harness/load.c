@@ -3,7 +3,9 @@
 
 #include "cmocka_all.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,25 +17,41 @@
 #define EVENT_LIMIT_MS 60000 /* to bring one event home */
 
 struct load {
-    const struct server *server;
+    struct load_plan plan;
     char prefix[64];
-    int calls;
-    int threads;
     pthread_t thread[THREADS_MAX];
     struct client *client[THREADS_MAX];
     _Atomic int next_call;
     _Atomic int next_client;
+    _Atomic unsigned next_server;
+    _Atomic int calls; /* that were begun */
     _Atomic int acknowledged;
     _Atomic int failures;
+    _Atomic int slowest_ms;
     _Atomic int given_up;
+    _Atomic int ending;
 };
+
+static int post_once(struct load *load, struct client *client, const char *body)
+{
+    const struct server *server =
+        load->plan.server[load->next_server++ % (unsigned)load->plan.servers];
+    int64_t started_ms = wait_now_ms();
+    client->port = server->port;
+    int status = client_post(client, ROUTE_SEED, body);
+    int took_ms = (int)(wait_now_ms() - started_ms);
+    int slowest_ms = load->slowest_ms;
+    while (took_ms > slowest_ms &&
+           !atomic_compare_exchange_weak(&load->slowest_ms, &slowest_ms, took_ms))
+        continue;
+    return status;
+}
 
 static int bring_home(struct load *load, struct client *client, const char *body)
 {
     int64_t until_ms = wait_now_ms() + wait_stretch(EVENT_LIMIT_MS);
     while (wait_now_ms() < until_ms) {
-        client->port = load->server->port;
-        if (client_post(client, ROUTE_SEED, body) == 204) {
+        if (post_once(load, client, body) == 204) {
             load->acknowledged++;
             return 0;
         }
@@ -44,44 +62,64 @@ static int bring_home(struct load *load, struct client *client, const char *body
     return -1;
 }
 
+static int post_call(struct load *load, struct client *client, int call)
+{
+    char call_id[96], number[32], time[EVENT_TIME_SIZE];
+    int callers = load->plan.callers;
+    snprintf(call_id, sizeof call_id, "%s-%d", load->prefix, call);
+    snprintf(number, sizeof number, "11%08d", callers > 0 ? call % callers : call);
+    for (int i = 0; i < EVENTS_OF_CALL; i++) {
+        event_time(i, time);
+        char *body = event_seed(&(struct event_text){
+            .type = event_types[i], .call_id = call_id, .timestamp = time, .their_number = number});
+        int result = bring_home(load, client, body);
+        free(body);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int may_begin(struct load *load, int call)
+{
+    int is_wanted = load->plan.calls == 0 ? load->ending == 0 : call < load->plan.calls;
+    return is_wanted && load->given_up == 0;
+}
+
 static void *post_calls(void *arg)
 {
     struct load *load = arg;
     struct client *client = load->client[load->next_client++];
     int call;
-    while ((call = load->next_call++) < load->calls && load->given_up == 0) {
-        char call_id[96], number[32], time[EVENT_TIME_SIZE];
-        snprintf(call_id, sizeof call_id, "%s-%d", load->prefix, call);
-        snprintf(number, sizeof number, "11%08d", call);
-        for (int i = 0; i < EVENTS_OF_CALL; i++) {
-            event_time(i, time);
-            char *body = event_seed(&(struct event_text){.type = event_types[i],
-                                                         .call_id = call_id,
-                                                         .timestamp = time,
-                                                         .their_number = number});
-            int result = bring_home(load, client, body);
-            free(body);
-            if (result < 0)
-                return NULL;
-        }
+    while (may_begin(load, call = load->next_call++)) {
+        load->calls++;
+        if (post_call(load, client, call) < 0)
+            return NULL;
+        if (load->plan.gap_ms > 0)
+            poll(NULL, 0, load->plan.gap_ms);
     }
     return NULL;
 }
 
-struct load *load_start(const struct server *server, const char *prefix, int calls, int threads)
+struct load *load_start_plan(const struct load_plan *plan)
 {
     struct load *load = calloc(1, sizeof *load);
     assert_non_null(load);
-    assert_in_range(threads, 1, THREADS_MAX);
-    load->server = server;
-    load->calls = calls;
-    load->threads = threads;
-    snprintf(load->prefix, sizeof load->prefix, "%s", prefix);
-    for (int i = 0; i < threads; i++)
-        load->client[i] = client_open(server->port);
-    for (int i = 0; i < threads; i++)
+    assert_in_range(plan->threads, 1, THREADS_MAX);
+    assert_in_range(plan->servers, 1, LOAD_SERVERS_MAX);
+    load->plan = *plan;
+    snprintf(load->prefix, sizeof load->prefix, "%s", plan->prefix);
+    for (int i = 0; i < plan->threads; i++)
+        load->client[i] = client_open(plan->server[0]->port);
+    for (int i = 0; i < plan->threads; i++)
         assert_int_equal(pthread_create(&load->thread[i], NULL, post_calls, load), 0);
     return load;
+}
+
+struct load *load_start(const struct server *server, const char *prefix, int calls, int threads)
+{
+    return load_start_plan(&(struct load_plan){
+        .server = {server}, .servers = 1, .prefix = prefix, .calls = calls, .threads = threads});
 }
 
 int load_acknowledged(struct load *load)
@@ -94,13 +132,24 @@ int load_failures(struct load *load)
     return load->failures;
 }
 
-void load_finish(struct load *load)
+int load_slowest_ms(struct load *load)
 {
-    for (int i = 0; i < load->threads; i++)
+    return load->slowest_ms;
+}
+
+void load_end(struct load *load)
+{
+    load->ending = 1;
+}
+
+int load_finish(struct load *load)
+{
+    for (int i = 0; i < load->plan.threads; i++)
         pthread_join(load->thread[i], NULL);
-    for (int i = 0; i < load->threads; i++)
+    for (int i = 0; i < load->plan.threads; i++)
         client_close(load->client[i]); /* only now: any thread may have taken it */
     int acknowledged = load->acknowledged, calls = load->calls;
     free(load);
     assert_int_equal(acknowledged, calls * EVENTS_OF_CALL);
+    return calls;
 }

@@ -3,8 +3,11 @@
 
 #include "cmocka_all.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,22 +67,44 @@ static int open_output(const char *path, int flags)
     return open(path != NULL ? path : "/dev/null", O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
 }
 
-/* In the child, where only async-signal-safe functions may be called. */
-static void become(const char *const *words, const struct environment *environment, int output,
-                   int errors)
+int process_find_user(struct process_user *out)
+{
+    const struct passwd *found = NULL;
+    if (geteuid() != 0)
+        return 0;
+    found = getpwnam("postgres");
+    if (found == NULL)
+        found = getpwnam("nobody");
+    assert_non_null(found);
+    *out = (struct process_user){.uid = found->pw_uid, .gid = found->pw_gid};
+    return 1;
+}
+
+/* Its parent's directory may be out of that user's reach. */
+static int change_user(const struct process_user *user)
+{
+    return user == NULL || (chdir("/") == 0 && setgroups(0, NULL) == 0 && setgid(user->gid) == 0 &&
+                            setuid(user->uid) == 0);
+}
+
+/* In the child, where only async-signal-safe functions may be called. A change of the user forgets the
+ * signal of the parent's death, so it comes first. */
+static void become(const struct process_user *user, const char *const *words,
+                   const struct environment *environment, int output, int errors)
 {
     sigset_t none;
     int input = open("/dev/null", O_RDONLY);
     sigemptyset(&none);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && dup2(input, STDIN_FILENO) >= 0 &&
-        dup2(output, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0 &&
-        sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+    if (change_user(user) && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+        dup2(input, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
+        dup2(errors, STDERR_FILENO) >= 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0)
         execve(words[0], (char *const *)words, environment->entry);
     _exit(EXIT_NOT_STARTED);
 }
 
-pid_t process_start(const char *const *words, const struct environment *environment,
-                    const char *output_path, const char *error_path)
+pid_t process_start_as(const struct process_user *user, const char *const *words,
+                       const struct environment *environment, const char *output_path,
+                       const char *error_path)
 {
     int output = open_output(output_path, O_TRUNC);
     int errors = open_output(error_path, O_APPEND);
@@ -87,12 +112,18 @@ pid_t process_start(const char *const *words, const struct environment *environm
         fail_msg("can't open %s: %s", error_path, strerror(errno));
     pid_t pid = fork();
     if (pid == 0)
-        become(words, environment, output, errors);
+        become(user, words, environment, output, errors);
     close(output);
     close(errors);
     if (pid < 0)
         fail_msg("can't fork: %s", strerror(errno));
     return pid;
+}
+
+pid_t process_start(const char *const *words, const struct environment *environment,
+                    const char *output_path, const char *error_path)
+{
+    return process_start_as(NULL, words, environment, output_path, error_path);
 }
 
 int process_wait(pid_t pid, int limit_ms)
@@ -108,6 +139,39 @@ int process_wait(pid_t pid, int limit_ms)
     waitpid(pid, &status, 0);
     fail_msg("process %ld did not end within %d ms", (long)pid, wait_stretch(limit_ms));
     return -1;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+    char path[64];
+    int parent = 0;
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    char *stat = scratch_read(path);
+    const char *behind_name = strrchr(stat, ')');
+    if (behind_name == NULL || sscanf(behind_name, ") %*c %d", &parent) != 1)
+        parent = 0;
+    free(stat);
+    return (pid_t)parent;
+}
+
+int process_list_children(pid_t parent, pid_t *out, int max)
+{
+    DIR *processes = opendir("/proc");
+    int count = 0;
+    assert_non_null(processes);
+    for (const struct dirent *entry; (entry = readdir(processes)) != NULL;) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid > 0 && count < max && parent_of(pid) == parent)
+            out[count++] = pid;
+    }
+    closedir(processes);
+    return count;
+}
+
+int process_is_gone(pid_t pid)
+{
+    waitpid(pid, NULL, WNOHANG);
+    return kill(pid, 0) < 0 && errno == ESRCH;
 }
 
 void process_run(const char *const *words, const struct environment *environment,

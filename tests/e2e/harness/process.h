@@ -25,8 +25,25 @@ void environment_clear(struct environment *environment);
 pid_t process_start(const char *const *words, const struct environment *environment,
                     const char *output_path, const char *error_path);
 
+/* The user that a program runs as which refuses to run as root: Debian's postgres, or nobody. */
+struct process_user {
+    uid_t uid;
+    gid_t gid;
+};
+/* 1 and *out when the tests run as root, else 0: their own user will do. */
+int process_find_user(struct process_user *out);
+/* As process_start(), as that user (NULL: the tests' own) and in the root directory. */
+pid_t process_start_as(const struct process_user *user, const char *const *words,
+                       const struct environment *environment, const char *output_path,
+                       const char *error_path);
+
 /* Waits for its end: the status as of waitpid(). Fails the test, and kills it, after limit_ms. */
 int process_wait(pid_t pid, int limit_ms);
+
+/* Processes whose parent it is now, as /proc tells. Their number, at most max. */
+int process_list_children(pid_t parent, pid_t *out, int max);
+/* Whether it is gone; a child of this process is taken off its hands. */
+int process_is_gone(pid_t pid);
 
 /* How a program that runs to its end ended, and what it said; texts are freed by process_forget(). */
 struct process_result {

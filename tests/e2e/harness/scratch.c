@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define OPEN_DIRECTORIES 16
+#define PRINTED_LINES    60
 
 void scratch_make(const char *parent, char out[SCRATCH_PATH])
 {
@@ -53,6 +54,12 @@ void scratch_write(const char *path, const char *text)
         fail_msg("can't write %s: %s", path, strerror(errno));
 }
 
+void scratch_write_secret(const char *path, const char *text)
+{
+    scratch_write(path, text);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
 char *scratch_read(const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -72,4 +79,14 @@ char *scratch_read(const char *path)
         fclose(file);
     text[size] = '\0';
     return text;
+}
+
+void scratch_print_end(const char *path, const char *what)
+{
+    char *whole = scratch_read(path);
+    const char *at = whole + strlen(whole);
+    for (int lines = 0; at > whole && lines <= PRINTED_LINES; at--)
+        lines += at[-1] == '\n';
+    fprintf(stderr, "---- the end of %s (%s):\n%s----\n", what, path, at);
+    free(whole);
 }

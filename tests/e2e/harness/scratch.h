@@ -18,7 +18,13 @@ void scratch_path(const char *directory, const char *name, char out[SCRATCH_PATH
 /* Writes a file anew. */
 void scratch_write(const char *path, const char *text);
 
+/* The same for this user alone (0600), as a secret has to be. */
+void scratch_write_secret(const char *path, const char *text);
+
 /* The whole file, a new NUL-terminated text; "" when there is none. */
 char *scratch_read(const char *path);
+
+/* Prints a file's last lines, with a word for what it is. */
+void scratch_print_end(const char *path, const char *what);
 
 #endif

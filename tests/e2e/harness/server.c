@@ -16,7 +16,6 @@
 
 #define START_LIMIT_MS 20000
 #define STOP_LIMIT_MS  20000
-#define PRINTED_LINES  60
 
 static size_t file_size(const char *path)
 {
@@ -76,12 +75,7 @@ char *server_log_line(const struct server *server, const char *text, const char 
 
 void server_print_log(const struct server *server)
 {
-    char *whole = scratch_read(server->log_path);
-    const char *at = whole + strlen(whole);
-    for (int lines = 0; at > whole && lines <= PRINTED_LINES; at--)
-        lines += at[-1] == '\n';
-    fprintf(stderr, "---- the end of the server's log (%s):\n%s----\n", server->log_path, at);
-    free(whole);
+    scratch_print_end(server->log_path, "the server's log");
 }
 
 /* The number behind `key` in the last line that holds `text`; 0 when there is none. */
@@ -102,7 +96,7 @@ static int has_ended(const struct server *server)
            info.si_pid == server->pid;
 }
 
-void server_start(struct server *server)
+void server_launch(struct server *server)
 {
     static const char *const words[] = {PBXHOOK_BUILD_DIR "/pbxhook", "serve", NULL};
     char address[32];
@@ -111,7 +105,10 @@ void server_start(struct server *server)
     environment_set(&server->environment, "PBXHOOK_LISTEN", address);
     server->log_start = file_size(server->log_path);
     server->pid = process_start(words, &server->environment, NULL, server->log_path);
+}
 
+void server_await_listening(struct server *server)
+{
     long port = 0;
     await_for(START_LIMIT_MS,
               (port = number_in_log(server, "msg=listening", "address=127.0.0.1:")) > 0 ||
@@ -121,6 +118,12 @@ void server_start(struct server *server)
         fail_msg("the server ended in place of listening");
     }
     server->port = (int)port;
+}
+
+void server_start(struct server *server)
+{
+    server_launch(server);
+    server_await_listening(server);
 }
 
 void server_stop(struct server *server)
@@ -139,18 +142,43 @@ pid_t server_worker_pid(const struct server *server)
     return (pid_t)number_in_log(server, "msg=\"worker ready\"", "worker_pid=");
 }
 
-pid_t server_kill(struct server *server, int with_worker)
+int server_workers(const struct server *server, pid_t out[SERVER_WORKERS_MAX])
 {
+    int count = 0;
+    for (pid_t found = 1; count < SERVER_WORKERS_MAX && found > 0; count += found > 0) {
+        char number[32];
+        snprintf(number, sizeof number, "worker=%d ", count);
+        char *line = server_log_line(server, "msg=\"worker ready\"", number);
+        found = line != NULL ? (pid_t)strtol(strstr(line, "worker_pid=") + 11, NULL, 10) : 0;
+        out[count] = found;
+        free(line);
+    }
+    return count;
+}
+
+void server_signal_workers(const struct server *server, int number)
+{
+    pid_t worker[SERVER_WORKERS_MAX];
+    int count = server_workers(server, worker);
+    assert_true(count > 0);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(kill(worker[i], number), 0);
+}
+
+pid_t server_kill(struct server *server, int with_workers)
+{
+    pid_t worker[SERVER_WORKERS_MAX];
     pid_t pid = server->pid;
-    pid_t worker = server_worker_pid(server);
+    pid_t last = server_worker_pid(server);
+    int count = server_workers(server, worker);
     server->pid = 0;
-    assert_true(pid > 0 && worker > 0);
+    assert_true(pid > 0 && last > 0);
     assert_int_equal(kill(pid, SIGKILL), 0);
-    if (with_worker)
-        kill(worker, SIGKILL); /* it may be leaving by itself already */
+    for (int i = 0; i < count && with_workers; i++)
+        kill(worker[i], SIGKILL); /* it may be leaving by itself already */
     process_wait(pid, STOP_LIMIT_MS);
     /* world.c made this process the one that orphans come to. */
-    if (with_worker)
-        await(waitpid(worker, NULL, WNOHANG) == worker || errno == ECHILD);
-    return worker;
+    for (int i = 0; i < count && with_workers; i++)
+        await(process_is_gone(worker[i]));
+    return last;
 }

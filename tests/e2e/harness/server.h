@@ -22,16 +22,24 @@ struct server {
 
 /* Starts it and waits until it listens; later runs take the first one's port. */
 void server_start(struct server *server);
+/* The same in two steps, for several that start at the same time. */
+void server_launch(struct server *server);
+void server_await_listening(struct server *server);
 
 /* SIGTERM, and all must be in order: exit status 0, in time. */
 void server_stop(struct server *server);
 
-/* SIGKILL for the receiver, and for its worker if with_worker; both are gone when it returns, unless
- * the worker was spared. The worker's pid. */
-pid_t server_kill(struct server *server, int with_worker);
+/* SIGKILL for the receiver, and for its workers if with_workers; all are gone when it returns, unless
+ * the workers were spared. The pid of the worker that was ready last. */
+pid_t server_kill(struct server *server, int with_workers);
 
 /* The worker that was ready last in this run. */
 pid_t server_worker_pid(const struct server *server);
+/* Each worker of this run that was ready last under its number. How many there are. */
+#define SERVER_WORKERS_MAX 16
+int server_workers(const struct server *server, pid_t out[SERVER_WORKERS_MAX]);
+/* Sends a signal to them all: SIGSTOP, SIGCONT. */
+void server_signal_workers(const struct server *server, int number);
 
 /* Lines of this run's log that hold all of these texts (NULL: no matter). */
 int server_log_count(const struct server *server, const char *text, const char *and_text);

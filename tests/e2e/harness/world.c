@@ -16,12 +16,46 @@
 static const char *const sanitizer_words[] = {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
                                               "WARNING: ThreadSanitizer", "runtime error:"};
 
+/* Made when a test needs it first; the program's tests run one after the other. */
+static struct cluster cluster;
+
 /* One test on its way through cmocka. */
 struct run {
     const struct world_test *test;
+    enum world_store store;
     struct world world;
     int passed;
 };
+
+enum world_store world_wanted_store(void)
+{
+    const char *name = getenv("PBXHOOK_TEST_STORE");
+    if (name == NULL || strcmp(name, "sqlite") == 0)
+        return WORLD_SQLITE;
+    if (strcmp(name, "postgresql") == 0)
+        return WORLD_POSTGRESQL;
+    fprintf(stderr, "PBXHOOK_TEST_STORE: '%s' is neither sqlite nor postgresql\n", name);
+    exit(2);
+}
+
+/* The first server, then the others. */
+static struct server *server_at(struct world *world, int index)
+{
+    return index == 0 ? &world->server : &world->other[index - 1];
+}
+
+static void make_database(struct world *world)
+{
+    char url[SCRATCH_PATH];
+    if (cluster.directory[0] == '\0')
+        cluster_make(&cluster);
+    if (cluster.pid == 0) /* the last test failed with it stopped */
+        cluster_start(&cluster);
+    world->cluster = &cluster;
+    world->database = database_new(&cluster);
+    cluster_url(&cluster, database_name(world->database), url);
+    world_set(world, "PBXHOOK_STORE_URL", url);
+}
 
 void world_close_pbx(struct world *world)
 {
@@ -46,55 +80,83 @@ static int set_up(void **state)
     world_set(world, "PBXHOOK_CONFIG", path);
     world_set(world, "PBXHOOK_PLUGIN_DIR", PBXHOOK_BUILD_DIR "/plugins");
     world_set(world, "PBXHOOK_LOG_LEVEL", "info");
+    if (run->store == WORLD_POSTGRESQL)
+        make_database(world);
     world_close_pbx(world);
     fake_pbx_open(world->pbx);
     return 0;
 }
 
 /* The whole log, of all runs of the server. */
-static void check_sanitizers(struct world *world)
+static void check_sanitizers(struct server *server)
 {
-    world->server.log_start = 0;
+    server->log_start = 0;
     for (size_t i = 0; i < sizeof sanitizer_words / sizeof sanitizer_words[0]; i++)
-        assert_int_equal(server_log_count(&world->server, sanitizer_words[i], NULL), 0);
+        assert_int_equal(server_log_count(server, sanitizer_words[i], NULL), 0);
 }
 
 static void run_in_world(void **state)
 {
     struct run *run = *state;
-    run->test->run(&run->world);
-    if (run->world.server.pid != 0)
-        server_stop(&run->world.server);
-    check_sanitizers(&run->world);
+    struct world *world = &run->world;
+    run->test->run(world);
+    for (int i = 0; i <= world->others; i++) {
+        if (server_at(world, i)->pid != 0)
+            server_stop(server_at(world, i));
+        check_sanitizers(server_at(world, i));
+    }
     run->passed = 1;
 }
 
-/* Orphaned workers come to this process; they leave by themselves when their receiver is gone. */
+/* Orphaned workers come to this process; they leave by themselves when their receiver is gone. The cluster
+ * stays. */
+static int orphans_are_gone(void)
+{
+    pid_t child[64];
+    int count = process_list_children(getpid(), child, 64);
+    int left = 0;
+    for (int i = 0; i < count; i++)
+        left += child[i] != cluster.pid && !process_is_gone(child[i]);
+    return left == 0;
+}
+
 static void reap_orphans(void)
 {
     int64_t until_ms = wait_now_ms() + wait_stretch(WAIT_LIMIT_MS);
-    while (wait_now_ms() < until_ms && waitpid(-1, NULL, WNOHANG) >= 0)
+    while (wait_now_ms() < until_ms && !orphans_are_gone())
         wait_nap();
+}
+
+static void end_server(struct server *server, int passed)
+{
+    if (!passed)
+        server_print_log(server);
+    if (server->pid == 0)
+        return;
+    pid_t worker[SERVER_WORKERS_MAX];
+    int count = server_workers(server, worker);
+    kill(server->pid, SIGKILL);
+    for (int i = 0; i < count; i++)
+        kill(worker[i], SIGKILL); /* it may be stopped, and would stay so */
 }
 
 static int tear_down(void **state)
 {
     struct run *run = *state;
     struct world *world = &run->world;
-    if (!run->passed)
-        server_print_log(&world->server);
-    if (world->server.pid != 0) {
-        pid_t worker = server_worker_pid(&world->server);
-        kill(world->server.pid, SIGKILL);
-        if (worker > 0)
-            kill(worker, SIGKILL); /* it may be stopped, and would stay so */
-    }
+    for (int i = 0; i <= world->others; i++)
+        end_server(server_at(world, i), run->passed);
+    if (!run->passed && world->cluster != NULL)
+        cluster_print_log(world->cluster);
     fake_pbx_free(world->pbx);
     client_close(world->client);
     reap_orphans();
-    environment_clear(&world->server.environment);
+    database_free(world->database);
+    for (int i = 0; i <= world->others; i++)
+        environment_clear(&server_at(world, i)->environment);
     scratch_remove(world->plugin_dir);
-    scratch_remove(world->directory);
+    if (run->passed || getenv("PBXHOOK_TEST_KEEP") == NULL)
+        scratch_remove(world->directory);
     return 0;
 }
 
@@ -111,15 +173,20 @@ static void prepare_process(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-int world_run_tests(const char *group, const struct world_test *tests, size_t count)
+int world_run_tests(const char *group, enum world_store store, const struct world_test *tests,
+                    size_t count)
 {
     struct CMUnitTest *units = calloc(count, sizeof *units);
     struct run *runs = calloc(count, sizeof *runs);
+    const char *only = getenv("PBXHOOK_TEST_ONLY");
     int failed = 1;
+    if (only != NULL)
+        cmocka_set_test_filter(only);
     if (units != NULL && runs != NULL) {
         prepare_process();
         for (size_t i = 0; i < count; i++) {
             runs[i].test = &tests[i];
+            runs[i].store = store;
             units[i] = (struct CMUnitTest){.name = tests[i].name,
                                            .test_func = run_in_world,
                                            .setup_func = set_up,
@@ -127,6 +194,7 @@ int world_run_tests(const char *group, const struct world_test *tests, size_t co
                                            .initial_state = &runs[i]};
         }
         failed = _cmocka_run_group_tests(group, units, count, NULL, NULL);
+        cluster_remove(&cluster);
     }
     free(units);
     free(runs);
@@ -135,7 +203,30 @@ int world_run_tests(const char *group, const struct world_test *tests, size_t co
 
 void world_set(struct world *world, const char *name, const char *value)
 {
-    environment_set(&world->server.environment, name, value);
+    for (int i = 0; i <= world->others; i++)
+        environment_set(&server_at(world, i)->environment, name, value);
+}
+
+struct server *world_add_server(struct world *world)
+{
+    char name[32], path[SCRATCH_PATH];
+    assert_in_range(world->others, 0, WORLD_OTHERS - 1);
+    struct server *server = &world->other[world->others++];
+    environment_init(&server->environment);
+    for (int i = 0; i < world->server.environment.count; i++) {
+        char *entry = strdup(world->server.environment.entry[i]);
+        assert_non_null(entry);
+        char *value = strchr(entry, '=');
+        *value = '\0';
+        environment_set(&server->environment, entry, value + 1);
+        free(entry);
+    }
+    snprintf(name, sizeof name, "state-%d", world->others + 1);
+    scratch_path(world->directory, name, path);
+    environment_set(&server->environment, "PBXHOOK_STATE_DIR", path);
+    snprintf(name, sizeof name, "server-%d.log", world->others + 1);
+    scratch_path(world->directory, name, server->log_path);
+    return server;
 }
 
 static void link_plugin(const struct world *world, const char *from, const char *name)
@@ -169,6 +260,11 @@ void world_start(struct world *world)
     client_close(world->client);
     world->client = client_open(world->server.port);
     fake_pbx_set_webhook(world->pbx, world->server.port);
+}
+
+void world_look_at(struct world *world, const struct server *server)
+{
+    world->client->port = server->port;
 }
 
 void world_post(struct world *world, const struct event_text *event)

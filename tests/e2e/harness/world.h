@@ -2,6 +2,10 @@
  * world.h: what each test has: a directory, a server that is not started yet, a PBX, a client, and
  * eyes for the store and the metrics. Tests are functions of a world; a failed one prints the end of
  * the server's log.
+ *
+ * The store is SQLite in the directory, or, with PBXHOOK_TEST_STORE=postgresql in the environment, a database of
+ * the test's own in a cluster of the program's own. PBXHOOK_TEST_ONLY, a pattern as of the shell's files, picks
+ * tests by their names; PBXHOOK_TEST_KEEP leaves the directory of one that failed.
  */
 #ifndef E2E_WORLD_H
 #define E2E_WORLD_H
@@ -10,6 +14,8 @@
 #include <stdint.h>
 
 #include "client.h"
+#include "cluster.h"
+#include "database.h"
 #include "events.h"
 #include "fake_pbx.h"
 #include "scratch.h"
@@ -18,12 +24,18 @@
 
 #include "cmocka_all.h"
 
+#define WORLD_OTHERS 2
+
 struct world {
     char directory[SCRATCH_PATH];  /* removed in the end; state_dir is in it     */
     char plugin_dir[SCRATCH_PATH]; /* a directory of the test's own, "" for none */
     struct server server;
-    struct fake_pbx *pbx;  /* open */
-    struct client *client; /* NULL before world_start() */
+    struct server other[WORLD_OTHERS]; /* more servers on the same database: world_add_server() */
+    int others;
+    struct cluster *cluster;   /* NULL: the store is SQLite                  */
+    struct database *database; /* the store; NULL: SQLite                     */
+    struct fake_pbx *pbx;      /* open */
+    struct client *client;     /* NULL before world_start() */
 };
 
 struct world_test {
@@ -31,11 +43,22 @@ struct world_test {
     void (*run)(struct world *world);
 };
 
-/* Runs them, each in a new world; for main(). */
-int world_run_tests(const char *group, const struct world_test *tests, size_t count);
-#define WORLD_RUN(group, tests) world_run_tests(group, tests, sizeof(tests) / sizeof(tests)[0])
+enum world_store { WORLD_SQLITE, WORLD_POSTGRESQL };
+/* What PBXHOOK_TEST_STORE says. */
+enum world_store world_wanted_store(void);
 
-/* Sets a variable of the server's environment, before it is started. */
+/* Runs them, each in a new world; for main(). */
+int world_run_tests(const char *group, enum world_store store, const struct world_test *tests,
+                    size_t count);
+#define WORLD_RUN_ON(group, store, tests)                                                          \
+    world_run_tests(group, store, tests, sizeof(tests) / sizeof(tests)[0])
+#define WORLD_RUN(group, tests) WORLD_RUN_ON(group, world_wanted_store(), tests)
+
+/* Adds a server with a state directory of its own and all else as the first one has it now. It is started
+ * and stopped by the test, or stopped at its end. */
+struct server *world_add_server(struct world *world);
+
+/* Sets a variable of all servers' environments, before they are started. */
 void world_set(struct world *world, const char *name, const char *value);
 
 /* Puts a PBX in place that refuses connections until the test opens it. */
@@ -47,13 +70,18 @@ void world_add_plugins(struct world *world, const char *const *names);
 
 /* Starts the server and opens the client. Also for starting it again. */
 void world_start(struct world *world);
+/* The client, and so the dashboard and the metrics, are this server's from here on. */
+void world_look_at(struct world *world, const struct server *server);
 
 /* Posts one event and wants it acknowledged (204 or 200). */
 void world_post(struct world *world, const struct event_text *event);
 
 /* ---- The store ---------------------------------------------------------------------------------- */
 
-/* One integer, with ?1 bound to text (may be NULL); -1 when there is no store or no row yet. */
+/* The statement for this world's store, where the two differ. */
+const char *store_sql(const struct world *world, const char *sqlite, const char *postgresql);
+
+/* One integer, with $1 bound to text (may be NULL); -1 when there is no store or no row yet. */
 int64_t store_int(const struct world *world, const char *sql, const char *text);
 /* One text in a buffer of the caller's; "" when there is none. Returns out. */
 char *store_text(const struct world *world, const char *sql, const char *text, char *out,
@@ -64,6 +92,15 @@ void store_execute(const struct world *world, const char *sql);
 
 /* Waits until so many events are in the store. */
 void store_await_events(const struct world *world, int64_t count);
+/* Wants this JSON in the row's column: byte by byte on SQLite, its meaning on PostgreSQL. */
+void store_check_json(const struct world *world, const char *sql, const char *text,
+                      const char *wanted);
+
+/* Takes the store away from the first server's worker: a file size limit that stands for a full disk, or the
+ * cluster is stopped. store_mend() gives it back to who starts after it. */
+void store_break(struct world *world);
+void store_mend(struct world *world);
+
 /* Wants this status of a call, "" for none. */
 void store_check_status(const struct world *world, const char *call_id, const char *status);
 

@@ -1,0 +1,267 @@
+/*
+ * outage_test.c: PostgreSQL goes away: stopped, killed, cut off in the middle of a COMMIT, silent. Meanwhile every
+ * webhook is acknowledged as ever; afterwards nothing is missing, nothing is there twice, and the log has said once
+ * that it waits and once that it is back.
+ *
+ * PBXHOOK_E2E_OUTAGE_S sets how long the long outage is: a few seconds unless it says otherwise.
+ */
+#include "world.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "load.h"
+#include "proxy.h"
+#include "truth.h"
+
+#define THREADS      4
+#define GAP_MS       20
+#define OUTAGE_S     5
+#define ACK_LIMIT_MS 1000
+#define WORKERS      2
+
+/* What the spy sees of each call when its events are handled in order. */
+#define IN_ORDER "call.new,call.standby,call.waiting,call.ongoing,call.finished"
+
+#define WAITS    "msg=\"store failed"
+#define IS_BACK  "msg=\"works again\""
+
+static void start(struct world *world)
+{
+    static const char *const names[] = {"spy", NULL};
+    char workers[16];
+    snprintf(workers, sizeof workers, "%d", WORKERS);
+    world_add_plugins(world, names);
+    world_set(world, "PBXHOOK_WORKERS", workers);
+    /* Actions wait for the database too, and are to be delivered all the same. */
+    world_set(world, "PBXHOOK_PBX_DEADLINE", "600s");
+    world_start(world);
+    metric_await(world, "pbxhook_workers_ready", WORKERS);
+}
+
+/* Puts a proxy between the server and the cluster; for before start(). */
+static struct proxy *add_proxy(struct world *world)
+{
+    char path[SCRATCH_PATH], url[128];
+    scratch_path(world->cluster->directory, ".s.PGSQL." CLUSTER_PORT, path);
+    struct proxy *proxy = proxy_new(path);
+    snprintf(url, sizeof url, "postgresql://" CLUSTER_USER "@127.0.0.1:%d/%s", proxy_port(proxy),
+             database_name(world->database));
+    world_set(world, "PBXHOOK_STORE_URL", url);
+    return proxy;
+}
+
+/* Calls on and on, a caller's second call among them. */
+static struct load *start_load(struct world *world)
+{
+    return load_start_plan(&(struct load_plan){.server = {&world->server},
+                                               .servers = 1,
+                                               .prefix = "call",
+                                               .callers = 50,
+                                               .threads = THREADS,
+                                               .gap_ms = GAP_MS});
+}
+
+/* So many more events are acknowledged from here on. */
+static void await_acknowledged(struct load *load, int more)
+{
+    int before = load_acknowledged(load);
+    await(load_acknowledged(load) >= before + more);
+}
+
+static void check_order(struct world *world, int calls)
+{
+    assert_int_equal(store_int(world,
+                               "SELECT count(*) FROM (SELECT string_agg(type, ',' ORDER BY id) AS "
+                               "types FROM spy GROUP BY call_id) AS calls WHERE types = $1",
+                               IN_ORDER),
+                     calls);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM spy", NULL), calls * 5);
+}
+
+/* No post failed or waited, and all is as if nothing had happened. */
+static void finish(struct world *world, struct load *load)
+{
+    load_end(load);
+    int failures = load_failures(load);
+    int slowest_ms = load_slowest_ms(load);
+    int calls = load_finish(load);
+    assert_int_equal(failures, 0);
+    assert_in_range(slowest_ms, 0, wait_stretch(ACK_LIMIT_MS));
+    truth_check(world, &(struct truth){.prefix = "call", .calls = calls, .callers = 50});
+    check_order(world, calls);
+    metric_check(world, "pbxhook_worker_restarts_total", 0);
+}
+
+/* ---- Stopped --------------------------------------------------------------------------------------- */
+
+static int outage_ms(void)
+{
+    const char *seconds = getenv("PBXHOOK_E2E_OUTAGE_S");
+    long value = seconds != NULL ? strtol(seconds, NULL, 10) : OUTAGE_S;
+    return 1000 * (int)(value >= 1 && value <= 600 ? value : OUTAGE_S);
+}
+
+/* Each worker says it: once that it waits, once that it is back. */
+static void check_log(struct world *world, int outages)
+{
+    assert_int_equal(server_log_count(&world->server, WAITS, NULL), outages * WORKERS);
+    assert_int_equal(server_log_count(&world->server, IS_BACK, NULL), outages * WORKERS);
+    assert_int_equal(server_log_count(&world->server, "level=error", NULL), outages * WORKERS);
+}
+
+static void test_stopped_for_long(struct world *world)
+{
+    start(world);
+    struct load *load = start_load(world);
+    await_acknowledged(load, 500);
+    cluster_stop(world->cluster);
+    await(server_log_count(&world->server, WAITS, NULL) == WORKERS);
+    /* The time is what is tested. */
+    int64_t back_ms = wait_now_ms() + outage_ms();
+    while (wait_now_ms() < back_ms) {
+        await_acknowledged(load, 10);
+        assert_int_equal(client_get(world->client, "/healthz"), 200);
+    }
+    cluster_start(world->cluster);
+    await(server_log_count(&world->server, IS_BACK, NULL) == WORKERS);
+    await_acknowledged(load, 200);
+    finish(world, load);
+    if (!getenv("NOLOG"))
+        check_log(world, 1);
+}
+
+static void test_killed_again_and_again(struct world *world)
+{
+    start(world);
+    struct load *load = start_load(world);
+    for (int kills = 1; kills <= 3; kills++) {
+        await_acknowledged(load, 300);
+        cluster_kill(world->cluster);
+        await(server_log_count(&world->server, WAITS, NULL) == kills * WORKERS);
+        cluster_start(world->cluster);
+        await(server_log_count(&world->server, IS_BACK, NULL) == kills * WORKERS);
+    }
+    finish(world, load);
+    check_log(world, 3);
+}
+
+/* Gone and back before anybody has tried. */
+static void test_restarted(struct world *world)
+{
+    start(world);
+    struct load *load = start_load(world);
+    for (int restarts = 0; restarts < 3; restarts++) {
+        await_acknowledged(load, 300);
+        cluster_stop(world->cluster);
+        cluster_start(world->cluster);
+    }
+    await_acknowledged(load, 300);
+    finish(world, load);
+}
+
+/* The server is started while there is no database, or stopped. */
+static void test_stopped_meanwhile(struct world *world)
+{
+    start(world);
+    struct load *load = start_load(world);
+    await_acknowledged(load, 300);
+    cluster_stop(world->cluster);
+    await_acknowledged(load, 300);
+    load_end(load);
+    int calls = load_finish(load);
+    server_stop(&world->server);
+    cluster_start(world->cluster);
+    world_start(world);
+    truth_check(world, &(struct truth){
+                           .prefix = "call", .calls = calls, .callers = 50, .may_be_unknown = 1});
+    check_order(world, calls);
+}
+
+/* ---- Cut off ---------------------------------------------------------------------------------------- */
+
+static void cut_commits(struct world *world, enum proxy_cut how)
+{
+    struct proxy *proxy = add_proxy(world);
+    start(world);
+    struct load *load = start_load(world);
+    for (int cuts = 1; cuts <= 8; cuts++) {
+        await_acknowledged(load, 100);
+        proxy_cut_commits(proxy, how, 1);
+        await(proxy_cuts(proxy) == cuts);
+    }
+    await_acknowledged(load, 100);
+    finish(world, load);
+    assert_int_equal(proxy_cuts(proxy), 8);
+    server_stop(&world->server);
+    proxy_free(proxy);
+}
+
+static void test_cut_before_the_commit(struct world *world)
+{
+    cut_commits(world, PROXY_CUT_BEFORE_COMMIT);
+}
+
+static void test_cut_before_the_answer(struct world *world)
+{
+    cut_commits(world, PROXY_CUT_BEFORE_ANSWER);
+}
+
+/* As in a failover: the COMMIT may or may not have been done, and for a while nobody answers. */
+static void test_failover(struct world *world)
+{
+    struct proxy *proxy = add_proxy(world);
+    start(world);
+    struct load *load = start_load(world);
+    for (int i = 1; i <= 4; i++) {
+        await_acknowledged(load, 200);
+        proxy_refuse(proxy, 1);
+        proxy_cut_commits(proxy, i % 2 == 0 ? PROXY_CUT_BEFORE_ANSWER : PROXY_CUT_BEFORE_COMMIT, 1);
+        await(proxy_cuts(proxy) == i);
+        proxy_cut_all(proxy);
+        await(server_log_count(&world->server, WAITS, NULL) == i * WORKERS);
+        cluster_kill(world->cluster);
+        cluster_start(world->cluster);
+        proxy_refuse(proxy, 0);
+        await(server_log_count(&world->server, IS_BACK, NULL) == i * WORKERS);
+    }
+    finish(world, load);
+    check_log(world, 4);
+    server_stop(&world->server);
+    proxy_free(proxy);
+}
+
+/* Connections stay open and nothing comes: what is shorter than the time-outs is waited for. */
+static void test_silent_for_a_while(struct world *world)
+{
+    struct proxy *proxy = add_proxy(world);
+    start(world);
+    struct load *load = start_load(world);
+    for (int i = 0; i < 3; i++) {
+        await_acknowledged(load, 200);
+        proxy_stall(proxy, 1);
+        await_acknowledged(load, 500);
+        proxy_stall(proxy, 0);
+    }
+    finish(world, load);
+    check_log(world, 0);
+    server_stop(&world->server);
+    proxy_free(proxy);
+}
+
+int main(void)
+{
+    static const struct world_test tests[] = {
+        {"stopped for long", test_stopped_for_long},
+        {"killed again and again", test_killed_again_and_again},
+        {"restarted", test_restarted},
+        {"stopped meanwhile", test_stopped_meanwhile},
+        {"cut before the COMMIT", test_cut_before_the_commit},
+        {"cut before the answer", test_cut_before_the_answer},
+        {"failover", test_failover},
+        {"silent for a while", test_silent_for_a_while},
+    };
+    return WORLD_RUN_ON("outage", WORLD_POSTGRESQL, tests);
+}
