@@ -203,6 +203,23 @@ static void test_a_silent_target_is_in_nobodys_way(struct world *world)
     leave();
 }
 
+/* However many workers there are (SQLite has one), each post is made once. */
+static void test_many_posts(struct world *world)
+{
+    static const int calls = 40;
+    char id[16];
+    world_set(world, "PBXHOOK_WORKERS", store_sql(world, "1", "3"));
+    start(world, "");
+    for (int i = 0; i < calls; i++) {
+        snprintf(id, sizeof id, "call-%d", i);
+        finish_call(world, id);
+    }
+    await(count_deliveries(world, "delivered") == calls);
+    assert_int_equal(fake_target_count(crm), calls);
+    assert_int_equal(store_int(world, "SELECT max(attempts) FROM pbxhook_deliveries", NULL), 1);
+    leave();
+}
+
 /* ---- Downloads ----------------------------------------------------------------------------------- */
 
 static void check_file(const struct world *world)
@@ -352,6 +369,7 @@ int main(void)
         {"post unanswered to an idempotent target", test_post_unanswered_to_an_idempotent_target},
         {"post past its deadline", test_post_past_its_deadline},
         {"a silent target is in nobody's way", test_a_silent_target_is_in_nobodys_way},
+        {"many posts", test_many_posts},
         {"download", test_download},
         {"download that breaks off", test_download_that_breaks_off},
         {"download that is not there", test_download_that_is_not_there},
