@@ -91,15 +91,23 @@ static uint32_t random_number(void)
     return getrandom(&number, sizeof number, GRND_NONBLOCK) == (ssize_t)sizeof number ? number : 0;
 }
 
+/* The status as the rules of retry shall see it: 0 for none. A login that is refused is the operator's to
+ * mend, and there is a day for that: the target has done nothing so far. */
+static int status_of(const struct delivery *delivery, const struct transfer_answer *answer)
+{
+    if (delivery->body == NULL && answer->code != CURLE_OK)
+        return 0;
+    return answer->http_status == 401 || answer->http_status == 407 ? 503 : answer->http_status;
+}
+
 /* What the end of an attempt means, by the PBX's own rules. Asking for a file again does no harm; a file
  * that broke off is none, whatever its status was. */
 static void judge(const struct lane *lane, struct delivery *delivery,
                   const struct transfer_answer *answer)
 {
     int is_download = delivery->body == NULL;
-    int broke_off = is_download && answer->code != CURLE_OK;
     struct attempt attempt = {.code = answer->code,
-                              .http_status = broke_off ? 0 : answer->http_status,
+                              .http_status = status_of(delivery, answer),
                               .sent = answer->sent,
                               .retry_after_ms = answer->retry_after_ms,
                               .number = delivery->attempts,
@@ -133,15 +141,18 @@ static void end_transfer(struct courier *courier, CURL *easy, CURLcode code)
     publish(courier, delivery);
 }
 
-/* An attempt that never began: surely not received. */
+/* An attempt that never began, for lack of memory or a place on the disk: surely not received. */
 static void give_back(struct courier *courier, struct delivery *delivery, int64_t now_ms)
 {
     int late = delivery->expires_ms <= now_ms;
+    int64_t delay_ms = (int64_t)LOOK_MS << (delivery->attempts < 8 ? delivery->attempts : 8);
 
     delivery->state = !late                ? STORE_ACTION_PENDING
                       : delivery->doubtful ? STORE_ACTION_UNKNOWN
                                            : STORE_ACTION_EXPIRED;
-    delivery->due_ms = now_ms + LOOK_MS;
+    delivery->due_ms = now_ms + delay_ms;
+    if (delivery->due_ms > delivery->expires_ms)
+        delivery->due_ms = delivery->expires_ms;
     delivery->finished_ms = now_ms;
     delivery->took_us = 0;
     if (late)

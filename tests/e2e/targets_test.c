@@ -93,6 +93,22 @@ static void check_text(const struct world *world, const char *sql, const char *w
     assert_string_equal(store_text(world, sql, NULL, text, sizeof text), wanted);
 }
 
+static void check_file(const struct world *world)
+{
+    char path[SCRATCH_PATH];
+    store_text(world, "SELECT file FROM recordings_list WHERE state = 'kept'", NULL, path,
+               sizeof path);
+    struct stat status;
+    FILE *file = fopen(path, "re");
+    static char found[RECORDING_SIZE + 1];
+    assert_non_null(file);
+    assert_int_equal(fread(found, 1, sizeof found, file), RECORDING_SIZE);
+    fclose(file);
+    assert_memory_equal(found, recording, RECORDING_SIZE);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+}
+
 /* ---- Posts --------------------------------------------------------------------------------------- */
 
 static void test_post(struct world *world)
@@ -142,6 +158,38 @@ static void test_post_refused(struct world *world)
     check_text(world, "SELECT http_status || ' ' || detail FROM pbxhook_deliveries",
                "400 no such field");
     assert_int_equal(fake_target_count(crm), 1);
+    leave();
+}
+
+/* The operator has time to mend the login. */
+static void test_post_with_a_wrong_login(struct world *world)
+{
+    start(world, "");
+    fake_target_answer_next(crm, (struct fake_target_answer){.status = 401});
+    fake_target_answer_next(crm, (struct fake_target_answer){.status = 401});
+    finish_call(world, "a");
+    await(count_deliveries(world, "delivered") == 1);
+    assert_int_equal(fake_target_count(crm), 3);
+    assert_int_equal(server_log_count(&world->server, "msg=post ", "http_status=401"), 2);
+    leave();
+}
+
+/* A place that can't be written to: nothing is asked for, and nothing given up. */
+static void test_download_without_a_place(struct world *world)
+{
+    char path[SCRATCH_PATH];
+    scratch_path(world->directory, "downloads", path);
+    world_set(world, "PBXHOOK_DOWNLOAD_DIR", path);
+    start(world, "");
+    assert_int_equal(rmdir(path), 0);
+    announce(world, "a", "/1.mp3");
+    await(server_log_count(&world->server, "msg=download ", "outcome=retry") == 1);
+    assert_int_equal(fake_target_count(files), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    fake_target_answer_next(
+        files, (struct fake_target_answer){.body = recording, .body_size = RECORDING_SIZE});
+    await(count_recordings(world, "kept") == 1);
+    check_file(world);
     leave();
 }
 
@@ -221,22 +269,6 @@ static void test_many_posts(struct world *world)
 }
 
 /* ---- Downloads ----------------------------------------------------------------------------------- */
-
-static void check_file(const struct world *world)
-{
-    char path[SCRATCH_PATH];
-    store_text(world, "SELECT file FROM recordings_list WHERE state = 'kept'", NULL, path,
-               sizeof path);
-    struct stat status;
-    FILE *file = fopen(path, "re");
-    static char found[RECORDING_SIZE + 1];
-    assert_non_null(file);
-    assert_int_equal(fread(found, 1, sizeof found, file), RECORDING_SIZE);
-    fclose(file);
-    assert_memory_equal(found, recording, RECORDING_SIZE);
-    assert_int_equal(stat(path, &status), 0);
-    assert_int_equal(status.st_mode & 0777, 0600);
-}
 
 static void test_download(struct world *world)
 {
@@ -365,6 +397,8 @@ int main(void)
         {"post", test_post},
         {"post again", test_post_again},
         {"post refused", test_post_refused},
+        {"post with a wrong login", test_post_with_a_wrong_login},
+        {"download without a place", test_download_without_a_place},
         {"post unanswered", test_post_unanswered},
         {"post unanswered to an idempotent target", test_post_unanswered_to_an_idempotent_target},
         {"post past its deadline", test_post_past_its_deadline},
