@@ -11,6 +11,15 @@ else()
 endif()
 install(SCRIPT ${PROJECT_SOURCE_DIR}/cmake/install_config.cmake)
 
+foreach(unit service socket)
+  configure_file(packaging/systemd/pbxhook.${unit}.in ${generated}/pbxhook.${unit} @ONLY)
+  install(FILES ${generated}/pbxhook.${unit} DESTINATION ${PBXHOOK_UNITDIR})
+endforeach()
+if(PBXHOOK_SYSUSERSDIR)
+  configure_file(packaging/systemd/sysusers.conf.in ${generated}/pbxhook.conf @ONLY)
+  install(FILES ${generated}/pbxhook.conf DESTINATION ${PBXHOOK_SYSUSERSDIR})
+endif()
+
 # ---- The SDK ----------------------------------------------------------------------------------------
 install(FILES include/pbxhook/plugin.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pbxhook)
 
@@ -31,5 +40,9 @@ install(FILES ${generated}/pbxhookConfig.cmake ${generated}/pbxhookConfigVersion
 # ---- Documents --------------------------------------------------------------------------------------
 install(FILES docs/plugins.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES packaging/completion/pbxhook DESTINATION ${PBXHOOK_COMPLETIONDIR})
+if(TARGET mock-pbx)
+  install(FILES packaging/completion/mock-pbx DESTINATION ${PBXHOOK_COMPLETIONDIR})
+endif()
 install(DIRECTORY plugins/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/reference
   FILES_MATCHING PATTERN "*.c")

@@ -8,4 +8,6 @@ foreach(part MAJOR MINOR)
   endif()
   set(PBXHOOK_ABI_${part} ${CMAKE_MATCH_1})
 endforeach()
+# The day of the man pages, set when a version is made.
+set(PBXHOOK_DATE "November 24, 2026")
 set(PBXHOOK_ABI_VERSION ${PBXHOOK_ABI_MAJOR}.${PBXHOOK_ABI_MINOR})

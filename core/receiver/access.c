@@ -131,24 +131,23 @@ static int read_lists(struct access *access, const struct config *config, char *
 }
 
 /* Whether everybody who reaches the address could post events. */
-static int is_exposed(const struct access *access, const struct config *config)
+static int is_exposed(const struct access *access, const char *listen)
 {
     const struct address_list *allowed = &access->policy.allow_from;
 
     return !auth_has_any(&access->policy.senders) &&
-           (allowed->count == 0 || address_list_has_everybody(allowed)) &&
-           !listen_is_local(config->listen);
+           (allowed->count == 0 || address_list_has_everybody(allowed)) && !listen_is_local(listen);
 }
 
-static int check_exposure(const struct access *access, const struct config *config, char *error,
-                          size_t error_size)
+static int check_exposure(const struct access *access, const struct config *config,
+                          const char *listen, char *error, size_t error_size)
 {
-    if (!is_exposed(access, config))
+    if (!is_exposed(access, listen))
         return 0;
     if (config->allow_unauthenticated) {
         log_warning("everybody who reaches this address can post events and read the dashboard "
                     "(allow_unauthenticated)",
-                    log_text("listen", config->listen));
+                    log_text("listen", listen));
         return 0;
     }
     snprintf(
@@ -157,11 +156,12 @@ static int check_exposure(const struct access *access, const struct config *conf
         "webhook.secret_file (PBXHOOK_WEBHOOK_SECRET_FILE), webhook.token_file, webhook.user "
         "with webhook.password_file, or webhook.allow_from; or, if something before it keeps "
         "strangers out, allow_unauthenticated = true (PBXHOOK_ALLOW_UNAUTHENTICATED)",
-        config->listen);
+        listen);
     return -1;
 }
 
-int access_open(const struct config *config, struct access **out, char *error, size_t error_size)
+int access_open(const struct config *config, const char *listen, struct access **out, char *error,
+                size_t error_size)
 {
     struct access *access = calloc(1, sizeof *access);
 
@@ -173,7 +173,7 @@ int access_open(const struct config *config, struct access **out, char *error, s
     access->policy.allow_unauthenticated = config->allow_unauthenticated;
     if (read_secrets(access, config, error, error_size) < 0 ||
         read_lists(access, config, error, error_size) < 0 ||
-        check_exposure(access, config, error, error_size) < 0) {
+        check_exposure(access, config, listen, error, error_size) < 0) {
         access_free(access);
         return -1;
     }

@@ -14,11 +14,13 @@ struct access;
 struct request;
 
 /*
- * Reads the secret files and the address lists. On failure -1 and `error` says which key, which file and
+ * Reads the secret files and the address lists. `listen` is where the server listens, which a socket unit may
+ * have said in place of the configuration. On failure -1 and `error` says which key, which file and
  * why. It also refuses to go on listening to more than this machine while nobody has to show anything
  * (then `error` says what to set).
  */
-int access_open(const struct config *config, struct access **out, char *error, size_t error_size);
+int access_open(const struct config *config, const char *listen, struct access **out, char *error,
+                size_t error_size);
 void access_free(struct access *access); /* accepts NULL */
 
 /* Whether it keeps secrets in memory. */

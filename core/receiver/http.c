@@ -57,6 +57,7 @@ struct http {
     int evict_pause;   /* rounds until it has let go of what was shut */
     int none_to_evict; /* in the last round */
     _Atomic int stop;
+    _Atomic int64_t round_us; /* when the loop went round last */
 };
 
 /* ---- The loop ----------------------------------------------------------------------------------- */
@@ -127,6 +128,7 @@ static void serve_once(struct http *http, int limit_ms)
 
     int count = poll(ready, 3, round_timeout_ms(http, limit_ms));
     shared->now_us = clock_mono_us();
+    atomic_store_explicit(&http->round_us, shared->now_us, memory_order_relaxed);
     if (count > 0 && ready[1].revents != 0)
         take_results(http);
     MHD_run(http->daemon);
@@ -313,6 +315,25 @@ static void notify_loop(void *arg)
     http_wake(arg);
 }
 
+/* The socket, and who may come in by it: what a socket unit passed, or what the configuration says. */
+static int open_door(struct http *http, const struct config *config, int *listen_fd, char *error,
+                     size_t error_size)
+{
+    int inherited = listen_inherit(listen_fd, http->address, error, error_size);
+    if (inherited < 0)
+        return -1;
+    if (access_open(config, inherited ? http->address : config->listen, &http->shared.access, error,
+                    error_size) < 0)
+        return -1;
+    if (tls_open(config, &http->tls, error, error_size) < 0)
+        return -1;
+    if (access_has_secrets(http->shared.access) || tls_is_on(&http->tls))
+        secret_file_hide_process();
+    if (!inherited)
+        *listen_fd = listen_open(config->listen, http->address, error, error_size);
+    return *listen_fd < 0 ? -1 : 0;
+}
+
 int http_open(const struct http_options *options, struct http **out, char *error, size_t error_size)
 {
     int listen_fd = -1;
@@ -328,14 +349,7 @@ int http_open(const struct http_options *options, struct http **out, char *error
     http->wake_fd = -1;
     http->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-    if (access_open(options->config, &http->shared.access, error, error_size) < 0)
-        goto failed;
-    if (tls_open(options->config, &http->tls, error, error_size) < 0)
-        goto failed;
-    if (access_has_secrets(http->shared.access) || tls_is_on(&http->tls))
-        secret_file_hide_process();
-    listen_fd = listen_open(options->config->listen, http->address, error, error_size);
-    if (listen_fd < 0)
+    if (open_door(http, options->config, &listen_fd, error, error_size) < 0)
         goto failed;
     http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     http->shared.reader = reader_thread_new(
@@ -366,6 +380,7 @@ int http_start(struct http *http)
     int code = reader_thread_start(http->shared.reader);
     if (code == 0) {
         http->shared.now_us = clock_mono_us();
+        atomic_store(&http->round_us, http->shared.now_us);
         code = -pthread_create(&http->loop, NULL, run, http);
     }
     if (code < 0) {
@@ -386,6 +401,11 @@ int http_begin_stop(struct http *http, int drain_ms)
         http_wake(http);
     }
     return http->ended_fd;
+}
+
+int http_is_alive(const struct http *http, int64_t within_us)
+{
+    return !http->started || clock_mono_us() - atomic_load(&http->round_us) <= within_us;
 }
 
 void http_stop(struct http *http, int drain_ms)

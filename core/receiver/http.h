@@ -6,6 +6,7 @@
 #define PBXHOOK_HTTP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/config.h"
 #include "common/metrics.h"
@@ -46,6 +47,9 @@ void http_free(struct http *http);
 
 /* [any thread] Makes the loop look at its queues (decided tickets, answered reads). */
 void http_wake(struct http *http);
+
+/* [main thread] 1 unless the loop runs and has not gone round for `within_us`. */
+int http_is_alive(const struct http *http, int64_t within_us);
 
 /* "127.0.0.1:3000", with the real port when 0 was asked for. Borrowed until http_free(). */
 const char *http_address(const struct http *http);

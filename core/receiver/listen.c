@@ -1,20 +1,24 @@
 /*
  * listen.c: splits the address, asks the resolver, binds. A name with several addresses is bound at the
- * first that works.
+ * first that works. Or takes the socket that the service manager has bound.
  */
 #include "receiver/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/address_list.h"
 
-#define BACKLOG 1024
+#define BACKLOG         1024
+
+#define FIRST_INHERITED 3 /* SD_LISTEN_FDS_START */
 
 /* Splits "host:port" and "[host]:port"; 0, or -1 when it is neither. */
 static int split_address(const char *address, char host[NI_MAXHOST], char port[NI_MAXSERV])
@@ -148,4 +152,71 @@ int listen_open(const char *address, char bound[LISTEN_ADDRESS_SIZE], char *erro
         return -1;
     }
     return fd;
+}
+
+/* ---- Socket activation --------------------------------------------------------------------------- */
+
+/* A number of the environment's that is at least 1; 0 for anything else. */
+static long read_count(const char *name)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+    if (text == NULL)
+        return 0;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    return errno != 0 || end == text || *end != '\0' || number < 1 ? 0 : number;
+}
+
+/* How many sockets were passed to this very process; they are nobody else's any more. */
+static long count_inherited(void)
+{
+    long count = read_count("LISTEN_PID") == getpid() ? read_count("LISTEN_FDS") : 0;
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return count;
+}
+
+/* 1 when it is what listen_open() would have made. */
+static int is_tcp_listener(int fd)
+{
+    int type = 0, domain = 0, protocol = 0, listening = 0;
+    socklen_t size = sizeof(int);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
+           getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+           (domain == AF_INET || domain == AF_INET6) &&
+           getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+           protocol == IPPROTO_TCP &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
+}
+
+int listen_inherit(int *fd, char bound[LISTEN_ADDRESS_SIZE], char *error, size_t error_size)
+{
+    const int inherited = FIRST_INHERITED;
+    long count = count_inherited();
+
+    if (count == 0)
+        return 0;
+    if (count > 1) {
+        snprintf(error, error_size,
+                 "LISTEN_FDS: found %ld sockets, wanted one; leave one ListenStream= in the socket "
+                 "unit",
+                 count);
+        return -1;
+    }
+    int flags = fcntl(inherited, F_GETFL);
+    if (flags < 0 || !is_tcp_listener(inherited)) {
+        snprintf(error, error_size,
+                 "LISTEN_FDS: found something else, wanted a TCP socket that listens; check "
+                 "ListenStream= and Accept=no in the socket unit");
+        return -1;
+    }
+    if (fcntl(inherited, F_SETFD, FD_CLOEXEC) < 0 ||
+        fcntl(inherited, F_SETFL, flags | O_NONBLOCK) < 0 || name_socket(inherited, bound) < 0) {
+        snprintf(error, error_size, "LISTEN_FDS: %s", strerror(errno));
+        return -1;
+    }
+    *fd = inherited;
+    return 1;
 }

@@ -17,7 +17,9 @@
 #include "common/state_dir.h"
 #include "receiver/access.h"
 #include "receiver/http.h"
+#include "receiver/listen.h"
 #include "receiver/operator_desk.h"
+#include "receiver/service_notify.h"
 #include "receiver/spool_thread.h"
 #include "receiver/status.h"
 #include "receiver/supervisor.h"
@@ -25,11 +27,15 @@
 
 #define DRAIN_MS 5000
 
+/* The HTTP loop goes round once a second at least; so long after the last time it hangs. */
+#define HTTP_SILENCE_US (5 * 1000000)
+
 struct receiver {
     const struct config *config;
     int64_t started_us;
     int lock_fd;
     struct metrics_receiver metrics;
+    struct service_notify *service;
     struct supervisor *supervisor;
     struct http *http;
     struct spool_thread *spool;
@@ -62,6 +68,11 @@ static json_t *status(void *arg)
                                            .supervisor = receiver->supervisor,
                                            .spool = receiver->spool};
     return status_make(&sources);
+}
+
+static int is_alive(void *arg)
+{
+    return http_is_alive(arg, HTTP_SILENCE_US);
 }
 
 /* All signals that the supervisor reads from its descriptor stay blocked in every thread. */
@@ -116,7 +127,16 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
     if (operator_desk_open(&desk, &receiver->desk, error, error_size) < 0)
         return -1;
     supervisor_set_desk(receiver->supervisor, receiver->desk);
+    supervisor_set_service(receiver->supervisor, receiver->service);
     return 0;
+}
+
+static void tell_ready(struct receiver *receiver)
+{
+    char text[sizeof "Listening on " + LISTEN_ADDRESS_SIZE];
+    snprintf(text, sizeof text, "Listening on %s", http_address(receiver->http));
+    service_notify_watch(receiver->service, is_alive, receiver->http);
+    service_notify_ready(receiver->service, text);
 }
 
 /*
@@ -125,6 +145,7 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
  */
 static int run(struct receiver *receiver)
 {
+    service_notify_status(receiver->service, "Starting the workers");
     int started = supervisor_start(receiver->supervisor);
     if (started != 0)
         return started < 0 ? -1 : 0;
@@ -132,7 +153,9 @@ static int run(struct receiver *receiver)
         return -1;
     log_info("listening", log_text("address", http_address(receiver->http)),
              log_text("scheme", http_scheme(receiver->http)));
+    tell_ready(receiver);
     supervisor_run(receiver->supervisor);
+    service_notify_stopping(receiver->service);
     operator_desk_quiesce(receiver->desk);
     /* The workers go on meanwhile: a request may wait for what they report. */
     supervisor_serve_until(receiver->supervisor, http_begin_stop(receiver->http, DRAIN_MS));
@@ -145,7 +168,7 @@ int receiver_check(const struct config *config, char *error, size_t error_size)
     struct access *access = NULL;
     struct tls tls;
 
-    if (access_open(config, &access, error, error_size) < 0)
+    if (access_open(config, config->listen, &access, error, error_size) < 0)
         return -1;
     access_free(access);
     if (tls_open(config, &tls, error, error_size) < 0)
@@ -166,6 +189,7 @@ int receiver_serve(const struct config *config)
     receiver->config = config;
     receiver->started_us = clock_mono_us();
     receiver->lock_fd = -1;
+    receiver->service = service_notify_open();
     umask(077); /* what is kept here is for this user alone */
     block_signals();
 
@@ -181,6 +205,7 @@ int receiver_serve(const struct config *config)
     spool_thread_stop(receiver->spool);
     http_free(receiver->http);
     supervisor_free(receiver->supervisor);
+    service_notify_free(receiver->service);
     if (receiver->lock_fd >= 0)
         close(receiver->lock_fd);
     free(receiver);

@@ -24,7 +24,7 @@ struct status_sources {
 };
 
 /*
- * {"version":"0.1.0","pid":1,"uptime_s":1,"address":"127.0.0.1:3000","state_dir":"/...",
+ * {"version":"...","pid":1,"uptime_s":1,"address":"127.0.0.1:3000","state_dir":"/...",
  *  "workers":[{"worker":0,"pid":2,"ready":true,"restarts":0}],
  *  "spool":{"events":0,"bytes":0,"oldest_ms":0,"failing":false},
  *  "events":{"received":0,"handled":0,"duplicate":0,"unknown":0,"rejected":0},

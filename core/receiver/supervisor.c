@@ -19,6 +19,7 @@
 #include "common/event_pattern.h"
 #include "common/log.h"
 #include "receiver/operator_desk.h"
+#include "receiver/service_notify.h"
 #include "receiver/spool_thread.h"
 #include "receiver/worker_process.h"
 
@@ -33,6 +34,7 @@ struct supervisor {
     struct metrics_receiver *metrics;
     struct spool_thread *spool;
     struct operator_desk *desk;
+    struct service_notify *service;
     int signal_fd;
     int until_fd; /* what supervisor_serve_until() waits for; -1: nothing */
     enum ending ending;
@@ -117,6 +119,11 @@ int supervisor_worker(const struct supervisor *supervisor, int index, struct sup
     *out = (struct supervisor_worker){
         .pid = worker->pid, .ready = worker->ready, .restarts = worker->restarts};
     return 1;
+}
+
+void supervisor_set_service(struct supervisor *supervisor, struct service_notify *service)
+{
+    supervisor->service = service;
 }
 
 /* ---- Asked by other threads -------------------------------------------------------------------- */
@@ -267,6 +274,13 @@ static void start_due_workers(struct supervisor *supervisor)
     }
 }
 
+static void refuse_reload(struct supervisor *supervisor)
+{
+    service_notify_reloading(supervisor->service);
+    log_warning("this version does not reload: nothing was changed, restart it instead");
+    service_notify_ready(supervisor->service, "Not reloaded: this version needs a restart");
+}
+
 static void read_signals(struct supervisor *supervisor)
 {
     struct signalfd_siginfo info;
@@ -274,7 +288,7 @@ static void read_signals(struct supervisor *supervisor)
         if (info.ssi_signo == SIGCHLD || supervisor->ending != RUNNING)
             continue;
         if (info.ssi_signo == SIGHUP) {
-            log_warning("this version does not reload: nothing was changed, restart it instead");
+            refuse_reload(supervisor);
             continue;
         }
         supervisor->ending = STOPPED_BY_SIGNAL;
@@ -297,6 +311,7 @@ static int poll_timeout_ms(const struct supervisor *supervisor, int64_t limit_us
         wait_us = limit_us;
     if (supervisor->desk != NULL)
         wait_us = operator_desk_wait_us(supervisor->desk, wait_us);
+    wait_us = service_notify_wait_us(supervisor->service, wait_us);
     for (int i = 0; i < supervisor->count && !supervisor->stopping; i++) {
         const struct worker_process *worker = &supervisor->worker[i];
         if (worker->pid != 0)
@@ -344,6 +359,7 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
     check_handlers(supervisor);
     if (supervisor->desk != NULL)
         operator_desk_serve(supervisor->desk, desk);
+    service_notify_serve(supervisor->service);
 }
 
 int supervisor_start(struct supervisor *supervisor)

@@ -14,6 +14,7 @@
 #include "common/metrics.h"
 
 struct operator_desk;
+struct service_notify;
 struct spool_thread;
 struct supervisor;
 
@@ -37,6 +38,8 @@ int supervisor_worker(const struct supervisor *supervisor, int index,
 /* To worker 0: 0, or a negative errno: -ENOTCONN when it is not ready. */
 int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind, int64_t seq,
                           const char *text);
+/* Who is told of reloads, and whose watchdog is fed in each round. Before supervisor_start(). */
+void supervisor_set_service(struct supervisor *supervisor, struct service_notify *service);
 
 /* Starts the workers and waits until each is ready: 0; 1 when a signal said to stop meanwhile; -1 when
  * one refuses to start (logged). */

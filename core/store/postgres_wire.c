@@ -112,13 +112,16 @@ static int wait_for_server(struct pg_store *store, int64_t deadline_us)
     struct pollfd ready = {.fd = PQsocket(store->conn),
                            .events = (short)(unsent > 0 ? POLLIN | POLLOUT : POLLIN)};
     int64_t left_ms = (deadline_us - clock_mono_us()) / 1000;
+    store_note_wait(&store->base, 1);
     int got = left_ms <= 0 ? 0 : poll(&ready, 1, (int)left_ms);
+    int failure = errno;
+    store_note_wait(&store->base, 0);
     if (got == 0) {
         errno = ETIMEDOUT;
         return -1;
     }
     if (got < 0)
-        return errno == EINTR ? 0 : -1;
+        return failure == EINTR ? 0 : -1;
     return PQconsumeInput(store->conn) == 1 ? 0 : -1;
 }
 

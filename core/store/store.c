@@ -61,6 +61,12 @@ int store_failure(const struct store *store)
     return store->failure;
 }
 
+void store_watch_waits(struct store *store, store_wait_fn fn, void *arg)
+{
+    store->wait_fn = fn;
+    store->wait_arg = arg;
+}
+
 int store_is_away(const struct store *store)
 {
     return store->backend->is_away != NULL && store->backend->is_away(store);

@@ -59,6 +59,12 @@ void store_close(struct store *store); /* rolls back what is open; accepts NULL 
 const char *store_error(const struct store *store);
 /* What cost the last transaction: the STORE_E_... of the first failure, 0 when nothing did. */
 int store_failure(const struct store *store);
+/*
+ * Called with 1 before this store waits for a server's word, and with 0 behind it, in the middle of any other
+ * function: the time between is not the caller's. Such a wait is never without a limit. fn NULL: nobody.
+ */
+typedef void (*store_wait_fn)(void *arg, int waiting);
+void store_watch_waits(struct store *store, store_wait_fn fn, void *arg);
 /* 1 while there is no connection to its database: what fails now fails for that, whatever its text says. */
 int store_is_away(const struct store *store);
 /* "sqlite" or "postgresql". */

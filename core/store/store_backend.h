@@ -27,7 +27,16 @@ struct store {
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
     char error[STORE_ERROR_SIZE];
+    store_wait_fn wait_fn; /* NULL: nobody wants to know */
+    void *wait_arg;
 };
+
+/* For a backend that waits for a server. */
+static inline void store_note_wait(const struct store *store, int waiting)
+{
+    if (store->wait_fn != NULL)
+        store->wait_fn(store->wait_arg, waiting);
+}
 
 struct store_backend {
     const char *scheme; /* with its colon: "sqlite:" */

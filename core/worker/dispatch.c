@@ -41,6 +41,7 @@ struct dispatch {
     struct ledger *ledger;
     struct runner *runners; /* in the host's order */
     size_t count;
+    int64_t watched_us, wait_us; /* while the store waits: handler_since_us, and since when */
 };
 
 /* ---- Opening and closing --------------------------------------------------------------------- */
@@ -145,6 +146,21 @@ static int add_runners(struct dispatch *dispatch, struct metrics_worker *metrics
     return 0;
 }
 
+/* A handler is watched for what it does itself: a database that is slow or away is not its fault, and must not cost
+ * the worker. The store's waits have limits of their own. */
+static void stop_the_clock(void *arg, int waiting)
+{
+    struct dispatch *dispatch = arg;
+    _Atomic int64_t *since_us = &dispatch->metrics->handler_since_us;
+
+    if (waiting) {
+        dispatch->wait_us = clock_mono_us();
+        dispatch->watched_us = atomic_exchange(since_us, 0);
+    } else if (dispatch->watched_us != 0) {
+        atomic_store(since_us, dispatch->watched_us + clock_mono_us() - dispatch->wait_us);
+    }
+}
+
 int dispatch_open(const struct config *config, struct store *store, struct metrics_worker *metrics,
                   struct dispatch **out, char *error, size_t error_size)
 {
@@ -170,6 +186,7 @@ int dispatch_open_loaded(const struct config *config, struct plugin_host *host, 
     dispatch->host = host;
     dispatch->store = store;
     dispatch->metrics = metrics;
+    store_watch_waits(store, stop_the_clock, dispatch);
     dispatch->services = services_new(config, store);
     dispatch->routes = dispatch_routes_new(dispatch->host);
     dispatch->ledger = ledger_new(metrics);
@@ -194,6 +211,7 @@ void dispatch_close(struct dispatch *dispatch)
 {
     if (dispatch == NULL)
         return;
+    store_watch_waits(dispatch->store, NULL, NULL);
     while (dispatch->count > 0) {
         struct runner *runner = &dispatch->runners[--dispatch->count];
 

@@ -28,8 +28,13 @@ static int32_t open_plugin(const struct pbxhook_context *ctx, void **state)
 
 static const char *const events[] = {"call.recording-available", NULL};
 
+/* clang-format off */
 PBXHOOK_PLUGIN = {
     PBXHOOK_PLUGIN_HEADER,
-    .name = "hello", .version = "1.0.0", .summary = "notes where recordings are",
-    .events = events, .open = open_plugin, .handle = handle,
+    .name = "hello",
+    .version = "1.0.0",
+    .summary = "notes where recordings are",
+    .events = events,
+    .open = open_plugin,
+    .handle = handle,
 };

@@ -691,11 +691,23 @@ static void serves_libcurl_on_one_connection(void **state)
     assert_int_equal(received(server), 20);
 }
 
+/* What the service manager's watchdog asks. A loop that has ended does not hang. */
+static void test_alive_while_the_loop_goes_round(void **state)
+{
+    struct http_server *server = *state;
+    const int64_t long_ago_us = -1; /* no round is as young as that */
+    assert_true(http_is_alive(server->http, 5000000));
+    assert_false(http_is_alive(server->http, long_ago_us));
+    http_stop(server->http, 0);
+    assert_true(http_is_alive(server->http, long_ago_us));
+}
+
 #define http_case(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        http_case(test_alive_while_the_loop_goes_round),
         http_case(acknowledges_on_both_routes),
         http_case(acknowledges_only_what_is_safe),
         http_case(asks_to_come_back_when_the_spool_is_full),

@@ -646,6 +646,31 @@ static void reading_can_be_granted(void **state)
     database_ask(fixture->url, sql);
 }
 
+/* The database is somebody else's, who made the schemas and gave away no more than these. */
+static void schemas_may_be_made_by_a_dba(void **state)
+{
+    char role[64], sql[512], url[DATABASE_URL_SIZE], name[64] = "", error[512] = "";
+    (void)state;
+    database_make(url);
+    snprintf(role, sizeof(role), "worker_%ld", (long)getpid());
+    snprintf(sql, sizeof(sql),
+             "CREATE ROLE %s LOGIN; CREATE SCHEMA pbxhook AUTHORIZATION %s; "
+             "CREATE SCHEMA pbxhook_plugins AUTHORIZATION %s",
+             role, role, role);
+    database_ask(url, sql);
+    assert_int_equal(sscanf(url, "postgresql://pbxhook@/%63[^?]", name), 1);
+    char its_url[2 * DATABASE_URL_SIZE];
+    snprintf(its_url, sizeof(its_url), "postgresql://%s@/%s?host=%s", role, name,
+             database_socket_dir());
+    struct store *store = open_as(its_url, STORE_WRITE, "spool/0", 1000, error);
+    store_close(store);
+    database_drop(url);
+    snprintf(sql, sizeof(sql), "postgresql://pbxhook@/postgres?host=%s", database_socket_dir());
+    snprintf(its_url, sizeof(its_url), "DROP ROLE %s", role);
+    database_ask(sql, its_url);
+    assert_string_equal(error, "");
+}
+
 static void password_is_in_no_error(void **state)
 {
     char error[512];
@@ -859,6 +884,7 @@ int main(void)
         STORE_TEST(failed_migration_changes_nothing),
         cmocka_unit_test(reader_waits_for_the_tables),
         STORE_TEST(reading_can_be_granted),
+        cmocka_unit_test(schemas_may_be_made_by_a_dba),
         cmocka_unit_test(password_is_in_no_error),
         STORE_TEST(password_file_must_be_good),
         STORE_TEST(columns_have_their_types),

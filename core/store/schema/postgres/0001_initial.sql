@@ -2,8 +2,13 @@
 -- released never changes. It runs in one transaction, with the schema pbxhook there. An absent text is ''.
 -- Reports: GRANT USAGE ON SCHEMA pbxhook TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA pbxhook TO reader;
 
--- Plugins make their tables here: it stands first in the worker's search_path.
-CREATE SCHEMA IF NOT EXISTS pbxhook_plugins;
+-- Plugins make their tables here: it stands first in the worker's search_path. Looked for, because CREATE SCHEMA
+-- IF NOT EXISTS wants the right to make one although it is there.
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pbxhook_plugins') THEN
+        CREATE SCHEMA pbxhook_plugins;
+    END IF;
+END $$;
 
 -- Every event, once. An identity begins with the event's time: six bytes, milliseconds since 1970, the most
 -- significant first. So a month is a range of identities, uniqueness needs no second column, and a repeated
