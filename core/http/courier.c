@@ -311,7 +311,7 @@ static void free_courier(struct courier *courier)
     if (courier->event_fd >= 0)
         close(courier->event_fd);
     for (size_t i = 0; i < courier->lane_count; i++)
-        explicit_bzero(courier->lanes[i].target.secret, sizeof courier->lanes[i].target.secret);
+        transfer_target_close(&courier->lanes[i].target);
     free(courier->lanes);
     free(courier->owner);
     free(courier);

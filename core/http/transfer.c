@@ -31,23 +31,26 @@ int transfer_target_open(const struct config_target *config, const char *downloa
                          struct transfer_target *out, char *error, size_t error_size)
 {
     const char *path = config->token_file[0] != '\0' ? config->token_file : config->password_file;
-    FILE *file;
-    int result = -1;
+    char reason[512];
 
     *out = (struct transfer_target){.config = config, .download_dir = download_dir};
     if (path[0] == '\0')
         return 0;
-    file = fopen(path, "re");
-    if (file == NULL)
-        snprintf(error, error_size, "target \"%s\": %s: %s", config->name, path, strerror(errno));
-    else if (fgets(out->secret, sizeof out->secret, file) == NULL)
-        snprintf(error, error_size, "target \"%s\": %s: found nothing in it", config->name, path);
-    else
-        result = 0;
-    out->secret[strcspn(out->secret, "\r\n")] = '\0';
-    if (file != NULL)
-        fclose(file);
-    return result;
+    if (secret_file_read(path, SECRET_FILE_PRIVATE, &out->file, reason, sizeof reason) < 0) {
+        snprintf(error, error_size, "target \"%s\": %s", config->name, reason);
+        return -1;
+    }
+    if (secret_file_lines(&out->file, &out->secret, 1) > 0)
+        return 0;
+    snprintf(error, error_size, "target \"%s\": %s: found nothing in it", config->name, path);
+    transfer_target_close(out);
+    return -1;
+}
+
+void transfer_target_close(struct transfer_target *target)
+{
+    secret_file_free(&target->file);
+    target->secret = NULL;
 }
 
 /* ---- What comes ------------------------------------------------------------------------------ */
@@ -125,7 +128,7 @@ static int add_header(struct transfer *transfer, const char *line)
 
 static int add_headers(struct transfer *transfer)
 {
-    char line[TRANSFER_SECRET + 64];
+    char line[128];
 
     snprintf(line, sizeof line, "Idempotency-Key: %s", transfer->delivery->id);
     if (add_header(transfer, line) < 0 || add_header(transfer, "Expect:") < 0)

@@ -10,15 +10,15 @@
 #include <curl/curl.h>
 
 #include "common/config.h"
+#include "common/secret_file.h"
 #include "http/deliveries.h"
-
-#define TRANSFER_SECRET 4096
 
 /* A target with what logs one in there. */
 struct transfer_target {
     const struct config_target *config;
     const char *download_dir;
-    char secret[TRANSFER_SECRET]; /* password or token */
+    struct secret_file file;
+    char *secret; /* the file's first line, password or token; NULL: none */
 };
 
 struct transfer; /* one on its way */
@@ -26,6 +26,7 @@ struct transfer; /* one on its way */
 /* Reads the password's or the token's file: 0, or -1 and `error`. */
 int transfer_target_open(const struct config_target *config, const char *download_dir,
                          struct transfer_target *out, char *error, size_t error_size);
+void transfer_target_close(struct transfer_target *target); /* wipes the secret */
 
 /* Adds the request to `multi`: the delivery (borrowed) and timeout_ms are of this attempt. NULL and
  * delivery->detail when it can't be begun. */

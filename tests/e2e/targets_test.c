@@ -24,7 +24,7 @@ static void write_secret(struct world *world, const char *name, const char *text
 {
     char path[SCRATCH_PATH];
     scratch_path(world->directory, name, path);
-    scratch_write(path, text);
+    scratch_write_secret(path, text);
 }
 
 /* `more` is of the target crm. */

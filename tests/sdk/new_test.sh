@@ -49,7 +49,7 @@ for event in call.finished call.recording-available; do
         fail "another step passes too: $(cat said)"
 done
 PBXHOOK_PLUGIN_DIR=$scratch/ring_back "$pbxhook" plugins >said || fail "$(cat said)"
-grep -qF 'ring_back 0.1.0' said || fail "$(cat said)"
+grep -qF 'ring_back 1.0.0' said || fail "$(cat said)"
 
 echo mine >ring_back/README.md
 rm ring_back/ring_back.c ring_back/CMakeLists.txt ring_back/events.jsonl

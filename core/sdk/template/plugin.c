@@ -57,7 +57,7 @@ static const struct pbxhook_option options[] = {
 PBXHOOK_PLUGIN = {
     PBXHOOK_PLUGIN_HEADER,
     .name = "@NAME@",
-    .version = "0.1.0",
+    .version = "1.0.0",
     .summary = "counts how often each number called",
     .events = events,
     .options = options,
