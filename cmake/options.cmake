@@ -7,7 +7,10 @@ target_compile_options(pbxhook_options INTERFACE
   -fvisibility=hidden -fno-omit-frame-pointer
   $<$<BOOL:${PBXHOOK_WERROR}>:-Werror>)
 
+# For sources that must know: a sanitizer reserves terabytes, so that memory can't be limited.
+set(PBXHOOK_SANITIZED 0)
 if(PBXHOOK_SANITIZE)
+  set(PBXHOOK_SANITIZED 1)
   target_compile_options(pbxhook_options INTERFACE
     -fsanitize=${PBXHOOK_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(pbxhook_options INTERFACE -fsanitize=${PBXHOOK_SANITIZE})

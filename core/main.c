@@ -16,6 +16,7 @@
 #include "receiver/receiver.h"
 #include "sdk/plugin_command.h"
 #include "worker/plugin_host.h"
+#include "worker/rehearsal.h"
 #include "worker/worker.h"
 
 #define EXIT_USAGE 2
@@ -26,12 +27,16 @@ struct arguments {
     const char *older_than;
     int dry_run;
     int json;
+    int all;
+    char **words; /* behind the command */
+    int word_count;
 };
 
 struct command {
     const char *name;
     const char *summary;
     int (*run)(const struct arguments *arguments);
+    int words;           /* it takes at most so many   */
     const char *options; /* the letters of those it takes, besides -c, -h and -V */
     const char *usage;   /* them as its help shows them                           */
     const char *help;
@@ -51,7 +56,7 @@ static int serve(const struct arguments *arguments)
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
     json_object_seed(0); /* before there is a second thread */
-    int status = receiver_serve(config);
+    int status = receiver_serve(config, arguments->config_path);
     config_free(config);
     return status;
 }
@@ -161,29 +166,74 @@ static int status(const struct arguments *arguments)
     return result;
 }
 
+static int reload(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int result = operator_reload(config);
+    config_free(config);
+    return result;
+}
+
+/* As the server understands it; NULL: a usage that is wrong. */
+static const char *letters_action(const struct arguments *arguments)
+{
+    const char *word = arguments->word_count > 0 ? arguments->words[0] : "list";
+    int has_id = arguments->word_count > 1;
+    if (strcmp(word, "list") == 0)
+        return has_id || arguments->all ? NULL : word;
+    if (strcmp(word, "replay") == 0 && arguments->all)
+        return has_id ? NULL : "replay-all";
+    if (strcmp(word, "show") != 0 && strcmp(word, "replay") != 0 && strcmp(word, "drop") != 0)
+        return NULL;
+    return has_id && !arguments->all ? word : NULL;
+}
+
+static int dead_letters(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    const char *action = letters_action(arguments);
+    if (action == NULL)
+        return usage_error("dead-letters: wanted list, show ID, replay ID, replay --all or drop ID",
+                           "");
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int result =
+        operator_letters(config, action, arguments->word_count > 1 ? arguments->words[1] : NULL);
+    config_free(config);
+    return result;
+}
+
 static const struct command commands[] = {
-    {"serve", "receive webhooks, run the plugins, answer the PBX", serve, "", "",
+    {"serve", "receive webhooks, run the plugins, answer the PBX", serve, 0, "", "",
      "Runs the server in the foreground until SIGTERM or Ctrl-C. It logs to stderr.\n"
      "With no configuration at all it listens on 127.0.0.1:3000, keeps its data with SQLite in\n"
      "its state directory and finds the PBX at localhost:3001.\n"},
-    {"check", "validate the configuration and the plugins, print what is in force", check, "q",
+    {"check", "validate the configuration and the plugins, print what is in force", check, 0, "q",
      " [--quiet]",
      "Reads the configuration as `serve` would, loads every plugin and checks its options, and the\n"
      "files of secrets; whether it may listen where it is told to. Prints\n"
      "each key in force with where it comes from. Exits with 1 when anything is wrong; each thing\n"
      "that is wrong is told on stderr with its file and line, or the variable's name.\n"},
-    {"plugins", "list the plugins with their events and options", plugins, "j", " [--json]",
+    {"plugins", "list the plugins with their events and options", plugins, 0, "j", " [--json]",
      "Lists what is in the plugin directory: file, name, version, events, options with their\n"
      "defaults and the values in force; and why one is refused. While a server runs, also how\n"
      "often each has handled an event, asked for another try, or rejected one.\n\n"
      "  -j, --json  for programs; without the counts, which `pbxhook status --json` has\n"},
-    {"status", "tell how the running server is", status, "j", " [--json]",
+    {"status", "tell how the running server is", status, 0, "j", " [--json]",
      "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
      "actions and plugins, counted since it started. Exits with 3 when none is running.\n\n"
      "  -j, --json  for programs\n"},
-    {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late, "", "",
-     "Has commands of its own: see `pbxhook plugin --help`.\n"},
-    {"prune", "remove old events, finished calls and ended actions", prune, "on",
+    {"reload", "have the running server read its configuration and plugins anew", reload, 0, "", "",
+     "The server checks them first, in a process of their own; when anything is wrong it says so and\n"
+     "nothing changes. Then it replaces its workers, while events are received as ever. SIGHUP does\n"
+     "the same without telling how it went. It takes its environment as it was when it started.\n"
+     "Some keys need a restart: listen, state_dir, workers, the store and the spool; it says which.\n"
+     "Exits with 3 when no server is running.\n"},
+    {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late,
+     100 /* whatever follows */, "", "", "Has commands of its own: see `pbxhook plugin --help`.\n"},
+    {"prune", "remove old events, finished calls and ended actions", prune, 0, "on",
      " --older-than DURATION [--dry-run]",
      "Removes events with their dead letters, finished calls with their payloads, and ended\n"
      "actions that are older than DURATION: \"90d\", \"12h\". Users stay, and so does what is still\n"
@@ -194,6 +244,17 @@ static const struct command commands[] = {
      "  -o, --older-than DURATION  from \"1h\" to \"36500d\"\n"
      "  -n, --dry-run              only say what would be removed\n\n"
      "store.retention in the configuration has it done every hour.\n"},
+    {"dead-letters", "list events that a plugin did not handle, have them handled again",
+     dead_letters, 2, "a", " [list | show ID | replay ID | replay --all | drop ID]",
+     "An event that a plugin rejected, failed too often or did not survive is a dead letter of that\n"
+     "plugin: kept with the reason, and not tried any more. Without an argument they are listed, the\n"
+     "newest first.\n\n"
+     "  show ID       one with its event's body\n"
+     "  replay ID     have it handled again, as if for the first time: once the plugin was mended\n"
+     "  replay --all  all that there are at this moment\n"
+     "  drop ID       forget it; the event's record stays\n\n"
+     "An ID is the event's row and the plugin: 42/call_standby. The running server does it; with\n"
+     "none running it is done here, and handled once one runs.\n"},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -205,7 +266,7 @@ static void print_usage(FILE *out)
           "commands:\n",
           out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-12s  %s\n", commands[i].name, commands[i].summary);
     fputs("\n"
           "options:\n"
           "  -c, --config FILE  the configuration (default: $PBXHOOK_CONFIG, else\n"
@@ -215,6 +276,7 @@ static void print_usage(FILE *out)
           "  -o, --older-than DURATION\n"
           "                     prune: how old, as in 90d\n"
           "  -n, --dry-run      prune: remove nothing, only count\n"
+          "  -a, --all          dead-letters replay: all of them\n"
           "  -h, --help         this text; after a command, that command's\n"
           "  -V, --version      the version\n\n"
           "Every key of the configuration can be set in the environment too: webhook.max_body is\n"
@@ -248,11 +310,15 @@ static int run_worker(int count, char **arguments)
     return worker_main((int)index);
 }
 
-static const struct option options[] = {
-    {"config", required_argument, NULL, 'c'}, {"quiet", no_argument, NULL, 'q'},
-    {"json", no_argument, NULL, 'j'},         {"older-than", required_argument, NULL, 'o'},
-    {"dry-run", no_argument, NULL, 'n'},      {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0}};
+static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                        {"quiet", no_argument, NULL, 'q'},
+                                        {"json", no_argument, NULL, 'j'},
+                                        {"older-than", required_argument, NULL, 'o'},
+                                        {"dry-run", no_argument, NULL, 'n'},
+                                        {"all", no_argument, NULL, 'a'},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {"version", no_argument, NULL, 'V'},
+                                        {NULL, 0, NULL, 0}};
 
 /* The first option that was given and is none of the command's; NULL when all are. */
 static const char *find_stray(const struct command *command, const char *given)
@@ -279,10 +345,12 @@ int main(int count, char **words)
         return run_worker(count, words);
     if (count > 1 && strcmp(words[1], "plugin") == 0)
         return plugin_command(count - 1, words + 1);
+    if (count > 1 && strcmp(words[1], "rehearse") == 0) /* what the receiver starts, too */
+        return rehearsal_main(words[2]);
 
     int option;
     opterr = 0;
-    while ((option = getopt_long(count, words, ":c:qjo:nhV", options, NULL)) != -1) {
+    while ((option = getopt_long(count, words, ":c:qjo:nahV", options, NULL)) != -1) {
         if (strchr("chV:?", option) == NULL && strchr(given, option) == NULL)
             given[strlen(given)] = (char)option;
         switch (option) {
@@ -301,6 +369,9 @@ int main(int count, char **words)
         case 'n':
             arguments.dry_run = 1;
             break;
+        case 'a':
+            arguments.all = 1;
+            break;
         case 'h':
             help = 1;
             break;
@@ -316,8 +387,13 @@ int main(int count, char **words)
     const struct command *command = optind < count ? find_command(words[optind]) : NULL;
     if (optind < count && command == NULL)
         return usage_error("no such command: ", words[optind]);
-    if (optind + 1 < count && command->run != plugin_too_late)
-        return usage_error("one argument too many: ", words[optind + 1]);
+    int most = optind + 1 + (command != NULL ? command->words : 0);
+    if (most < count)
+        return usage_error("one argument too many: ", words[most]);
+    if (command != NULL) {
+        arguments.words = words + optind + 1;
+        arguments.word_count = count - optind - 1;
+    }
     const char *stray = command != NULL && !help ? find_stray(command, given) : NULL;
     if (stray != NULL) {
         fprintf(stderr, "pbxhook: %s takes no --%s\nTry `pbxhook %s --help`.\n", command->name,

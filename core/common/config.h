@@ -47,6 +47,7 @@ struct config {
     char *download_dir; /* absolute: what plugins download is put there            */
     int workers;        /* 1 on SQLite                                             */
     int handler_timeout_ms;
+    int64_t worker_memory_bytes; /* of one worker; 0: no limit */
     int allow_unauthenticated; /* boolean: listen to more than loopback and ask nobody who he is */
 
     struct {
@@ -131,6 +132,13 @@ struct config {
 int config_load(const char *path, int environment, FILE *errors, struct config **out);
 
 void config_free(struct config *config); /* accepts NULL */
+
+/*
+ * Whether a running server with the configuration `now` can go on with `next`: 0; or -1, and `error` names the
+ * keys that differ and can't without a restart.
+ */
+int config_can_follow(const struct config *now, const struct config *next, char *error,
+                      size_t error_size);
 
 /*
  * Writes what is in force in the syntax of the file, so that config_load() of it gives the same again.

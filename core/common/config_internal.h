@@ -38,6 +38,7 @@ struct config_key {
     int (*check)(const char *text); /* 1 when it will do; NULL: any text will       */
     const char *wanted;             /* completes "found ..., wanted ": of texts      */
     const char *help;               /* one line                                     */
+    int live;                       /* a reload may change it: who uses it looks anew */
     size_t offset;                  /* of the member in struct config               */
 };
 

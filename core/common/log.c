@@ -25,7 +25,7 @@
 
 /* Set by log_open() before there are threads. */
 static const char *log_process = "pbxhook";
-static enum log_level log_level = LOG_LEVEL_INFO;
+static _Atomic enum log_level log_level = LOG_LEVEL_INFO; /* may change: log_set_level() */
 static enum log_layout log_layout = LOG_LAYOUT_LOGFMT;
 
 /*
@@ -80,6 +80,11 @@ int log_level_parse(const char *word, enum log_level *out)
 const char *log_level_name(enum log_level level)
 {
     return level_names[level];
+}
+
+void log_set_level(enum log_level level)
+{
+    log_level = level;
 }
 
 int log_enabled(enum log_level level)

@@ -36,6 +36,8 @@ int log_level_parse(const char *word, enum log_level *out);
 const char *log_level_name(enum log_level level);
 
 int log_enabled(enum log_level level);
+/* Any thread: from here on. */
+void log_set_level(enum log_level level);
 
 /*
  * From here until log_flush() the calling process's lines gather in memory and are written together:

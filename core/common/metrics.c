@@ -135,3 +135,45 @@ struct metrics_plugin *metrics_plugin_slot(struct metrics_worker *page, const ch
     atomic_store_explicit(&page->plugin_count, count + 1, memory_order_release);
     return &page->plugin[count];
 }
+
+uint32_t metrics_plugin_number(const struct metrics_worker *page, const struct metrics_plugin *slot)
+{
+    return slot == NULL ? 0 : (uint32_t)(slot - page->plugin) + 1;
+}
+
+struct metrics_plugin *metrics_plugin_numbered(struct metrics_worker *page, uint32_t number)
+{
+    uint32_t count = atomic_load_explicit(&page->plugin_count, memory_order_acquire);
+
+    return number == 0 || number > count || number > METRICS_PLUGINS ? NULL
+                                                                     : &page->plugin[number - 1];
+}
+
+struct metrics_plugin *metrics_plugin_named(struct metrics_worker *page, const char *name)
+{
+    char found[METRICS_NAME];
+
+    for (uint32_t number = 1; number <= METRICS_PLUGINS; number++) {
+        struct metrics_plugin *slot = metrics_plugin_numbered(page, number);
+
+        if (slot == NULL)
+            return NULL;
+        if (metrics_plugin_name(slot, found) == 0 && strcmp(found, name) == 0)
+            return slot;
+    }
+    return NULL;
+}
+
+int metrics_plugin_name(const struct metrics_plugin *slot, char out[METRICS_NAME])
+{
+    char name[METRICS_NAME]; /* a copy, before it is judged: its worker may be scribbling */
+    size_t size;
+
+    memcpy(name, slot->name, sizeof name);
+    size = strnlen(name, sizeof name);
+    if (size == 0 || size == sizeof name ||
+        strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != size)
+        return -1;
+    memcpy(out, name, sizeof name);
+    return 0;
+}

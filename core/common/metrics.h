@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/life.h"
+
 /* Upper bounds in microseconds; one more bucket has no bound. */
 #define METRICS_BUCKETS 16
 extern const int64_t metrics_bucket_us[METRICS_BUCKETS - 1];
@@ -80,12 +82,16 @@ enum metrics_action {
 const char *metrics_action_name(enum metrics_action outcome);
 
 #define METRICS_PLUGINS 64
-#define METRICS_NAME    64
+#define METRICS_NAME    LIFE_PLUGIN
 
 struct metrics_plugin {
     char name[METRICS_NAME];
     _Atomic uint64_t handled, retried, rejected;
+    _Atomic uint64_t dead; /* given up, whatever it was: dead letters */
     struct metrics_histogram handle;
+    /* The receiver's. */
+    _Atomic uint64_t crashes;        /* it took its worker down      */
+    _Atomic int64_t parked_until_us; /* monotonic: it is not called before; 0: it may be */
 };
 
 struct metrics_worker {
@@ -95,7 +101,7 @@ struct metrics_worker {
     struct metrics_histogram event_latency;  /* from the spool's arrival to the store's commit */
     struct metrics_histogram action_latency; /* from the event's arrival to the PBX's answer  */
     struct metrics_histogram commit;         /* one store transaction                          */
-    _Atomic int64_t handler_since_us; /* monotonic: when the handler that runs now began; 0: none */
+    struct life life;
     _Atomic uint32_t plugin_count;
     struct metrics_plugin plugin[METRICS_PLUGINS];
 };
@@ -107,6 +113,16 @@ int metrics_page_map(int fd, struct metrics_worker **out);
 
 /* The plugin's slot, made at the first call; NULL when the page is full. Worker thread only. */
 struct metrics_plugin *metrics_plugin_slot(struct metrics_worker *page, const char *name);
+/* Its number from 1, for struct life; 0 for NULL. */
+uint32_t metrics_plugin_number(const struct metrics_worker *page,
+                               const struct metrics_plugin *slot);
+
+/* The receiver's look at a worker's page: the slot of that number or name, NULL when there is none. A name
+ * that no plugin can have is none. */
+struct metrics_plugin *metrics_plugin_numbered(struct metrics_worker *page, uint32_t number);
+struct metrics_plugin *metrics_plugin_named(struct metrics_worker *page, const char *name);
+/* Copies the slot's name: 0, or -1 when it is no plugin's. */
+int metrics_plugin_name(const struct metrics_plugin *slot, char out[METRICS_NAME]);
 
 /* Numbers only the receiver knows at the moment of asking. */
 struct metrics_gauges {

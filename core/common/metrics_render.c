@@ -138,6 +138,25 @@ static void render_plugins(FILE *out, const struct metrics_workers_tally *sum)
     }
 }
 
+static void render_crashes(FILE *out, const struct metrics_workers_tally *sum)
+{
+    put_family(out, "pbxhook_dead_letters_total", "counter",
+               "Events that a plugin did not handle and is not given any more.");
+    for (uint32_t i = 0; i < sum->plugin_count; i++)
+        fprintf(out, "pbxhook_dead_letters_total{plugin=\"%s\"} %" PRIu64 "\n", sum->plugin[i].name,
+                sum->plugin[i].dead);
+    put_family(out, "pbxhook_plugin_crashes_total", "counter",
+               "Workers that a plugin took down: it crashed, hung or called exit().");
+    for (uint32_t i = 0; i < sum->plugin_count; i++)
+        fprintf(out, "pbxhook_plugin_crashes_total{plugin=\"%s\"} %" PRIu64 "\n",
+                sum->plugin[i].name, sum->plugin[i].crashes);
+    put_family(out, "pbxhook_plugin_parked", "gauge",
+               "1: the plugin is not called for a while, its events wait in the store.");
+    for (uint32_t i = 0; i < sum->plugin_count; i++)
+        fprintf(out, "pbxhook_plugin_parked{plugin=\"%s\"} %d\n", sum->plugin[i].name,
+                sum->plugin[i].parked);
+}
+
 static void render_actions(FILE *out, const struct metrics_workers_tally *sum)
 {
     put_family(out, "pbxhook_actions_total", "counter", "Actions for the PBX, by their end.");
@@ -179,6 +198,7 @@ int metrics_render(FILE *out, struct metrics_receiver *receiver,
     render_spool(out, receiver, gauges);
     render_events(out, &sum);
     render_plugins(out, &sum);
+    render_crashes(out, &sum);
     render_actions(out, &sum);
     render_processes(out, receiver, gauges);
     return ferror(out) ? -1 : 0;

@@ -6,20 +6,13 @@
 
 #include <string.h>
 
+#include "common/clock.h"
+
 void metrics_tally_add(struct metrics_tally *sum, struct metrics_histogram *histogram)
 {
     for (int i = 0; i < METRICS_BUCKETS; i++)
         sum->bucket[i] += metrics_get(&histogram->bucket[i]);
     sum->sum_us += metrics_get(&histogram->sum_us);
-}
-
-/* Whether a name that a page had is one that the plugin host lets pass. */
-static int is_plugin_name(const char name[METRICS_NAME])
-{
-    size_t size = strnlen(name, METRICS_NAME);
-
-    return size > 0 && size < METRICS_NAME &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == size;
 }
 
 /* The sum for this name, made when there is none yet; NULL when there are too many. */
@@ -42,13 +35,15 @@ static void add_plugin(struct metrics_workers_tally *sum, struct metrics_plugin 
     char name[METRICS_NAME];
     struct metrics_plugin_tally *plugin;
 
-    memcpy(name, slot->name, sizeof name);
-    plugin = is_plugin_name(name) ? find_plugin(sum, name) : NULL;
+    plugin = metrics_plugin_name(slot, name) == 0 ? find_plugin(sum, name) : NULL;
     if (plugin == NULL)
         return;
     plugin->handled += metrics_get(&slot->handled);
     plugin->retried += metrics_get(&slot->retried);
     plugin->rejected += metrics_get(&slot->rejected);
+    plugin->dead += metrics_get(&slot->dead);
+    plugin->crashes += metrics_get(&slot->crashes);
+    plugin->parked |= atomic_load(&slot->parked_until_us) > clock_mono_us();
     metrics_tally_add(&plugin->handle, &slot->handle);
 }
 

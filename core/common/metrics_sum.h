@@ -14,7 +14,8 @@ struct metrics_tally {
 
 struct metrics_plugin_tally {
     char name[METRICS_NAME];
-    uint64_t handled, retried, rejected;
+    uint64_t handled, retried, rejected, dead, crashes;
+    int parked;
     struct metrics_tally handle;
 };
 

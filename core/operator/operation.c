@@ -7,6 +7,7 @@
 
 static const struct operation_kind *const kinds[] = {
     &operation_prune,
+    &operation_letters,
 };
 
 struct operation {

@@ -62,4 +62,9 @@ extern const struct operation_kind operation_prune;
 /* {"command":"prune","older_than_ms":...,"dry_run":...}; a new reference, NULL when out of memory. */
 json_t *operation_prune_request(int64_t older_than_ms, int dry_run);
 
+/* ---- Dead letters (operation_letters.c) ------------------------------------------------------------- */
+
+/* {"command":"dead-letters","action":"list"|"show"|"replay"|"replay-all"|"drop","id":...} */
+extern const struct operation_kind operation_letters;
+
 #endif

@@ -20,6 +20,14 @@ int operator_prune(const struct config *config, int64_t older_than_ms, int dry_r
  * OPERATOR_NOT_RUNNING when there is none. */
 int operator_status(const struct config *config, int as_json);
 
+/* `pbxhook reload`: has the running server read its configuration and plugins anew, and says how that went.
+ * OPERATOR_NOT_RUNNING when there is none. */
+int operator_reload(const struct config *config);
+
+/* `pbxhook dead-letters`: action is "list", "show", "replay", "replay-all" or "drop"; id NULL where none is
+ * meant. */
+int operator_letters(const struct config *config, const char *action, const char *id);
+
 /* For `pbxhook plugins`: how often each has handled and failed, when a server runs and can be asked. */
 void operator_print_plugin_counts(const struct config *config);
 

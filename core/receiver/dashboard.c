@@ -71,6 +71,11 @@ void dashboard_handle_active_calls(struct request *request)
     look_up(request, READER_ACTIVE_CALLS);
 }
 
+void dashboard_handle_dead_letters(struct request *request)
+{
+    look_up(request, READER_DEAD_LETTERS);
+}
+
 static void decide(struct request *request)
 {
     struct reader_text *text = request->job.text;

@@ -10,6 +10,7 @@ struct reader_job;
 
 void dashboard_handle_count(struct request *request);
 void dashboard_handle_active_calls(struct request *request);
+void dashboard_handle_dead_letters(struct request *request);
 void dashboard_handle_health(struct request *request);
 void dashboard_handle_readiness(struct request *request);
 void dashboard_handle_metrics(struct request *request);

@@ -6,7 +6,10 @@
 #include <jansson.h>
 
 #include "common/timestamp.h"
+#include "operator/letter_json.h"
 #include "store/store.h"
+
+#define LETTERS_MAX 100
 
 int dashboard_json_counts(struct store *store, FILE *out)
 {
@@ -28,7 +31,7 @@ int dashboard_json_counts(struct store *store, FILE *out)
     return ferror(out) ? STORE_E_MEMORY : 0;
 }
 
-struct call_writer {
+struct json_writer {
     FILE *out;
     int count;
     int failed;
@@ -36,7 +39,7 @@ struct call_writer {
 
 static int write_call(void *arg, const struct store_call *call)
 {
-    struct call_writer *writer = arg;
+    struct json_writer *writer = arg;
     char created[TIMESTAMP_SIZE], status_time[TIMESTAMP_SIZE];
 
     timestamp_format(call->created_ms, created);
@@ -59,11 +62,39 @@ static int write_call(void *arg, const struct store_call *call)
 
 int dashboard_json_active_calls(struct store *store, FILE *out)
 {
-    struct call_writer writer = {.out = out};
+    struct json_writer writer = {.out = out};
 
     fputs("{\"data\":{", out);
     int result = store_active_calls(store, write_call, &writer);
     fputs("}}", out);
+    if (writer.failed || ferror(out))
+        return STORE_E_MEMORY;
+    return result < 0 ? result : 0;
+}
+
+static int write_letter(void *arg, const struct store_letter *letter)
+{
+    struct json_writer *writer = arg;
+    json_t *object = letter_json(letter);
+
+    if (writer->count++ > 0)
+        fputc(',', writer->out);
+    writer->failed = object == NULL || json_dumpf(object, writer->out, JSON_COMPACT) < 0;
+    json_decref(object);
+    return writer->failed;
+}
+
+int dashboard_json_dead_letters(struct store *store, FILE *out)
+{
+    struct json_writer writer = {.out = out};
+    int64_t count = 0;
+    int result = store_letters_count(store, &count);
+    if (result < 0)
+        return result;
+
+    fprintf(out, "{\"data\":{\"count\":%" PRId64 ",\"letters\":[", count);
+    result = store_letters(store, NULL, LETTERS_MAX, write_letter, &writer);
+    fputs("]}}", out);
     if (writer.failed || ferror(out))
         return STORE_E_MEMORY;
     return result < 0 ? result : 0;

@@ -12,5 +12,7 @@ struct store;
 /* Each writes one whole document: 0, or the store's negative result, STORE_E_MEMORY. */
 int dashboard_json_counts(struct store *store, FILE *out);
 int dashboard_json_active_calls(struct store *store, FILE *out);
+/* How many there are, and the newest hundred. */
+int dashboard_json_dead_letters(struct store *store, FILE *out);
 
 #endif

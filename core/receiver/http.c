@@ -57,7 +57,8 @@ struct http {
     int evict_pause;   /* rounds until it has let go of what was shut */
     int none_to_evict; /* in the last round */
     _Atomic int stop;
-    _Atomic int64_t round_us; /* when the loop went round last */
+    _Atomic(const struct config *) next_config; /* NULL: none */
+    _Atomic int64_t round_us;                   /* when the loop went round last */
 };
 
 /* ---- The loop ----------------------------------------------------------------------------------- */
@@ -67,6 +68,19 @@ void http_wake(struct http *http)
     const uint64_t one = 1;
     while (write(http->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
         continue; /* anything else: it is awake already */
+}
+
+void http_set_config(struct http *http, const struct config *config)
+{
+    atomic_store(&http->next_config, config);
+    http_wake(http);
+}
+
+static void take_config(struct http *http)
+{
+    const struct config *next = atomic_exchange(&http->next_config, NULL);
+    if (next != NULL)
+        http->shared.config = next;
 }
 
 static int round_timeout_ms(struct http *http, int limit_ms)
@@ -129,8 +143,10 @@ static void serve_once(struct http *http, int limit_ms)
     int count = poll(ready, 3, round_timeout_ms(http, limit_ms));
     shared->now_us = clock_mono_us();
     atomic_store_explicit(&http->round_us, shared->now_us, memory_order_relaxed);
-    if (count > 0 && ready[1].revents != 0)
+    if (count > 0 && ready[1].revents != 0) {
+        take_config(http);
         take_results(http);
+    }
     MHD_run(http->daemon);
     spool_thread_kick(shared->spool);
     connections_expire(&shared->connections, shared->now_us,

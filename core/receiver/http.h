@@ -45,6 +45,10 @@ void http_stop(struct http *http, int drain_ms);
 int http_begin_stop(struct http *http, int drain_ms);
 void http_free(struct http *http);
 
+/* Any thread: the configuration that requests are judged by from the loop's next round on. The former one is
+ * looked at for a round at most. */
+void http_set_config(struct http *http, const struct config *config);
+
 /* [any thread] Makes the loop look at its queues (decided tickets, answered reads). */
 void http_wake(struct http *http);
 

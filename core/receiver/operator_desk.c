@@ -25,12 +25,19 @@ struct errand {
     char *text; /* the request */
 };
 
+/* A client that waits for a reload's end. */
+struct waiter {
+    int64_t client, number;
+};
+
 struct operator_desk {
     struct operator_desk_options options;
     struct operator_socket *socket;
     int stopping;
     struct errand errand[OPERATOR_SOCKET_CLIENTS]; /* the first is done first */
     int errand_count;
+    struct waiter waiter[OPERATOR_SOCKET_CLIENTS];
+    int waiter_count;
     int handed_over; /* the first is with worker 0 */
     char *reply;     /* its parts so far           */
     size_t reply_size;
@@ -113,12 +120,24 @@ static void answer_status(struct operator_desk *desk, int64_t client, const json
     answer(desk, client, operation_ok_line(desk->options.status(desk->options.arg)));
 }
 
+static void begin_reload(struct operator_desk *desk, int64_t client, const json_t *request)
+{
+    (void)request;
+    if (desk->stopping || desk->waiter_count == OPERATOR_SOCKET_CLIENTS) {
+        refuse(desk, client, SERVER_STOPS);
+        return;
+    }
+    desk->waiter[desk->waiter_count++] =
+        (struct waiter){.client = client, .number = desk->options.reload(desk->options.arg)};
+}
+
 /* What the receiver does itself. What is done to the store has its table in operation.c. */
 static const struct own_command {
     const char *command;
     void (*run)(struct operator_desk *desk, int64_t client, const json_t *request);
 } own_commands[] = {
     {"status", answer_status},
+    {"reload", begin_reload},
 };
 
 static const struct own_command *find_own(const char *command)
@@ -152,9 +171,18 @@ static void take_request(void *arg, int64_t client, const char *line)
     json_decref(request);
 }
 
+static void remove_waiter(struct operator_desk *desk, int at)
+{
+    desk->waiter[at] = desk->waiter[--desk->waiter_count];
+}
+
 static void note_gone(void *arg, int64_t client)
 {
     struct operator_desk *desk = arg;
+    for (int i = desk->waiter_count - 1; i >= 0; i--) {
+        if (desk->waiter[i].client == client)
+            remove_waiter(desk, i);
+    }
     for (int i = 0; i < desk->errand_count; i++) {
         if (desk->errand[i].client != client)
             continue;
@@ -211,6 +239,20 @@ void operator_desk_take(struct operator_desk *desk, const struct control_message
     hand_over(desk);
 }
 
+void operator_desk_reloaded(struct operator_desk *desk, int64_t number, const char *error)
+{
+    if (desk == NULL)
+        return;
+    for (int i = desk->waiter_count - 1; i >= 0; i--) {
+        int64_t client = desk->waiter[i].client;
+        if (desk->waiter[i].number > number)
+            continue;
+        remove_waiter(desk, i); /* first: the client may be gone, and this with it */
+        answer(desk, client, error != NULL ? operation_error_line(error) : operation_ok_line(NULL));
+        i = desk->waiter_count; /* the list may have changed under the answer */
+    }
+}
+
 void operator_desk_worker_gone(struct operator_desk *desk)
 {
     if (desk->handed_over)
@@ -228,6 +270,8 @@ static void tick(struct operator_desk *desk)
     desk->tick_us = now_us;
     for (int i = desk->errand_count - 1; i >= 0; i--)
         operator_socket_send(desk->socket, desk->errand[i].client, "{\"progress\":{}}", 0);
+    for (int i = desk->waiter_count - 1; i >= 0; i--)
+        operator_socket_send(desk->socket, desk->waiter[i].client, "{\"progress\":{}}", 0);
 }
 
 void operator_desk_prepare(const struct operator_desk *desk, struct pollfd *out)
@@ -276,6 +320,7 @@ void operator_desk_quiesce(struct operator_desk *desk)
     operator_socket_quiesce(desk->socket);
     while (desk->errand_count > desk->handed_over)
         end_errand(desk, desk->errand_count - 1, operation_error_line(SERVER_STOPS));
+    operator_desk_reloaded(desk, INT64_MAX, SERVER_STOPS);
 }
 
 void operator_desk_close(struct operator_desk *desk)

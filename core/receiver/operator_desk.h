@@ -25,6 +25,8 @@ struct operator_desk_options {
     int (*ask_worker)(void *arg, enum control_kind kind, int64_t seq, const char *text);
     /* The answer to "status": a new reference, NULL when out of memory. */
     json_t *(*status)(void *arg);
+    /* "reload": begins, and its number, which operator_desk_reloaded() tells when it has ended. */
+    int64_t (*reload)(void *arg);
     void *arg;
 };
 
@@ -42,6 +44,8 @@ void operator_desk_serve(struct operator_desk *desk, const struct pollfd *ready)
 
 /* A PROGRESS, PART or REPLY of worker 0. */
 void operator_desk_take(struct operator_desk *desk, const struct control_message *message);
+/* Reload `number` has ended: error NULL when it has succeeded. Accepts no desk. */
+void operator_desk_reloaded(struct operator_desk *desk, int64_t number, const char *error);
 /* Worker 0 has died or left. */
 void operator_desk_worker_gone(struct operator_desk *desk);
 

@@ -68,9 +68,17 @@ static int open_store(struct reader_thread *thread)
 /* Reads and writes the answer as text; 0, or the store's or the memory's failure. */
 static int write_answer(struct store *store, enum reader_kind kind, FILE *out)
 {
-    if (kind == READER_COUNTS)
+    switch (kind) {
+    case READER_COUNTS:
         return dashboard_json_counts(store, out);
-    return dashboard_json_active_calls(store, out);
+    case READER_ACTIVE_CALLS:
+        return dashboard_json_active_calls(store, out);
+    case READER_DEAD_LETTERS:
+        return dashboard_json_dead_letters(store, out);
+    case READER_KIND_COUNT:
+        break;
+    }
+    return STORE_E_ARGUMENT;
 }
 
 /* A new text with one reference; NULL when the store can't be read or memory ran out. */

@@ -12,7 +12,7 @@
 /* Jobs that may wait; the next is refused. */
 #define READER_QUEUE_MAX 1024
 
-enum reader_kind { READER_COUNTS, READER_ACTIVE_CALLS, READER_KIND_COUNT };
+enum reader_kind { READER_COUNTS, READER_ACTIVE_CALLS, READER_DEAD_LETTERS, READER_KIND_COUNT };
 
 /* The JSON that answers one or more jobs. */
 struct reader_text {

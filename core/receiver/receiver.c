@@ -19,6 +19,7 @@
 #include "receiver/http.h"
 #include "receiver/listen.h"
 #include "receiver/operator_desk.h"
+#include "receiver/reload.h"
 #include "receiver/service_notify.h"
 #include "receiver/spool_thread.h"
 #include "receiver/status.h"
@@ -40,6 +41,7 @@ struct receiver {
     struct http *http;
     struct spool_thread *spool;
     struct operator_desk *desk;
+    struct reload *reload;
 };
 
 static void notify_http(void *arg)
@@ -70,6 +72,30 @@ static json_t *status(void *arg)
     return status_make(&sources);
 }
 
+static int64_t ask_reload(void *arg)
+{
+    struct receiver *receiver = arg;
+    service_notify_reloading(receiver->service);
+    return reload_ask(receiver->reload);
+}
+
+/* What the workers have is the receiver's from here on. */
+static void adopt_config(void *arg, const struct config *config)
+{
+    struct receiver *receiver = arg;
+    receiver->config = config;
+    log_set_level(config->log.level);
+    http_set_config(receiver->http, config);
+}
+
+static void note_reloaded(void *arg, int64_t number, const char *error)
+{
+    struct receiver *receiver = arg;
+    operator_desk_reloaded(receiver->desk, number, error);
+    service_notify_ready(receiver->service,
+                         error == NULL ? "Reloaded" : "Not reloaded: the log says why");
+}
+
 static int is_alive(void *arg)
 {
     return http_is_alive(arg, HTTP_SILENCE_US);
@@ -90,8 +116,8 @@ static void block_signals(void)
 }
 
 /* Binds and opens everything that can refuse; nothing is accepted yet. */
-static int open_parts(struct receiver *receiver, const struct config *config, char *error,
-                      size_t error_size)
+static int open_parts(struct receiver *receiver, const struct config *config,
+                      const char *config_path, char *error, size_t error_size)
 {
     receiver->lock_fd = state_dir_lock(config->state_dir, error, error_size);
     if (receiver->lock_fd < 0)
@@ -123,10 +149,23 @@ static int open_parts(struct receiver *receiver, const struct config *config, ch
     struct operator_desk_options desk = {.state_dir = config->state_dir,
                                          .ask_worker = ask_worker,
                                          .status = status,
+                                         .reload = ask_reload,
                                          .arg = receiver};
     if (operator_desk_open(&desk, &receiver->desk, error, error_size) < 0)
         return -1;
     supervisor_set_desk(receiver->supervisor, receiver->desk);
+    struct reload_options reload = {.config = config,
+                                    .config_path = config_path,
+                                    .supervisor = receiver->supervisor,
+                                    .adopt = adopt_config,
+                                    .done = note_reloaded,
+                                    .arg = receiver};
+    receiver->reload = reload_new(&reload);
+    if (receiver->reload == NULL) {
+        snprintf(error, error_size, "out of memory");
+        return -1;
+    }
+    supervisor_set_reload(receiver->supervisor, receiver->reload);
     supervisor_set_service(receiver->supervisor, receiver->service);
     return 0;
 }
@@ -177,7 +216,7 @@ int receiver_check(const struct config *config, char *error, size_t error_size)
     return 0;
 }
 
-int receiver_serve(const struct config *config)
+int receiver_serve(const struct config *config, const char *config_path)
 {
     char error[1024] = "";
     int result = -1;
@@ -193,7 +232,7 @@ int receiver_serve(const struct config *config)
     umask(077); /* what is kept here is for this user alone */
     block_signals();
 
-    if (open_parts(receiver, config, error, sizeof error) == 0)
+    if (open_parts(receiver, config, config_path, error, sizeof error) == 0)
         result = run(receiver);
     else
         log_error("can't start", log_text("error", error));
@@ -205,6 +244,7 @@ int receiver_serve(const struct config *config)
     spool_thread_stop(receiver->spool);
     http_free(receiver->http);
     supervisor_free(receiver->supervisor);
+    reload_free(receiver->reload);
     service_notify_free(receiver->service);
     if (receiver->lock_fd >= 0)
         close(receiver->lock_fd);

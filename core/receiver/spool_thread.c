@@ -29,6 +29,7 @@ struct spool_thread {
     struct spool_writer *writer; /* the thread's alone */
     struct event **group;        /* the thread's alone */
     size_t group_capacity;
+    struct spool_inheritance inherited;
     pthread_t thread;
 
     pthread_mutex_t lock; /* everything below, but for the atomics */
@@ -121,6 +122,11 @@ void spool_thread_depth(struct spool_thread *thread, struct spool_depth *out)
     *out = thread->depth;
     out->events += (int64_t)thread->submitted.count;
     pthread_mutex_unlock(&thread->lock);
+}
+
+void spool_thread_inherited(const struct spool_thread *thread, struct spool_inheritance *out)
+{
+    *out = thread->inherited;
 }
 
 int spool_thread_failing(struct spool_thread *thread)
@@ -345,6 +351,7 @@ int spool_thread_start(const struct spool_thread_options *options, struct spool_
         free_thread(thread);
         return -1;
     }
+    spool_writer_inherited(thread->writer, &thread->inherited);
     spool_writer_depth(thread->writer, &thread->depth);
     atomic_store(&thread->committed_bytes, thread->depth.bytes);
     int code = start(thread);

@@ -64,6 +64,9 @@ void spool_thread_give_up_waiting(struct spool_thread *thread);
 /* Main thread: worker `worker` has handled all its events up to seq. */
 void spool_thread_done(struct spool_thread *thread, int worker, int64_t seq);
 
+/* Any thread: as the spool was when it was opened. */
+void spool_thread_inherited(const struct spool_thread *thread, struct spool_inheritance *out);
+
 /* Any thread: what is waiting (submitted and not committed counts too); 1 when the last commit failed. */
 void spool_thread_depth(struct spool_thread *thread, struct spool_depth *out);
 int spool_thread_failing(struct spool_thread *thread);

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -19,13 +20,15 @@
 #include "common/event_pattern.h"
 #include "common/log.h"
 #include "receiver/operator_desk.h"
+#include "receiver/plugin_crashes.h"
+#include "receiver/reload.h"
 #include "receiver/service_notify.h"
 #include "receiver/spool_thread.h"
 #include "receiver/worker_process.h"
 
-#define STOP_LIMIT_US (10 * 1000000) /* for a worker to finish its batch */
+#define STOP_LOOK_US 100000
 
-#define START_DEATHS  3 /* so often a worker may die while the server starts */
+#define START_DEATHS 3 /* so often a worker may die while the server starts */
 
 enum ending { RUNNING, STOPPED_BY_SIGNAL, WORKER_REFUSED };
 
@@ -34,6 +37,7 @@ struct supervisor {
     struct metrics_receiver *metrics;
     struct spool_thread *spool;
     struct operator_desk *desk;
+    struct reload *reload;
     struct service_notify *service;
     int signal_fd;
     int until_fd; /* what supervisor_serve_until() waits for; -1: nothing */
@@ -43,6 +47,9 @@ struct supervisor {
     int count;
     struct worker_process worker[SPOOL_MAX_WORKERS];
     struct metrics_worker *page[SPOOL_MAX_WORKERS];
+    struct plugin_crashes_list crashes;
+    int can_not_start;              /* one of the workers, since they were replaced */
+    char reason[256];               /* why                                          */
     struct control_message message; /* the main thread's, too large for its stack */
 
     pthread_mutex_t lock; /* worker[].control_fd and .ready when they change, and types */
@@ -102,6 +109,11 @@ void supervisor_set_spool(struct supervisor *supervisor, struct spool_thread *sp
 void supervisor_set_desk(struct supervisor *supervisor, struct operator_desk *desk)
 {
     supervisor->desk = desk;
+}
+
+void supervisor_set_reload(struct supervisor *supervisor, struct reload *reload)
+{
+    supervisor->reload = reload;
 }
 
 int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind, int64_t seq,
@@ -204,6 +216,14 @@ static void note_ready(struct supervisor *supervisor, struct worker_process *wor
     log_info("worker ready", log_int("worker", worker->index), log_int("worker_pid", worker->pid));
 }
 
+/* The first reason stands: what follows from it says less. */
+static void note_failed_start(struct supervisor *supervisor, const char *reason)
+{
+    if (!supervisor->can_not_start)
+        snprintf(supervisor->reason, sizeof supervisor->reason, "%.255s", reason);
+    supervisor->can_not_start = 1;
+}
+
 static void take_message(struct supervisor *supervisor, struct worker_process *worker)
 {
     const struct control_message *message = &supervisor->message;
@@ -223,6 +243,7 @@ static void take_message(struct supervisor *supervisor, struct worker_process *w
         break;
     case CONTROL_REFUSED:
         log_error("worker can't start", log_text("reason", message->text));
+        note_failed_start(supervisor, message->text);
         if (supervisor->starting)
             supervisor->ending = WORKER_REFUSED;
         break;
@@ -239,6 +260,37 @@ static void read_worker(struct supervisor *supervisor, struct worker_process *wo
         take_message(supervisor, worker);
 }
 
+/* A plugin that goes on like this is not called for a while, so that the others' events get on. */
+static void park_plugin(struct supervisor *supervisor, const struct worker_end *end,
+                        int64_t park_us, int64_t until_us)
+{
+    log_error("plugin takes its workers down again and again: parked, its events wait in the store",
+              log_text("plugin", end->plugin),
+              log_int("deaths", (int64_t)plugin_crashes_deaths(&supervisor->crashes, end->plugin)),
+              log_text("last_reason", end->reason), log_int("parked_s", park_us / 1000000));
+    for (int i = 0; i < supervisor->count; i++) {
+        struct metrics_plugin *slot = metrics_plugin_named(supervisor->page[i], end->plugin);
+        if (slot != NULL)
+            atomic_store(&slot->parked_until_us, until_us);
+    }
+}
+
+static void note_crash(struct supervisor *supervisor, struct metrics_worker *page,
+                       const struct worker_end *end)
+{
+    int64_t now_us = clock_mono_us();
+    struct metrics_plugin *slot = metrics_plugin_named(page, end->plugin);
+    if (!end->in_plugin || slot == NULL)
+        return;
+    metrics_add(&slot->crashes, 1);
+    if (end->event_seq == 0)
+        return; /* in open(): no event can wait for it */
+    int64_t park_us =
+        plugin_crashes_note(&supervisor->crashes, end->plugin, end->event_seq, now_us);
+    if (park_us > 0)
+        park_plugin(supervisor, end, park_us, now_us + park_us);
+}
+
 static void reap_workers(struct supervisor *supervisor)
 {
     for (int i = 0; i < supervisor->count; i++) {
@@ -247,17 +299,22 @@ static void reap_workers(struct supervisor *supervisor)
         if (worker->pid == 0 || waitpid(worker->pid, &status, WNOHANG) != worker->pid)
             continue;
         read_worker(supervisor, worker); /* its last words: DONE, REFUSED */
+        struct worker_end end;
+        int was_ready = worker->ready, was_dismissed = worker->leaving;
         pthread_mutex_lock(&supervisor->lock);
-        worker_process_ended(worker, status);
+        worker_process_ended(worker, status, supervisor->config->handler_timeout_ms, &end);
         pthread_mutex_unlock(&supervisor->lock);
+        note_crash(supervisor, worker->page, &end);
         if (supervisor->desk != NULL && worker->index == 0)
             operator_desk_worker_gone(supervisor->desk);
-        if (supervisor->starting && worker->early_deaths >= START_DEATHS) {
+        if (supervisor->starting && !was_ready && worker->early_deaths >= START_DEATHS) {
             log_error("worker dies each time it starts, giving up: is it a plugin?",
-                      log_int("worker", worker->index));
+                      log_int("worker", worker->index), log_text("plugin", end.plugin));
             supervisor->ending = WORKER_REFUSED;
         }
-        if (!supervisor->stopping && !supervisor->starting) {
+        if (!was_ready && !was_dismissed && worker->early_deaths >= START_DEATHS)
+            note_failed_start(supervisor, "the worker dies each time it starts: is it a plugin?");
+        if (!was_dismissed && !supervisor->starting) {
             worker->restarts++;
             metrics_add(&supervisor->metrics->worker_restarts, 1);
         }
@@ -274,13 +331,6 @@ static void start_due_workers(struct supervisor *supervisor)
     }
 }
 
-static void refuse_reload(struct supervisor *supervisor)
-{
-    service_notify_reloading(supervisor->service);
-    log_warning("this version does not reload: nothing was changed, restart it instead");
-    service_notify_ready(supervisor->service, "Not reloaded: this version needs a restart");
-}
-
 static void read_signals(struct supervisor *supervisor)
 {
     struct signalfd_siginfo info;
@@ -288,12 +338,54 @@ static void read_signals(struct supervisor *supervisor)
         if (info.ssi_signo == SIGCHLD || supervisor->ending != RUNNING)
             continue;
         if (info.ssi_signo == SIGHUP) {
-            refuse_reload(supervisor);
+            if (supervisor->reload != NULL && !supervisor->starting) {
+                service_notify_reloading(supervisor->service);
+                reload_ask(supervisor->reload);
+            }
             continue;
         }
         supervisor->ending = STOPPED_BY_SIGNAL;
         log_info("stopping", log_text("signal", strsignal((int)info.ssi_signo)));
     }
+}
+
+/* A mended plugin begins anew. */
+static void forgive_plugins(struct supervisor *supervisor)
+{
+    supervisor->crashes = (struct plugin_crashes_list){.count = 0};
+    for (int i = 0; i < supervisor->count; i++) {
+        for (uint32_t number = 1; number <= METRICS_PLUGINS; number++) {
+            struct metrics_plugin *slot = metrics_plugin_numbered(supervisor->page[i], number);
+            if (slot != NULL)
+                atomic_store(&slot->parked_until_us, 0);
+        }
+    }
+}
+
+void supervisor_replace_workers(struct supervisor *supervisor, const struct config *config)
+{
+    supervisor->config = config;
+    supervisor->can_not_start = 0;
+    forgive_plugins(supervisor);
+    for (int i = 0; i < supervisor->count; i++) {
+        struct worker_process *worker = &supervisor->worker[i];
+        worker->early_deaths = 0;
+        worker->restart_us = 0;
+        worker_process_dismiss(worker);
+    }
+}
+
+int supervisor_replaced(const struct supervisor *supervisor, char *error, size_t error_size)
+{
+    if (supervisor->can_not_start) {
+        snprintf(error, error_size, "a worker can't start: %s", supervisor->reason);
+        return -1;
+    }
+    for (int i = 0; i < supervisor->count; i++) {
+        if (!supervisor->worker[i].ready || supervisor->worker[i].leaving)
+            return 0;
+    }
+    return 1;
 }
 
 static void check_handlers(struct supervisor *supervisor)
@@ -359,14 +451,24 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
     check_handlers(supervisor);
     if (supervisor->desk != NULL)
         operator_desk_serve(supervisor->desk, desk);
+    if (supervisor->reload != NULL && supervisor->ending == RUNNING)
+        reload_serve(supervisor->reload);
     service_notify_serve(supervisor->service);
 }
 
 int supervisor_start(struct supervisor *supervisor)
 {
+    struct spool_inheritance inherited = {.newest = 0};
+    if (supervisor->spool != NULL)
+        spool_thread_inherited(supervisor->spool, &inherited);
     supervisor->starting = 1;
-    for (int i = 0; i < supervisor->count; i++)
+    for (int i = 0; i < supervisor->count; i++) {
+        /* How the former runs ended nobody knows: some of these may have been the reason. */
+        struct life *life = &supervisor->page[i]->life;
+        life->doubt_until = inherited.newest;
+        life->suspect_until = inherited.failed_runs > 0 ? inherited.newest : 0;
         start_worker(supervisor, &supervisor->worker[i]);
+    }
     while (supervisor->ending == RUNNING && supervisor_ready(supervisor) < supervisor->count) {
         serve_once(supervisor, -1);
         if (supervisor->ending == RUNNING)
@@ -409,25 +511,9 @@ static int running_workers(const struct supervisor *supervisor)
 void supervisor_stop(struct supervisor *supervisor)
 {
     supervisor->stopping = 1;
-    for (int i = 0; i < supervisor->count; i++) {
-        struct worker_process *worker = &supervisor->worker[i];
-        if (worker->pid != 0 && !worker->ready)
-            kill(worker->pid, SIGKILL); /* it holds nothing yet, and may wait long for the store */
-        else if (worker->pid != 0 &&
-                 control_send(worker->control_fd, CONTROL_STOP, 0, NULL) == -EAGAIN)
-            kill(worker->pid, SIGTERM); /* its socket is full of wake-ups; it means the same */
-    }
-    int64_t until_us = clock_mono_us() + STOP_LIMIT_US;
-    while (running_workers(supervisor) > 0 && clock_mono_us() < until_us)
-        serve_once(supervisor, until_us - clock_mono_us());
-    for (int i = 0; i < supervisor->count; i++) {
-        struct worker_process *worker = &supervisor->worker[i];
-        if (worker->pid == 0)
-            continue;
-        log_error("worker does not stop, killing it; its events stay in the spool",
-                  log_int("worker", worker->index), log_int("worker_pid", worker->pid));
-        kill(worker->pid, SIGKILL);
-    }
+    for (int i = 0; i < supervisor->count; i++)
+        worker_process_dismiss(&supervisor->worker[i]);
+    /* Those that do not leave in time are killed on the way. */
     while (running_workers(supervisor) > 0)
-        serve_once(supervisor, 100000);
+        serve_once(supervisor, STOP_LOOK_US);
 }

@@ -14,6 +14,7 @@
 #include "common/metrics.h"
 
 struct operator_desk;
+struct reload;
 struct service_notify;
 struct spool_thread;
 struct supervisor;
@@ -40,6 +41,17 @@ int supervisor_ask_worker(struct supervisor *supervisor, enum control_kind kind,
                           const char *text);
 /* Who is told of reloads, and whose watchdog is fed in each round. Before supervisor_start(). */
 void supervisor_set_service(struct supervisor *supervisor, struct service_notify *service);
+
+/* What a SIGHUP is for, served by the same loop; borrowed. Before supervisor_start(). */
+void supervisor_set_reload(struct supervisor *supervisor, struct reload *reload);
+
+/*
+ * Has every worker finish its batch and leave, and starts others with this configuration, borrowed until it is
+ * called again. Events are received meanwhile. supervisor_replaced(): 1 all of them are ready; 0 not yet;
+ * -1 one can't start, and why in `error`: then call it again with the configuration that they had before.
+ */
+void supervisor_replace_workers(struct supervisor *supervisor, const struct config *config);
+int supervisor_replaced(const struct supervisor *supervisor, char *error, size_t error_size);
 
 /* Starts the workers and waits until each is ready: 0; 1 when a signal said to stop meanwhile; -1 when
  * one refuses to start (logged). */

@@ -25,6 +25,9 @@
 #define FIRST_DELAY_US   (100 * 1000)
 #define LONGEST_DELAY_US (5 * 1000000)
 
+#define LEAVE_LIMIT_US   (10 * (int64_t)1000000) /* to finish a batch */
+#define OPEN_LIMIT_US    (60 * (int64_t)1000000) /* for a plugin's open() */
+
 /* Above the descriptors that a worker inherits, so that placing one never overwrites another. */
 #define SAFE_FD 10
 
@@ -145,7 +148,8 @@ int worker_process_start(struct worker_process *worker, const struct config *con
             close(ends[0]);
     } else {
         worker->control_fd = ends[0];
-        worker->aborted = 0;
+        worker->aborted_us = 0;
+        worker->killed = 0;
         log_debug("worker started", log_int("worker", worker->index),
                   log_int("worker_pid", worker->pid));
     }
@@ -155,52 +159,143 @@ int worker_process_start(struct worker_process *worker, const struct config *con
     return code;
 }
 
-int worker_process_check(struct worker_process *worker, int timeout_ms)
+void worker_process_dismiss(struct worker_process *worker)
 {
-    int64_t since_us = atomic_load(&worker->page->handler_since_us);
-    if (worker->pid == 0 || worker->aborted || since_us < worker->started_us ||
-        clock_mono_us() - since_us < (int64_t)timeout_ms * 1000)
-        return 0;
-    log_error("a handler does not come back, aborting its worker", log_int("worker", worker->index),
-              log_int("worker_pid", worker->pid), log_int("handler_timeout_ms", timeout_ms));
-    worker->aborted = 1;
-    kill(worker->pid, SIGABRT);
-    return 1;
+    if (worker->pid == 0)
+        return;
+    if (!worker->ready)
+        kill(worker->pid, SIGKILL); /* it holds nothing yet, and may wait long for the store */
+    else if (control_send(worker->control_fd, CONTROL_STOP, 0, NULL) == -EAGAIN)
+        kill(worker->pid, SIGTERM); /* its socket is full of wake-ups; it means the same */
+    worker->leaving = 1;
+    worker->leave_by_us = clock_mono_us() + LEAVE_LIMIT_US;
 }
 
-static void log_end(const struct worker_process *worker, int status)
+/* One that is to leave and does not. */
+static void check_leaving(struct worker_process *worker, int64_t now_us)
 {
-    if (WIFSIGNALED(status))
+    if (worker->pid == 0 || !worker->leaving || worker->killed || now_us <= worker->leave_by_us)
+        return;
+    log_error("worker does not stop, killing it; its events stay in the spool",
+              log_int("worker", worker->index), log_int("worker_pid", worker->pid));
+    worker->killed = 1;
+    kill(worker->pid, SIGKILL);
+}
+
+void worker_process_check(struct worker_process *worker, int timeout_ms)
+{
+    int64_t now_us = clock_mono_us();
+    check_leaving(worker, now_us);
+    int64_t since_us = atomic_load(&worker->page->life.since_us);
+    int64_t limit_us = (int64_t)timeout_ms * 1000;
+    /* What open() does, a table's new index, may take its time. */
+    if (!worker->ready && limit_us < OPEN_LIMIT_US)
+        limit_us = OPEN_LIMIT_US;
+    if (worker->pid == 0 || since_us < worker->started_us || now_us - since_us < limit_us)
+        return;
+    if (worker->aborted_us == 0) {
+        log_error("a handler does not come back, aborting its worker",
+                  log_int("worker", worker->index), log_int("worker_pid", worker->pid),
+                  log_int("handler_timeout_ms", limit_us / 1000));
+        worker->aborted_us = now_us;
+        kill(worker->pid, SIGABRT);
+    } else if (!worker->killed && now_us - worker->aborted_us >= limit_us) {
+        log_error("the worker does not heed it, killing it", log_int("worker", worker->index),
+                  log_int("worker_pid", worker->pid));
+        worker->killed = 1;
+        kill(worker->pid, SIGKILL);
+    }
+}
+
+/* ---- Its end -------------------------------------------------------------------------------------- */
+
+static void describe(const struct worker_process *worker, int status, int timeout_ms,
+                     char out[LIFE_REASON])
+{
+    const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+    if (worker->aborted_us != 0)
+        snprintf(out, LIFE_REASON, "did not come back within %d ms", timeout_ms);
+    else if (name != NULL)
+        snprintf(out, LIFE_REASON, "killed by SIG%s", name);
+    else if (WIFSIGNALED(status))
+        snprintf(out, LIFE_REASON, "killed by signal %d", WTERMSIG(status));
+    else
+        snprintf(out, LIFE_REASON, "the worker exited with status %d", WEXITSTATUS(status));
+}
+
+/* What it was doing, for the log and for its successor. */
+static void read_life(struct worker_process *worker, struct worker_end *end)
+{
+    struct life *life = &worker->page->life;
+    int64_t batch_seq = atomic_load(&life->batch_seq);
+    struct metrics_plugin *slot = metrics_plugin_numbered(worker->page, atomic_load(&life->plugin));
+    end->in_plugin = atomic_load(&life->since_us) >= worker->started_us;
+    if (end->in_plugin) {
+        end->event_seq = atomic_load(&life->event_seq);
+        if (slot == NULL || metrics_plugin_name(slot, end->plugin) < 0)
+            end->plugin[0] = '\0';
+    }
+    if (end->in_plugin && end->event_seq != 0) {
+        int64_t again_id = atomic_load(&life->event_id);
+        life->culprit_id = again_id;
+        life->culprit_seq = again_id == 0 ? end->event_seq : 0;
+        memcpy(life->culprit_plugin, end->plugin, sizeof life->culprit_plugin);
+        memcpy(life->reason, end->reason, sizeof life->reason);
+    } else if (batch_seq != 0) {
+        /* Twice in a row, before what was under way the first time was through: that is no chance. */
+        if (life->doubt_until != 0)
+            life->suspect_until = batch_seq;
+        life->doubt_until = batch_seq;
+    }
+    life_leave(life);
+    atomic_store(&life->batch_seq, 0);
+}
+
+static void log_end(const struct worker_process *worker, int status, const struct worker_end *end)
+{
+    int is_good = WIFEXITED(status) && WEXITSTATUS(status) == 0 && worker->leaving;
+    if (is_good && !end->in_plugin)
+        log_debug("worker left", log_int("worker", worker->index),
+                  log_int("worker_pid", worker->pid));
+    else if (WIFSIGNALED(status))
         log_error("worker died", log_int("worker", worker->index),
                   log_int("worker_pid", worker->pid),
                   log_text("signal", strsignal(WTERMSIG(status))),
-                  log_text("core_dumped", WCOREDUMP(status) ? "yes" : "no"));
-    else if (WEXITSTATUS(status) != 0)
-        log_error("worker ended", log_int("worker", worker->index),
-                  log_int("worker_pid", worker->pid), log_int("exit_status", WEXITSTATUS(status)));
+                  log_text("core_dumped", WCOREDUMP(status) ? "yes" : "no"),
+                  log_text("plugin", end->plugin), log_text("reason", end->reason));
     else
-        log_debug("worker left", log_int("worker", worker->index),
-                  log_int("worker_pid", worker->pid));
+        log_error("worker ended", log_int("worker", worker->index),
+                  log_int("worker_pid", worker->pid), log_int("exit_status", WEXITSTATUS(status)),
+                  log_text("plugin", end->plugin));
 }
 
-void worker_process_ended(struct worker_process *worker, int status)
+/* When to start it again. */
+static int64_t restart_delay_us(struct worker_process *worker, int64_t now_us)
 {
-    log_end(worker, status);
-    int64_t now_us = clock_mono_us();
-    int64_t delay_us = 0;
     if (now_us - worker->started_us >= EARLY_DEATH_US) {
         worker->early_deaths = 0;
-    } else if (worker->early_deaths++ > 0) {
-        /* the first early death is forgiven: a kill is no reason to make calls wait */
-        delay_us = FIRST_DELAY_US;
-        for (int i = 2; i < worker->early_deaths && delay_us < LONGEST_DELAY_US; i++)
-            delay_us *= 2;
-        if (delay_us > LONGEST_DELAY_US)
-            delay_us = LONGEST_DELAY_US;
+        return 0;
     }
-    worker->restart_us = now_us + delay_us;
+    if (worker->early_deaths++ == 0)
+        return 0; /* the first is forgiven: a kill is no reason to make calls wait */
+    int64_t delay_us = FIRST_DELAY_US;
+    for (int i = 2; i < worker->early_deaths && delay_us < LONGEST_DELAY_US; i++)
+        delay_us *= 2;
+    return delay_us > LONGEST_DELAY_US ? LONGEST_DELAY_US : delay_us;
+}
+
+void worker_process_ended(struct worker_process *worker, int status, int timeout_ms,
+                          struct worker_end *out)
+{
+    int64_t now_us = clock_mono_us();
+    *out = (struct worker_end){.in_plugin = 0};
+    describe(worker, status, timeout_ms, out->reason);
+    read_life(worker, out);
+    log_end(worker, status, out);
+    worker->restart_us = now_us + (worker->leaving ? 0 : restart_delay_us(worker, now_us));
     close(worker->control_fd);
     worker->control_fd = -1;
     worker->pid = 0;
     worker->ready = 0;
+    worker->leaving = 0;
 }

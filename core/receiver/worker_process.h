@@ -18,11 +18,22 @@ struct worker_process {
     int metrics_fd; /* lives as long as the supervisor            */
     struct metrics_worker *page;
     int ready;
-    int64_t started_us; /* monotonic                             */
-    int64_t restart_us; /* when to start it again; 0: now        */
-    int aborted;        /* it was told so once */
-    int early_deaths;   /* in a row                              */
-    int restarts;       /* times that it was replaced            */
+    int64_t started_us;  /* monotonic                             */
+    int64_t restart_us;  /* when to start it again; 0: now        */
+    int64_t aborted_us;  /* when it was told so; 0: it was not    */
+    int killed;          /* it did not even heed that             */
+    int leaving;         /* it was told to, and may               */
+    int64_t leave_by_us; /* leaving: when it is killed            */
+    int early_deaths;    /* in a row                              */
+    int restarts;        /* times that it was replaced            */
+};
+
+/* How a worker ended. */
+struct worker_end {
+    int in_plugin;             /* while a plugin ran                                 */
+    char plugin[METRICS_NAME]; /* which; "" when that is not known               */
+    int64_t event_seq;         /* with which event; 0: it was being opened           */
+    char reason[LIFE_REASON];
 };
 
 /* Makes the metrics page. 0, or a negative errno. */
@@ -38,11 +49,18 @@ int worker_process_start(struct worker_process *worker, const struct config *con
 
 /*
  * Aborts it (a core dump tells where it was) when one handler has been running for longer than
- * timeout_ms. 1 when it did.
+ * timeout_ms, and kills it when that does not help.
  */
-int worker_process_check(struct worker_process *worker, int timeout_ms);
+void worker_process_check(struct worker_process *worker, int timeout_ms);
 
-/* After it was reaped: closes the socket, decides when it is started again. status as of waitpid(). */
-void worker_process_ended(struct worker_process *worker, int status);
+/* Tells it to finish its batch and leave; worker_process_check() kills it when it does not. */
+void worker_process_dismiss(struct worker_process *worker);
+
+/*
+ * After it was reaped: finds out from its page what it died of, and leaves it there for the next one; closes
+ * the socket, decides when it is started again. status as of waitpid(), timeout_ms as of the check.
+ */
+void worker_process_ended(struct worker_process *worker, int status, int timeout_ms,
+                          struct worker_end *out);
 
 #endif

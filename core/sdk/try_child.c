@@ -145,7 +145,7 @@ static int run_event(struct work *work, const struct event *event, struct try_re
         return store_commit(work->store);
     }
     started_us = clock_mono_us();
-    code = dispatch_event(work->dispatch, event, id);
+    code = dispatch_event(work->dispatch, event, id, NULL);
     if (code == 0) {
         reply->outcome = TRY_NONE;
         snprintf(reply->text, sizeof reply->text, "it does not take events of this type");

@@ -35,6 +35,14 @@ int spool_writer_commit(struct spool_writer *spool, struct event *const *events,
                         const int64_t *done, int workers);
 const char *spool_writer_error(const struct spool_writer *spool);
 
+/* What an earlier run left. */
+struct spool_inheritance {
+    int64_t newest;  /* its last event's place; 0: nothing */
+    int failed_runs; /* in a row: they ended, not in order, before they were through with what they
+                        inherited themselves */
+};
+void spool_writer_inherited(const struct spool_writer *spool, struct spool_inheritance *out);
+
 /* As of the last commit. */
 void spool_writer_depth(const struct spool_writer *spool, struct spool_depth *out);
 

@@ -17,6 +17,8 @@ struct spool_writer {
     int64_t next_seq;
     int64_t page_size;
     struct spool_depth depth;
+    struct spool_inheritance inherited;
+    int owes_reset; /* instance.failed_runs is not 0: this run is counted as failed yet */
     char error[256];
 };
 
@@ -27,8 +29,8 @@ static const char schema[] =
     " type TEXT NOT NULL, call_id TEXT NOT NULL, code TEXT NOT NULL, direction TEXT NOT NULL,"
     " our_number TEXT NOT NULL, their_number TEXT NOT NULL, actor TEXT NOT NULL,"
     " number TEXT NOT NULL, queue TEXT NOT NULL, body TEXT NOT NULL) STRICT;"
-    "CREATE TABLE instance (id TEXT NOT NULL) STRICT;"
-    "INSERT INTO instance VALUES (lower(hex(randomblob(16))));";
+    "CREATE TABLE instance (id TEXT NOT NULL, failed_runs INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "INSERT INTO instance (id) VALUES (lower(hex(randomblob(16))));";
 
 /*
  * FULL: a commit that returned is on the disk. The page cache holds a few groups, no more. FAST: what is
@@ -146,6 +148,30 @@ static int measure_depth(struct spool_writer *spool)
     return code;
 }
 
+/* Counts this run as failed until it is through with what it found. */
+static int begin_run(struct spool_writer *spool, int64_t newest)
+{
+    sqlite3_int64 failed_runs = 0;
+    int code = spool_file_pragma(spool->db, "SELECT failed_runs FROM instance", &failed_runs);
+    spool->inherited =
+        (struct spool_inheritance){.newest = newest, .failed_runs = (int)failed_runs};
+    if (code != SQLITE_OK || newest == 0)
+        return code;
+    spool->owes_reset = 1;
+    return spool_file_execute(spool->db, "UPDATE instance SET failed_runs = failed_runs + 1");
+}
+
+/* In the commit that removes the last of what this run found: *is_through. */
+static int end_inheritance(struct spool_writer *spool, int *is_through)
+{
+    sqlite3_int64 oldest = 0;
+    int code = spool_file_pragma(spool->db, "SELECT coalesce(min(seq), 0) FROM event", &oldest);
+    if (code != SQLITE_OK || (oldest != 0 && oldest <= spool->inherited.newest))
+        return code;
+    *is_through = 1;
+    return spool_file_execute(spool->db, "UPDATE instance SET failed_runs = 0");
+}
+
 static int open_database(struct spool_writer *spool, const char *path)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
@@ -170,6 +196,8 @@ static int open_database(struct spool_writer *spool, const char *path)
         code = spool_file_pragma(spool->db, "SELECT count(*) FROM event", &events);
     if (code == SQLITE_OK)
         code = spool_file_pragma(spool->db, "PRAGMA page_size", &page_size);
+    if (code == SQLITE_OK)
+        code = begin_run(spool, newest);
     spool->next_seq = newest + 1;
     spool->depth.events = events;
     spool->page_size = page_size;
@@ -214,6 +242,9 @@ void spool_writer_close(struct spool_writer *spool)
 {
     if (spool == NULL)
         return;
+    if (spool
+            ->owes_reset) /* it ends in order; if that can't be written, the next is more careful */
+        (void)spool_file_execute(spool->db, "UPDATE instance SET failed_runs = 0");
     sqlite3_stmt *statements[] = {spool->begin,  spool->commit, spool->rollback, spool->insert,
                                   spool->remove, spool->oldest, spool->pages,    spool->free_pages};
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
@@ -270,6 +301,9 @@ int spool_writer_commit(struct spool_writer *spool, struct event *const *events,
     /* First: nobody can be done with what comes now, whatever was reported. */
     if (code == SQLITE_OK)
         code = remove_done(spool, done, workers, &removed);
+    int is_through = 0;
+    if (code == SQLITE_OK && removed > 0 && spool->owes_reset)
+        code = end_inheritance(spool, &is_through);
     for (size_t i = 0; i < count && code == SQLITE_OK; i++)
         code = insert_event(spool, events[i], spool->next_seq + (int64_t)i);
     if (code == SQLITE_OK)
@@ -278,6 +312,7 @@ int spool_writer_commit(struct spool_writer *spool, struct event *const *events,
         roll_back(spool, code);
         return -1;
     }
+    spool->owes_reset &= !is_through;
     for (size_t i = 0; i < count; i++)
         events[i]->seq = spool->next_seq++;
     spool->depth.events += (int64_t)count - removed;
@@ -289,6 +324,11 @@ int spool_writer_commit(struct spool_writer *spool, struct event *const *events,
 const char *spool_writer_error(const struct spool_writer *spool)
 {
     return spool->error;
+}
+
+void spool_writer_inherited(const struct spool_writer *spool, struct spool_inheritance *out)
+{
+    *out = spool->inherited;
 }
 
 void spool_writer_depth(const struct spool_writer *spool, struct spool_depth *out)

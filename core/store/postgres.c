@@ -122,9 +122,13 @@ static int is_away(const struct store *base)
     .sql = pg_plugin_sql, .action_add = pg_action_add, .actions_claim = pg_actions_claim,          \
     .action_next_due = pg_action_next_due, .actions_settle = pg_actions_settle,                    \
     .actions_confirm = pg_actions_confirm, .actions_abandon = pg_actions_abandon,                  \
-    .retry_put = pg_retry_put, .retry_done = pg_retry_done, .retries_due = pg_retries_due,         \
-    .retry_next_due = pg_retry_next_due, .prune = pg_prune, .counts = pg_counts,                   \
-    .active_calls = pg_active_calls
+    .retry_put = pg_retry_put, .retry_done = pg_retry_done, .retry_suspect = pg_retry_suspect,     \
+    .retry_claim = pg_retry_claim, .retries_release = pg_retries_release,                          \
+    .retry_find = pg_retry_find, .retries_due = pg_retries_due,                                    \
+    .retry_next_due = pg_retry_next_due, .letters = pg_letters, .letter_find = pg_letter_find,     \
+    .letters_count = pg_letters_count, .letter_replay = pg_letter_replay,                          \
+    .letters_replay = pg_letters_replay, .letter_drop = pg_letter_drop, .prune = pg_prune,         \
+    .counts = pg_counts, .active_calls = pg_active_calls
 
 const struct store_backend postgres_backend = {.scheme = "postgresql://", FUNCTIONS};
 const struct store_backend postgres_short_backend = {.scheme = "postgres://", FUNCTIONS};

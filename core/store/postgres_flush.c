@@ -166,16 +166,17 @@ static void put_handling(struct pg_params *params, const struct pg_handling *han
         pg_put_null(params, 7);
     else
         pg_put_bytes(params, 7, handling->body, handling->body_size);
+    pg_put_int4(params, 8, handling->strikes);
 }
 
 static int queue_handlings(struct pg_store *store, size_t count, int is_done)
 {
-    static const enum pg_type types[] = {PG_INT8, PG_TEXT, PG_TEXT, PG_INT4,
-                                         PG_TIME, PG_TIME, PG_TEXT, PG_TEXT};
+    static const enum pg_type types[] = {PG_INT8, PG_TEXT, PG_TEXT, PG_INT4, PG_TIME,
+                                         PG_TIME, PG_TEXT, PG_TEXT, PG_INT4};
     const struct pg_handling *handling = store->image.handlings.items;
     int rows = 0;
     pg_params_clear(&store->params);
-    pg_params_arrays(&store->params, types, is_done ? 2 : 8);
+    pg_params_arrays(&store->params, types, is_done ? 2 : 9);
     for (size_t i = 0; i < count; i++) {
         if (handling[i].is_done != is_done || is_outdone(handling, count, i))
             continue;

@@ -152,6 +152,15 @@ enum pg_statement {
     PG_CLAIMS_UNDO,
     PG_RETRIES_PUT,
     PG_RETRIES_DONE,
+    PG_RETRY_FIND,
+    PG_RETRY_CLAIM,
+    PG_RETRIES_RELEASE,
+    PG_LETTERS_LIST,
+    PG_LETTER_FIND,
+    PG_LETTERS_COUNT,
+    PG_LETTER_REPLAY,
+    PG_LETTERS_REPLAY,
+    PG_LETTER_DROP,
     PG_RETRIES_DUE,
     PG_RETRIES_NEXT_DUE,
     PG_PRUNE_MONTHS,
@@ -293,7 +302,7 @@ struct pg_handling {
     int64_t event_id;
     const char *plugin;
     int is_done; /* else it is put */
-    int attempts, dead;
+    int attempts, strikes, dead;
     int64_t due_ms, now_ms;
     const char *error;
     const char *body; /* NULL: as it is stored */
@@ -477,10 +486,24 @@ int pg_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 
 int pg_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts, int dead,
                  int64_t due_ms, int64_t now_ms, const char *error);
+int pg_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                     int strikes, int64_t due_ms, int64_t now_ms, const char *error);
+int pg_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
+int pg_retries_release(struct store *store, int64_t now_ms);
 int pg_retry_done(struct store *store, int64_t event_id, const char *plugin);
+int pg_retry_find(struct store *store, int64_t event_id, const char *plugin,
+                  struct store_retry *out);
 int pg_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                    int *count);
 int pg_retry_next_due(struct store *store, int64_t *due_ms);
+int pg_letters(struct store *store, const struct store_letter *before, int max, store_letter_fn row,
+               void *arg);
+int pg_letter_find(struct store *store, int64_t event_id, const char *plugin, store_letter_fn row,
+                   void *arg);
+int pg_letters_count(struct store *store, int64_t *out);
+int pg_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+int pg_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+int pg_letter_drop(struct store *store, int64_t event_id, const char *plugin);
 
 int pg_prune(struct store *store, int64_t before_ms, int max_rows, int remove,
              struct store_pruned *pruned);

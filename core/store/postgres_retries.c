@@ -23,26 +23,85 @@ static int add_handling(struct pg_store *store, const struct pg_handling *handli
     struct pg_handling *slot = pg_vector_add(&store->image.handlings, sizeof(*slot));
     if (slot == NULL)
         return pg_no_memory(store);
+    if (!handling->is_done && !handling->dead && handling->due_ms < store->image.retry_due_ms)
+        store->image.retry_due_ms = handling->due_ms;
     *slot = *handling;
     slot->plugin = pg_arena_text(&store->image.arena, handling->plugin);
     slot->error = pg_arena_text(&store->image.arena, handling->error);
     return slot->plugin == NULL || slot->error == NULL ? pg_no_memory(store) : 0;
 }
 
+/* The body is kept as it came when the event is stored by this very transaction. */
+static int put(struct pg_store *store, struct pg_handling *handling)
+{
+    const struct pg_event *event = find_event(store, handling->event_id);
+    handling->body = event == NULL ? NULL : event->body;
+    handling->body_size = event == NULL ? 0 : event->body_size;
+    return add_handling(store, handling);
+}
+
 int pg_retry_put(struct store *base, int64_t event_id, const char *plugin, int attempts, int dead,
                  int64_t due_ms, int64_t now_ms, const char *error)
 {
-    const struct pg_event *event = find_event(pg_of(base), event_id);
-    const struct pg_handling handling = {.event_id = event_id,
-                                         .plugin = plugin,
-                                         .attempts = attempts,
-                                         .dead = dead,
-                                         .due_ms = due_ms,
-                                         .now_ms = now_ms,
-                                         .error = error,
-                                         .body = event == NULL ? NULL : event->body,
-                                         .body_size = event == NULL ? 0 : event->body_size};
-    return add_handling(pg_of(base), &handling);
+    struct pg_handling handling = {.event_id = event_id,
+                                   .plugin = plugin,
+                                   .attempts = attempts,
+                                   .dead = dead,
+                                   .due_ms = due_ms,
+                                   .now_ms = now_ms,
+                                   .error = error};
+    return put(pg_of(base), &handling);
+}
+
+int pg_retry_suspect(struct store *base, int64_t event_id, const char *plugin, int attempts,
+                     int strikes, int64_t due_ms, int64_t now_ms, const char *error)
+{
+    struct pg_handling handling = {.event_id = event_id,
+                                   .plugin = plugin,
+                                   .attempts = attempts,
+                                   .strikes = strikes,
+                                   .due_ms = due_ms,
+                                   .now_ms = now_ms,
+                                   .error = error};
+    return put(pg_of(base), &handling);
+}
+
+static int take_changed(struct pg_store *store, const PGresult *result, void *arg)
+{
+    (void)store;
+    *(int *)arg = (int)strtol(PQcmdTuples((PGresult *)result), NULL, 10);
+    return 0;
+}
+
+int pg_retry_claim(struct store *base, int64_t event_id, const char *plugin, int64_t until_ms)
+{
+    struct pg_store *store = pg_of(base);
+    int claimed = 0;
+    int result = pg_flush(store);
+    if (result < 0)
+        return result;
+    pg_params_clear(&store->params);
+    pg_one_int8(&store->params, event_id);
+    pg_one_text(&store->params, plugin);
+    pg_one_time(&store->params, until_ms);
+    pg_one_text(&store->params, store->owner);
+    result = pg_query(store, PG_RETRY_CLAIM, &store->params, take_changed, &claimed);
+    return result < 0 ? result : claimed > 0;
+}
+
+int pg_retries_release(struct store *base, int64_t now_ms)
+{
+    struct pg_store *store = pg_of(base);
+    int released = 0;
+    int result = pg_flush(store);
+    if (result < 0)
+        return result;
+    store->image.knows_retry_due = 0;
+    pg_params_clear(&store->params);
+    pg_one_time(&store->params, now_ms);
+    pg_one_text(&store->params, store->owner);
+    result = pg_query(store, PG_RETRIES_RELEASE, &store->params, take_changed, &released);
+    return result < 0 ? result : released;
 }
 
 int pg_retry_done(struct store *base, int64_t event_id, const char *plugin)
@@ -103,8 +162,10 @@ static int take_retry(const PGresult *result, int row, struct store_retry *out)
     out->event_id = pg_get_int8(result, row, 0);
     out->plugin = strdup(pg_get_text(result, row, 1));
     out->attempts = pg_get_int4(result, row, 2);
+    out->strikes = pg_get_int4(result, row, 10);
+    out->error = strdup(pg_get_text(result, row, 11));
     out->event = make_event(result, row, received_ms);
-    if (out->plugin == NULL || out->event == NULL)
+    if (out->plugin == NULL || out->error == NULL || out->event == NULL)
         return -1;
     memcpy(out->event->identity, PQgetvalue(result, row, 3), EVENT_IDENTITY_SIZE);
     out->event->time_ms = pg_get_time(result, row, 6);
@@ -141,11 +202,11 @@ int pg_retries_due(struct store *base, int64_t now_ms, int max, struct store_ret
     struct pg_store *store = pg_of(base);
     struct due due = {0};
     int in_batch = base->transaction == STORE_OPEN;
-    int result = pg_connect(store);
-    if (result == 0)
-        result = pg_flush(store);
     /* Most of the time nothing is due, and the batch's beginning has asked. */
     int is_idle = in_batch && store->image.knows_retry_due && store->image.retry_due_ms > now_ms;
+    int result = is_idle ? 0 : pg_connect(store);
+    if (result == 0 && !is_idle)
+        result = pg_flush(store);
     if (result == 0 && !is_idle) {
         pg_params_clear(&store->params);
         pg_one_time(&store->params, now_ms);
@@ -159,4 +220,26 @@ int pg_retries_due(struct store *base, int64_t now_ms, int max, struct store_ret
     *out = due.retries;
     *count = due.count;
     return 0;
+}
+
+int pg_retry_find(struct store *base, int64_t event_id, const char *plugin, struct store_retry *out)
+{
+    struct pg_store *store = pg_of(base);
+    struct due due = {0};
+    int result = pg_connect(store);
+    if (result == 0)
+        result = pg_flush(store);
+    if (result == 0) {
+        pg_params_clear(&store->params);
+        pg_one_int8(&store->params, event_id);
+        pg_one_text(&store->params, plugin);
+        result = pg_query(store, PG_RETRY_FIND, &store->params, take_due, &due);
+    }
+    if (result == 0 && due.count > 0) {
+        *out = due.retries[0];
+        free(due.retries);
+        return 1;
+    }
+    store_retries_free(due.retries, due.count);
+    return result;
 }

@@ -21,6 +21,18 @@
 #define ACTION_WAS_LEFT   "'the worker left before the answer came'"
 #define ACTION_IS_FREE    "owner = NULL, lease_until = NULL"
 
+/* As take_retry() reads them. */
+#define RETRY_COLUMNS                                                                              \
+    "h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, e.happened_at, "             \
+    "e.received_at, e.spool_seq, coalesce(h.body, "                                                \
+    "CASE json_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END), "         \
+    "h.strikes, h.error FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
+
+/* As take_letter() reads them. */
+#define LETTER_COLUMNS                                                                             \
+    "h.event_id, h.plugin, h.error, e.call_id, e.type, h.failed_at, e.received_at, h.attempts "
+#define LETTER_IS_NEW "state = 'retry', attempts = 0, strikes = 0, owner = NULL"
+
 #define EVENTS_ADD(body)                                                                           \
     "INSERT INTO pbxhook.events (identity, call_id, type, happened_at, received_at, spool, "       \
     "spool_seq, body) "                                                                            \
@@ -184,21 +196,47 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
 
     [PG_RETRIES_PUT] =
         "INSERT INTO pbxhook.handlings AS h (event_id, plugin, state, attempts, due_at, failed_at, "
-        "error, body) SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::int4[], "
-        "$5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[]) AS v (event_id, plugin) "
+        "error, body, strikes) SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::int4[], "
+        "$5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::int4[]) "
+        "AS v (event_id, plugin) "
         "ORDER BY event_id, plugin COLLATE \"C\" "
         "ON CONFLICT (event_id, plugin) DO UPDATE SET state = excluded.state, "
         "attempts = excluded.attempts, due_at = excluded.due_at, failed_at = excluded.failed_at, "
-        "error = excluded.error, body = coalesce(h.body, excluded.body)",
+        "error = excluded.error, body = coalesce(h.body, excluded.body), "
+        "strikes = excluded.strikes, owner = NULL",
     [PG_RETRIES_DONE] = "DELETE FROM pbxhook.handlings h USING unnest($1::int8[], $2::text[]) "
                         "AS v (event_id, plugin) "
                         "WHERE h.event_id = v.event_id AND h.plugin = v.plugin",
-    [PG_RETRIES_DUE] =
-        "SELECT h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, e.happened_at, "
-        "e.received_at, e.spool_seq, coalesce(h.body, "
+    [PG_RETRY_FIND] = "SELECT " RETRY_COLUMNS
+                      "WHERE h.event_id = $1::int8 AND h.plugin = $2::text AND h.state = 'retry'",
+    [PG_RETRY_CLAIM] = "UPDATE pbxhook.handlings SET attempts = attempts + 1, "
+                       "strikes = strikes + 1, owner = $4::text, due_at = $3::timestamptz "
+                       "WHERE event_id = $1::int8 AND plugin = $2::text AND state = 'retry'",
+    [PG_RETRIES_RELEASE] = "UPDATE pbxhook.handlings SET owner = NULL, "
+                           "due_at = least(due_at, $1::timestamptz) WHERE owner = $2::text",
+    [PG_LETTERS_LIST] =
+        "SELECT " LETTER_COLUMNS "FROM pbxhook.handlings h "
+        "JOIN pbxhook.events e ON e.id = h.event_id WHERE h.state = 'dead' "
+        "AND (h.failed_at, h.event_id, h.plugin COLLATE \"C\") "
+        "< ($1::timestamptz, $2::int8, $3::text COLLATE \"C\") "
+        "ORDER BY h.failed_at DESC, h.event_id DESC, h.plugin COLLATE \"C\" DESC LIMIT $4::int8",
+    [PG_LETTER_FIND] =
+        "SELECT " LETTER_COLUMNS ", coalesce(h.body, "
         "CASE json_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END) "
         "FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
-        "WHERE h.state = 'retry' AND h.due_at <= $1::timestamptz "
+        "WHERE h.event_id = $1::int8 AND h.plugin = $2::text AND h.state = 'dead'",
+    [PG_LETTERS_COUNT] = "SELECT count(*) FROM pbxhook.handlings WHERE state = 'dead'",
+    [PG_LETTER_REPLAY] = "UPDATE pbxhook.handlings SET " LETTER_IS_NEW ", due_at = $3::timestamptz "
+                         "WHERE event_id = $1::int8 AND plugin = $2::text AND state = 'dead'",
+    [PG_LETTERS_REPLAY] =
+        "UPDATE pbxhook.handlings SET " LETTER_IS_NEW ", due_at = $3::timestamptz "
+        "WHERE (event_id, plugin) IN (SELECT event_id, plugin FROM pbxhook.handlings "
+        "WHERE state = 'dead' AND failed_at < $1::timestamptz ORDER BY failed_at "
+        "LIMIT $2::int8 FOR UPDATE SKIP LOCKED)",
+    [PG_LETTER_DROP] = "DELETE FROM pbxhook.handlings "
+                       "WHERE event_id = $1::int8 AND plugin = $2::text AND state = 'dead'",
+    [PG_RETRIES_DUE] =
+        "SELECT " RETRY_COLUMNS "WHERE h.state = 'retry' AND h.due_at <= $1::timestamptz "
         "ORDER BY h.due_at, h.event_id, h.plugin LIMIT $2::int8 FOR UPDATE OF h SKIP LOCKED",
     [PG_RETRIES_NEXT_DUE] = "SELECT due_at FROM pbxhook.handlings WHERE state = 'retry' "
                             "ORDER BY due_at LIMIT 1",

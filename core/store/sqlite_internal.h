@@ -55,6 +55,15 @@ enum sqlite_statement {
     SQL_RETRY_PUT,
     SQL_RETRY_DONE,
     SQL_RETRY_DUE,
+    SQL_RETRY_FIND,
+    SQL_RETRY_CLAIM,
+    SQL_RETRIES_RELEASE,
+    SQL_LETTER_LIST,
+    SQL_LETTER_FIND,
+    SQL_LETTER_COUNT,
+    SQL_LETTER_REPLAY,
+    SQL_LETTERS_REPLAY,
+    SQL_LETTER_DROP,
     SQL_RETRY_NEXT_DUE,
     SQL_PRUNE_LIST_EVENTS,
     SQL_PRUNE_LIST_CALLS,
@@ -276,10 +285,24 @@ int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 
 int sqlite_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts,
                      int dead, int64_t due_ms, int64_t now_ms, const char *error);
+int sqlite_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                         int strikes, int64_t due_ms, int64_t now_ms, const char *error);
+int sqlite_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
+int sqlite_retries_release(struct store *store, int64_t now_ms);
 int sqlite_retry_done(struct store *store, int64_t event_id, const char *plugin);
+int sqlite_retry_find(struct store *store, int64_t event_id, const char *plugin,
+                      struct store_retry *out);
 int sqlite_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                        int *count);
 int sqlite_retry_next_due(struct store *store, int64_t *due_ms);
+int sqlite_letters(struct store *store, const struct store_letter *before, int max,
+                   store_letter_fn row, void *arg);
+int sqlite_letter_find(struct store *store, int64_t event_id, const char *plugin,
+                       store_letter_fn row, void *arg);
+int sqlite_letters_count(struct store *store, int64_t *out);
+int sqlite_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+int sqlite_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+int sqlite_letter_drop(struct store *store, int64_t event_id, const char *plugin);
 
 int sqlite_prune(struct store *store, int64_t before_ms, int max_rows, int remove,
                  struct store_pruned *pruned);

@@ -13,7 +13,33 @@ int sqlite_retry_put(struct store *store, int64_t event_id, const char *plugin, 
     return sqlite_run(sqlite_of(store), SQL_RETRY_PUT,
                       SQL_PARAMS(param_int(event_id), param_text(plugin),
                                  param_text(dead ? "dead" : "retry"), param_int(attempts),
-                                 param_int(due_ms), param_int(now_ms), param_text(error)));
+                                 param_int(0), param_int(due_ms), param_int(now_ms),
+                                 param_text(error)));
+}
+
+int sqlite_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                         int strikes, int64_t due_ms, int64_t now_ms, const char *error)
+{
+    return sqlite_run(sqlite_of(store), SQL_RETRY_PUT,
+                      SQL_PARAMS(param_int(event_id), param_text(plugin), param_text("retry"),
+                                 param_int(attempts), param_int(strikes), param_int(due_ms),
+                                 param_int(now_ms), param_text(error)));
+}
+
+int sqlite_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms)
+{
+    struct sqlite_store *sqlite = sqlite_of(store);
+    int result =
+        sqlite_run(sqlite, SQL_RETRY_CLAIM,
+                   SQL_PARAMS(param_int(event_id), param_text(plugin), param_int(until_ms)));
+    return result < 0 ? result : sqlite3_changes(sqlite->db) > 0;
+}
+
+int sqlite_retries_release(struct store *store, int64_t now_ms)
+{
+    struct sqlite_store *sqlite = sqlite_of(store);
+    int result = sqlite_run(sqlite, SQL_RETRIES_RELEASE, SQL_PARAMS(param_int(now_ms)));
+    return result < 0 ? result : sqlite3_changes(sqlite->db);
 }
 
 int sqlite_retry_done(struct store *store, int64_t event_id, const char *plugin)
@@ -40,7 +66,7 @@ static struct event *event_of_columns(sqlite3_stmt *stmt, const char *body, size
     return event_new(field, body, size);
 }
 
-/* The event in the row of SQL_RETRY_DUE; NULL when out of memory. */
+/* The event in a row of RETRY_COLUMNS; NULL when out of memory. */
 static struct event *take_event(sqlite3_stmt *stmt)
 {
     struct event *event = NULL;
@@ -65,9 +91,33 @@ static int take_retry(sqlite3_stmt *stmt, struct store_retry *out)
 {
     out->event_id = sqlite3_column_int64(stmt, 0);
     out->attempts = sqlite3_column_int(stmt, 2);
+    out->strikes = sqlite3_column_int(stmt, 10);
     out->plugin = strdup(sqlite_column_string(stmt, 1));
+    out->error = strdup(sqlite_column_string(stmt, 11));
     out->event = take_event(stmt);
-    return out->plugin == NULL || out->event == NULL ? -1 : 0;
+    return out->plugin == NULL || out->error == NULL || out->event == NULL ? -1 : 0;
+}
+
+int sqlite_retry_find(struct store *store, int64_t event_id, const char *plugin,
+                      struct store_retry *out)
+{
+    struct sqlite_store *sqlite = sqlite_of(store);
+    struct store_retry found = {.event_id = 0};
+    sqlite3_stmt *stmt;
+    int result = sqlite_query(sqlite, SQL_RETRY_FIND,
+                              SQL_PARAMS(param_int(event_id), param_text(plugin)), &stmt);
+    if (result == 0)
+        result = sqlite_next(sqlite, stmt);
+    if (result != 1)
+        return result;
+    int taken = take_retry(stmt, &found);
+    sqlite3_reset(stmt);
+    if (taken < 0) {
+        store_retry_clear(&found);
+        return sqlite_out_of_memory(sqlite);
+    }
+    *out = found;
+    return 1;
 }
 
 int sqlite_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,

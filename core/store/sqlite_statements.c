@@ -20,6 +20,17 @@
 
 #define ACTION_WAS_LEFT  "'the worker left before the answer came'"
 
+/* As take_retry() reads them. */
+#define RETRY_COLUMNS                                                                              \
+    "h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, e.time_ms, e.received_ms, "  \
+    "e.spool_seq, e.body, h.strikes, h.error"
+
+/* As take_letter() reads them. */
+#define LETTER_COLUMNS                                                                             \
+    "h.event_id, h.plugin, h.error, e.call_id, e.type, h.failed_ms, e.received_ms, h.attempts"
+
+#define LETTER_IS_NEW "state = 'retry', attempts = 0, strikes = 0, claimed = 0"
+
 static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -98,19 +109,43 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                          "due_ms = min(due_ms, ?1), detail = " ACTION_WAS_LEFT " "
                          "WHERE " ACTION_IS_UNSETTLED " AND state = 'sending'",
 
-    [SQL_RETRY_PUT] = "INSERT INTO handlings (event_id, plugin, state, attempts, due_ms, "
-                      "failed_ms, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+    [SQL_RETRY_PUT] = "INSERT INTO handlings (event_id, plugin, state, attempts, strikes, due_ms, "
+                      "failed_ms, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
                       "ON CONFLICT (event_id, plugin) DO UPDATE SET state = excluded.state, "
-                      "attempts = excluded.attempts, due_ms = excluded.due_ms, "
-                      "failed_ms = excluded.failed_ms, error = excluded.error",
+                      "attempts = excluded.attempts, strikes = excluded.strikes, claimed = 0, "
+                      "due_ms = excluded.due_ms, failed_ms = excluded.failed_ms, "
+                      "error = excluded.error",
     [SQL_RETRY_DONE] = "DELETE FROM handlings WHERE event_id = ?1 AND plugin = ?2",
-    [SQL_RETRY_DUE] = "SELECT h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, "
-                      "e.time_ms, e.received_ms, e.spool_seq, e.body "
-                      "FROM handlings h JOIN events e ON e.id = h.event_id "
-                      "WHERE h.state = 'retry' AND h.due_ms <= ?1 "
-                      "ORDER BY h.due_ms, h.event_id LIMIT ?2",
+    [SQL_RETRY_DUE] =
+        "SELECT " RETRY_COLUMNS " FROM handlings h JOIN events e ON e.id = h.event_id "
+        "WHERE h.state = 'retry' AND h.due_ms <= ?1 "
+        "ORDER BY h.due_ms, h.event_id, h.plugin LIMIT ?2",
+    [SQL_RETRY_FIND] =
+        "SELECT " RETRY_COLUMNS " FROM handlings h JOIN events e ON e.id = h.event_id "
+        "WHERE h.event_id = ?1 AND h.plugin = ?2 AND h.state = 'retry'",
+    [SQL_RETRY_CLAIM] = "UPDATE handlings SET attempts = attempts + 1, strikes = strikes + 1, "
+                        "claimed = 1, due_ms = ?3 "
+                        "WHERE event_id = ?1 AND plugin = ?2 AND state = 'retry'",
+    [SQL_RETRIES_RELEASE] = "UPDATE handlings SET claimed = 0, due_ms = min(due_ms, ?1) "
+                            "WHERE claimed = 1",
     [SQL_RETRY_NEXT_DUE] = "SELECT due_ms FROM handlings WHERE state = 'retry' "
                            "ORDER BY due_ms LIMIT 1",
+
+    [SQL_LETTER_LIST] =
+        "SELECT " LETTER_COLUMNS " FROM handlings h JOIN events e ON e.id = h.event_id "
+        "WHERE h.state = 'dead' AND (h.failed_ms, h.event_id, h.plugin) < (?1, ?2, ?3) "
+        "ORDER BY h.failed_ms DESC, h.event_id DESC, h.plugin DESC LIMIT ?4",
+    [SQL_LETTER_FIND] = "SELECT " LETTER_COLUMNS ", e.body "
+                        "FROM handlings h JOIN events e ON e.id = h.event_id "
+                        "WHERE h.event_id = ?1 AND h.plugin = ?2 AND h.state = 'dead'",
+    [SQL_LETTER_COUNT] = "SELECT count(*) FROM handlings WHERE state = 'dead' AND failed_ms >= 0",
+    [SQL_LETTER_REPLAY] = "UPDATE handlings SET " LETTER_IS_NEW ", due_ms = ?3 "
+                          "WHERE event_id = ?1 AND plugin = ?2 AND state = 'dead'",
+    [SQL_LETTERS_REPLAY] = "UPDATE handlings SET " LETTER_IS_NEW ", due_ms = ?3 "
+                           "WHERE (event_id, plugin) IN (SELECT event_id, plugin FROM handlings "
+                           "WHERE state = 'dead' AND failed_ms < ?1 ORDER BY failed_ms LIMIT ?2)",
+    [SQL_LETTER_DROP] =
+        "DELETE FROM handlings WHERE event_id = ?1 AND plugin = ?2 AND state = 'dead'",
 
     /* An event stays while a plugin is to handle it again, and while its call is active. */
     [SQL_PRUNE_LIST_EVENTS] =

@@ -384,6 +384,57 @@ int store_retry_put(struct store *store, int64_t event_id, const char *plugin, i
                                                    now_ms, error == NULL ? "" : error));
 }
 
+int store_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                        int strikes, int64_t due_ms, int64_t now_ms, const char *error)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL || plugin[0] == '\0')
+        return bad_argument(store, "plugin");
+    if (strikes < 0)
+        return bad_argument(store, "strikes");
+    return settle(store, store->backend->retry_suspect(store, event_id, plugin, attempts, strikes,
+                                                       due_ms, now_ms, error == NULL ? "" : error));
+}
+
+int store_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL)
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->retry_claim(store, event_id, plugin, until_ms));
+}
+
+int store_retries_release(struct store *store, int64_t now_ms)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->retries_release(store, now_ms));
+}
+
+int store_retry_find(struct store *store, int64_t event_id, const char *plugin,
+                     struct store_retry *out)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL)
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->retry_find(store, event_id, plugin, out));
+}
+
+void store_retry_clear(struct store_retry *retry)
+{
+    free(retry->plugin);
+    free(retry->error);
+    event_free(retry->event);
+    *retry = (struct store_retry){.event_id = 0};
+}
+
 int store_retry_done(struct store *store, int64_t event_id, const char *plugin)
 {
     int result = check_writing(store);
@@ -407,10 +458,8 @@ int store_retries_due(struct store *store, int64_t now_ms, int max, struct store
 
 void store_retries_free(struct store_retry *retries, int count)
 {
-    for (int i = 0; i < count; i++) {
-        free(retries[i].plugin);
-        event_free(retries[i].event);
-    }
+    for (int i = 0; i < count; i++)
+        store_retry_clear(&retries[i]);
     free(retries);
 }
 
@@ -420,6 +469,68 @@ int store_retry_next_due(struct store *store, int64_t *due_ms)
     if (result < 0)
         return result;
     return settle(store, store->backend->retry_next_due(store, due_ms));
+}
+
+/* ---- Dead letters -------------------------------------------------------------------------------- */
+
+int store_letters(struct store *store, const struct store_letter *before, int max,
+                  store_letter_fn row, void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (max < 1 || (before != NULL && before->plugin == NULL))
+        return bad_argument(store, max < 1 ? "max" : "before");
+    return settle(store, store->backend->letters(store, before, max, row, arg));
+}
+
+int store_letter_find(struct store *store, int64_t event_id, const char *plugin,
+                      store_letter_fn row, void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL)
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->letter_find(store, event_id, plugin, row, arg));
+}
+
+int store_letters_count(struct store *store, int64_t *out)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->letters_count(store, out));
+}
+
+int store_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL)
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->letter_replay(store, event_id, plugin, now_ms));
+}
+
+int store_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (max < 1)
+        return bad_argument(store, "max");
+    return settle(store, store->backend->letters_replay(store, before_ms, max, now_ms));
+}
+
+int store_letter_drop(struct store *store, int64_t event_id, const char *plugin)
+{
+    int result = check_writing(store);
+    if (result < 0)
+        return result;
+    if (plugin == NULL)
+        return bad_argument(store, "plugin");
+    return settle(store, store->backend->letter_drop(store, event_id, plugin));
 }
 
 /* ---- Old records --------------------------------------------------------------------------------- */

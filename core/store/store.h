@@ -246,22 +246,74 @@ int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 /*
  * An event that a plugin did not handle: to be tried again (RETRY, due at due_ms) or dead. The
  * event's record and the other plugins' work stand.
+ *
+ * A try is claimed before it is made, in a transaction of its own or an earlier batch's: that counts it,
+ * durably, as an attempt and as a strike. A plugin that comes back, whatever it answers, has the strikes
+ * taken away with the answer; one that takes its worker down keeps them, and so they are counted.
  */
 struct store_retry {
     int64_t event_id;
     char *plugin;
-    int attempts;        /* made so far */
+    char *error;         /* of the last try */
+    int attempts;        /* made so far, a claimed one included                   */
+    int strikes;         /* of them, in a row: those that took the worker along */
     struct event *event; /* as it was handled first; its spooled_us is 0 */
 };
-/* Upserts (event_id, plugin). dead 1: never again, a dead letter. */
+/* Upserts (event_id, plugin), which ends its claim. dead 1: never again, a dead letter. */
 int store_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts,
                     int dead, int64_t due_ms, int64_t now_ms, const char *error);
+/* The same for one whose worker did not come back, or may not if it is tried: to be tried again alone. */
+int store_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                        int strikes, int64_t due_ms, int64_t now_ms, const char *error);
+/*
+ * Claims it for this worker, one attempt and one strike more: 1; 0 when it is not to be tried any more. It is
+ * due for nobody else before until_ms, unless a worker with the same owner starts again.
+ */
+int store_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
+/* At a worker's start: what its former life had claimed is due at once. Their number. */
+int store_retries_release(struct store *store, int64_t now_ms);
 int store_retry_done(struct store *store, int64_t event_id, const char *plugin);
+/* One that is to be tried again: 1 and *out, for store_retry_clear(); 0 when there is none. */
+int store_retry_find(struct store *store, int64_t event_id, const char *plugin,
+                     struct store_retry *out);
+void store_retry_clear(struct store_retry *retry);
 /* Up to max that are due; freed with store_retries_free(). */
 int store_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                       int *count);
 void store_retries_free(struct store_retry *retries, int count);
 int store_retry_next_due(struct store *store, int64_t *due_ms); /* as store_action_next_due() */
+
+/* ---- Dead letters ------------------------------------------------------------------------------- */
+
+/* Handlings that are not tried any more. Texts are borrowed for the callback. */
+struct store_letter {
+    int64_t event_id;
+    const char *plugin, *error;
+    const char *call_id, *type; /* of the event */
+    const char *body;           /* NULL in a list; NUL behind it */
+    size_t body_size;
+    int64_t failed_ms, received_ms;
+    int attempts;
+};
+/* Nonzero stops. */
+typedef int (*store_letter_fn)(void *arg, const struct store_letter *letter);
+
+/*
+ * Up to max, the newest first; of those that are older than `before` when it is not NULL: its failed_ms,
+ * event_id and plugin are looked at. 0; STORE_E_STOPPED. Either mode, as the next two.
+ */
+int store_letters(struct store *store, const struct store_letter *before, int max,
+                  store_letter_fn row, void *arg);
+/* One, with its event's body: 1; 0 when there is none. */
+int store_letter_find(struct store *store, int64_t event_id, const char *plugin,
+                      store_letter_fn row, void *arg);
+int store_letters_count(struct store *store, int64_t *out);
+/* To be handled again at now_ms, as if for the first time: 1; 0 when there is none. */
+int store_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+/* The same for up to max of those that failed before before_ms: their number. */
+int store_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+/* Forgets it; the event's record stays. 1; 0 when there is none. */
+int store_letter_drop(struct store *store, int64_t event_id, const char *plugin);
 
 /* ---- Old records -------------------------------------------------------------------------------- */
 

@@ -76,10 +76,25 @@ struct store_backend {
 
     int (*retry_put)(struct store *store, int64_t event_id, const char *plugin, int attempts,
                      int dead, int64_t due_ms, int64_t now_ms, const char *error);
+    int (*retry_suspect)(struct store *store, int64_t event_id, const char *plugin, int attempts,
+                         int strikes, int64_t due_ms, int64_t now_ms, const char *error);
+    int (*retry_claim)(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
+    int (*retries_release)(struct store *store, int64_t now_ms);
     int (*retry_done)(struct store *store, int64_t event_id, const char *plugin);
+    int (*retry_find)(struct store *store, int64_t event_id, const char *plugin,
+                      struct store_retry *out);
     int (*retries_due)(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                        int *count);
     int (*retry_next_due)(struct store *store, int64_t *due_ms);
+
+    int (*letters)(struct store *store, const struct store_letter *before, int max,
+                   store_letter_fn row, void *arg);
+    int (*letter_find)(struct store *store, int64_t event_id, const char *plugin,
+                       store_letter_fn row, void *arg);
+    int (*letters_count)(struct store *store, int64_t *out);
+    int (*letter_replay)(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms);
+    int (*letters_replay)(struct store *store, int64_t before_ms, int max, int64_t now_ms);
+    int (*letter_drop)(struct store *store, int64_t event_id, const char *plugin);
 
     /* store_prune(), or with remove 0 store_prune_count(). max_rows is positive. */
     int (*prune)(struct store *store, int64_t before_ms, int max_rows, int remove,

@@ -5,6 +5,7 @@
 #include "worker/batch.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -18,13 +19,15 @@ struct tally {
     int64_t started_us;
     int64_t begun_us; /* when the first of its plugins could be called */
     int events;       /* run, from the front */
-    int retries;      /* that were due       */
+    int retries;      /* the same            */
     int expired, unknown_expired;
     uint64_t handled, duplicate, unknown;
     uint64_t outcome[METRICS_ACTION_COUNT];
     uint64_t action_retries;
     struct store_action *claimed;
     int claimed_count;
+    struct store_retry *retry; /* for the next batch */
+    int retry_count, retry_alone;
 };
 
 static void settled_as(struct tally *tally, enum store_action_state state)
@@ -90,15 +93,49 @@ static int is_late(const struct tally *tally)
     return clock_mono_us() - tally->begun_us > BATCH_LIMIT_US;
 }
 
-static int run_retries(const struct batch_parts *parts, struct tally *tally, int max)
+/* Those that the last transaction claimed: each one's attempt is durable before it is made. */
+static int run_retries(const struct batch *batch, const struct batch_parts *parts,
+                       struct tally *tally, int max)
 {
-    struct store_retry *due = NULL;
-    int count = 0;
-    int code = store_retries_due(parts->store, clock_wall_ms(), max, &due, &count);
-    tally->retries = count;
-    for (int i = 0; i < count && code >= 0 && !(i > 0 && is_late(tally)); i++)
-        code = dispatch_retry(parts->dispatch, &due[i]);
-    store_retries_free(due, count);
+    int code = 0;
+    while (tally->retries < max && code >= 0 &&
+           !(tally->retries > 0 && is_late(tally) && !batch->is_last))
+        code = dispatch_retry(parts->dispatch, &batch->retry[tally->retries++]);
+    return code;
+}
+
+/* Moves the one at `from` to the front part that is kept. */
+static void keep_retry(struct tally *tally, int from)
+{
+    struct store_retry kept = tally->retry[from];
+    tally->retry[from] = tally->retry[tally->retry_count];
+    tally->retry[tally->retry_count++] = kept;
+}
+
+/* Claims what is due for the next batch: one that has a strike alone, or others up to such a one. */
+static int claim_retries(const struct batch *batch, const struct batch_parts *parts,
+                         struct tally *tally)
+{
+    int due = 0;
+    if (batch->is_last || tally->retries < batch->retry_count)
+        return 0;
+    int64_t now_ms = clock_wall_ms();
+    int64_t horizon_ms = batch->retry_horizon_ms > now_ms ? batch->retry_horizon_ms : now_ms;
+    /* Behind one that was alone most often comes another. */
+    int max = batch->retry_alone ? 1 : BATCH_MAX_RETRIES;
+    int code = store_retries_due(parts->store, horizon_ms, max, &tally->retry, &due);
+    for (int i = 0; i < due && code >= 0 && !tally->retry_alone; i++) {
+        int is_suspect = tally->retry[i].strikes > 0;
+        if (is_suspect && tally->retry_count > 0)
+            break;
+        code = dispatch_claim(parts->dispatch, &tally->retry[i]);
+        if (code == 1) {
+            keep_retry(tally, i);
+            tally->retry_alone = is_suspect;
+        }
+    }
+    for (int i = tally->retry_count; i < due; i++)
+        store_retry_clear(&tally->retry[i]);
     return code;
 }
 
@@ -116,7 +153,8 @@ static int run_event(const struct batch_parts *parts, const struct event *event,
     }
     if (stored == STORE_EVENT_REPLAY) /* committed, and the report was lost with a worker */
         return 0;
-    int plugins = dispatch_event(parts->dispatch, event, id);
+    int plugins =
+        dispatch_event(parts->dispatch, event, id, suspects_judge(parts->suspects, event));
     if (plugins < 0)
         return plugins;
     tally->handled++;
@@ -125,10 +163,14 @@ static int run_event(const struct batch_parts *parts, const struct event *event,
     return 0;
 }
 
-static int claim_actions(const struct batch_parts *parts, struct tally *tally)
+static int claim_actions(const struct batch *batch, const struct batch_parts *parts,
+                         struct tally *tally)
 {
     struct store_expired expired = {0};
-    int code = store_actions_claim(parts->store, clock_wall_ms(), outbox_free_slots(parts->outbox),
+    int64_t now_ms = clock_wall_ms();
+    if (batch->action_horizon_ms > now_ms)
+        now_ms = batch->action_horizon_ms;
+    int code = store_actions_claim(parts->store, now_ms, outbox_free_slots(parts->outbox),
                                    &tally->claimed, &tally->claimed_count, &expired);
     tally->expired = expired.expired;
     tally->unknown_expired = expired.unknown;
@@ -149,21 +191,53 @@ static int why(const struct batch_parts *parts, int code)
     return code < 0 && failure < 0 ? failure : code;
 }
 
+/* How many of the events this transaction is about. */
+static int count_events(const struct batch *batch, const struct batch_parts *parts)
+{
+    int most = reach_of(batch);
+    if (batch->retry_alone || batch->event_count == 0)
+        return 0;
+    return suspects_limit(parts->suspects, batch->event,
+                          batch->event_count < most ? batch->event_count : most);
+}
+
+static int begin(const struct batch *batch, const struct batch_parts *parts, struct tally *tally,
+                 int events)
+{
+    const struct event *const *first = (const struct event *const *)batch->event;
+    /* What the receiver reads when this process ends in the middle of it. */
+    atomic_store(&parts->metrics->life.batch_seq, events > 0 ? first[events - 1]->seq : 0);
+    int code = store_begin(parts->store, first, (size_t)events);
+    tally->begun_us = clock_mono_us();
+    return code;
+}
+
+/* A commit that was not answered may have happened, and what it claimed is in nobody's hand. */
+static int find_lost(const struct batch *batch, const struct batch_parts *parts)
+{
+    if (!batch->has_lost || batch->retry_count > 0)
+        return 0;
+    return store_retries_release(parts->store, clock_wall_ms());
+}
+
 static int run_all(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
 {
-    int count = batch->event_count < reach_of(batch) ? batch->event_count : reach_of(batch);
-    int code = store_begin(parts->store, (const struct event *const *)batch->event, (size_t)count);
-    tally->begun_us = clock_mono_us();
+    int count = count_events(batch, parts);
+    int code = begin(batch, parts, tally, count);
+    if (code >= 0)
+        code = find_lost(batch, parts);
     if (code >= 0)
         code = settle_results(batch, parts, tally);
     if (code >= 0)
-        code = run_retries(parts, tally, BATCH_MAX_RETRIES);
+        code = run_retries(batch, parts, tally, batch->retry_count);
     while (tally->events < count && code >= 0 && !(tally->events > 0 && is_late(tally)))
         code = run_event(parts, batch->event[tally->events++], tally);
     if (tally->events > 0)
         batch->reach = tally->events < count ? tally->events * 2 : reach_of(batch) * 2;
     if (code >= 0)
-        code = claim_actions(parts, tally);
+        code = claim_retries(batch, parts, tally);
+    if (code >= 0)
+        code = claim_actions(batch, parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
 }
 
@@ -172,32 +246,27 @@ static int run_all(struct batch *batch, const struct batch_parts *parts, struct 
 /* The next piece of a batch that was refused as a whole: the results, or one retry, or one event. */
 static int run_piece(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
 {
-    const struct event *const *first = (const struct event *const *)batch->event;
     int has_results = batch->results != NULL;
-    int has_event = !has_results && batch->event_count > 0;
-    int code = store_begin(parts->store, first, has_event ? 1 : 0);
-    tally->begun_us = clock_mono_us();
+    int has_retry = !has_results && batch->retry_count > 0;
+    int has_event = !has_results && !has_retry && batch->event_count > 0;
+    int code = begin(batch, parts, tally, has_event);
     if (code >= 0 && has_results)
         code = settle_results(batch, parts, tally);
-    if (code >= 0 && !has_results)
-        code = run_retries(parts, tally, 1);
-    if (code >= 0 && has_event && tally->retries == 0)
+    if (code >= 0 && has_retry)
+        code = run_retries(batch, parts, tally, 1);
+    if (code >= 0 && has_event)
         code = run_event(parts, batch->event[tally->events++], tally);
     if (code >= 0)
-        code = claim_actions(parts, tally);
+        code = claim_actions(batch, parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
 }
 
-static int give_up_retry(const struct batch_parts *parts, const char *error)
+static int give_up_retry(const struct batch_parts *parts, const struct store_retry *retry,
+                         const char *error)
 {
-    struct store_retry *due = NULL;
-    int count = 0;
     int code = store_begin(parts->store, NULL, 0);
     if (code >= 0)
-        code = store_retries_due(parts->store, clock_wall_ms(), 1, &due, &count);
-    if (code >= 0 && count > 0)
-        code = dispatch_give_up_retry(parts->dispatch, &due[0], error);
-    store_retries_free(due, count);
+        code = dispatch_give_up_retry(parts->dispatch, retry, error);
     return code >= 0 ? store_commit(parts->store) : code;
 }
 
@@ -223,11 +292,13 @@ static int give_up_piece(struct batch *batch, const struct batch_parts *parts,
              store_error(parts->store));
     store_rollback(parts->store);
     dispatch_rolled_back(parts->dispatch);
+    suspects_rolled_back(parts->suspects);
     store_actions_free(refused->claimed, refused->claimed_count);
     if (batch->results != NULL || (refused->retries == 0 && batch->event_count == 0))
         return STORE_E_FAILED; /* no event's fault: it is tried again, loudly */
     if (refused->retries > 0) {
-        code = give_up_retry(parts, error);
+        code = give_up_retry(parts, &batch->retry[0], error);
+        tally->retries = 1;
     } else {
         code = give_up_event(parts, batch->event[0], error);
         tally->events = 1;
@@ -320,6 +391,23 @@ static void drop_events(struct batch *batch, int count)
             (size_t)batch->event_count * sizeof batch->event[0]);
 }
 
+/* The rest of those that were claimed, or else those that are now. */
+static void drop_retries(struct batch *batch, struct tally *tally)
+{
+    for (int i = 0; i < tally->retries; i++)
+        store_retry_clear(&batch->retry[i]);
+    batch->retry_count -= tally->retries;
+    if (batch->retry_count > 0) {
+        memmove(batch->retry, batch->retry + tally->retries,
+                (size_t)batch->retry_count * sizeof batch->retry[0]);
+        return;
+    }
+    free(batch->retry);
+    batch->retry = tally->retry;
+    batch->retry_count = tally->retry_count;
+    batch->retry_alone = tally->retry_alone;
+}
+
 static void drop_results(struct batch *batch)
 {
     while (batch->results != NULL) {
@@ -334,25 +422,39 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
     struct tally tally = {.started_us = clock_mono_us()};
     int code = batch->apart > 0 ? run_apart(batch, parts, &tally)
                                 : why(parts, run_all(batch, parts, &tally));
+    atomic_store(&parts->metrics->life.batch_seq, 0);
     if (code < 0) {
         store_rollback(parts->store);
         dispatch_rolled_back(parts->dispatch);
+        suspects_rolled_back(parts->suspects);
         store_actions_free(tally.claimed, tally.claimed_count);
+        batch->has_lost |= tally.retry_count > 0;
+        store_retries_free(tally.retry, tally.retry_count);
         if (code == STORE_E_REFUSED)
             batch->apart = batch->event_count > 0 ? batch->event_count : 1;
         return code;
     }
     dispatch_committed(parts->dispatch);
+    batch->has_lost &= batch->retry_count > 0;
+    batch->retry_horizon_ms = batch->action_horizon_ms = 0;
     if (tally.claimed_count > 0)
         outbox_submit(parts->outbox, tally.claimed, tally.claimed_count);
     store_actions_free(tally.claimed, tally.claimed_count);
     count(batch, parts, &tally);
     batch->apart -= tally.events < batch->apart ? tally.events : batch->apart;
     drop_events(batch, tally.events);
-    if (batch->event_count == 0 && tally.retries == 0)
+    drop_retries(batch, &tally);
+    if (batch->event_count == 0 && batch->retry_count == 0)
         batch->apart = 0;
     drop_results(batch);
+    if (tally.events > 0)
+        suspects_committed(parts->suspects, batch->stored_seq);
     return 0;
+}
+
+int batch_has_work(const struct batch *batch)
+{
+    return batch->event_count > 0 || batch->retry_count > 0 || batch->results != NULL;
 }
 
 void batch_clear(struct batch *batch)
@@ -360,5 +462,8 @@ void batch_clear(struct batch *batch)
     for (int i = 0; i < batch->event_count; i++)
         event_free(batch->event[i]);
     batch->event_count = 0;
+    store_retries_free(batch->retry, batch->retry_count);
+    batch->retry = NULL;
+    batch->retry_count = 0;
     drop_results(batch);
 }

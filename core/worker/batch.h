@@ -1,6 +1,7 @@
 /*
- * batch.h: one store transaction of a worker: results of actions, handlings that are due again, the
- * spool's next events, and the claim of actions to send. Worker thread only.
+ * batch.h: one store transaction of a worker: results of actions, handlings that are tried again, the
+ * spool's next events, and the claims: of handlings for the next batch, of actions to send. Worker thread
+ * only.
  */
 #ifndef PBXHOOK_BATCH_H
 #define PBXHOOK_BATCH_H
@@ -13,6 +14,7 @@
 #include "pbx/outbox.h"
 #include "store/store.h"
 #include "worker/dispatch.h"
+#include "worker/suspects.h"
 
 #define BATCH_MAX_EVENTS  512
 #define BATCH_MAX_BYTES   (4 * 1024 * 1024)
@@ -24,6 +26,7 @@ struct batch_parts {
     struct dispatch *dispatch;
     struct outbox *outbox;
     struct metrics_worker *metrics;
+    struct suspects *suspects;
 };
 
 /* What is to be done. It stays as it is until a transaction with it has been committed. */
@@ -32,7 +35,14 @@ struct batch {
     int event_count;
     struct outbox_result *results; /* owned */
     int64_t stored_seq;            /* the last event that was committed; all before it are too */
-    int reach;                     /* at most so many events a transaction; 0: BATCH_MAX_EVENTS */
+    struct store_retry *retry; /* owned: claimed by the last transaction, to be run by this one */
+    int retry_count;
+    int retry_alone; /* the one there is may take the worker along: nothing is run beside it */
+    int64_t retry_horizon_ms;  /* what is due by then is due now: see worker.c; 0: nothing more   */
+    int64_t action_horizon_ms; /* the same for actions */
+    int has_lost;              /* a failed commit may have claimed handlings all the same */
+    int is_last; /* claim nothing: nobody would run it                                   */
+    int reach;   /* at most so many events a transaction; 0: BATCH_MAX_EVENTS */
     int apart; /* so many of the first events are run one by one: the store refuses one of them, or of what
                   was to be done before them */
 };
@@ -46,6 +56,9 @@ struct batch {
  * the others: when the store may work again.
  */
 int batch_run(struct batch *batch, const struct batch_parts *parts);
+
+/* Whether there is anything to run. */
+int batch_has_work(const struct batch *batch);
 
 void batch_clear(struct batch *batch);
 

@@ -1,7 +1,7 @@
 /*
- * dispatch.c: calls the plugins, each in a savepoint of its own, and writes down what they did not
- * handle. Called by worker.c inside its batch's transaction, which it never commits or rolls back
- * (but for the ones around open()).
+ * dispatch.c: opens the plugins and calls them, each in a savepoint of its own. Called by worker.c inside
+ * its batch's transaction, which it never commits or rolls back (but for the ones around open()). What
+ * they did not handle is dispatch_retry.c's.
  */
 #include "worker/dispatch.h"
 
@@ -9,40 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "worker/dispatch_ledger.h"
+#include "worker/dispatch_private.h"
 #include "worker/dispatch_routes.h"
-#include "worker/plugin_host.h"
-#include "worker/services.h"
 
-#define MAX_ATTEMPTS    20 /* about 75 minutes */
-#define FIRST_RETRY_MS  1000
-#define LONGEST_WAIT_MS (5 * 60 * 1000)
-#define ERROR_TEXT      600
+#define ERROR_TEXT 600
 
-/* One plugin at work. */
-struct runner {
-    const struct plugin *plugin;
-    struct plugin_context *context;
-    struct metrics_plugin *metric;
-    void *state;
-    int opened;
-};
-
-struct dispatch {
-    struct store *store;
-    struct metrics_worker *metrics;
-    struct plugin_host *host;
-    struct services *services;
-    struct dispatch_routes *routes;
-    struct ledger *ledger;
-    struct runner *runners; /* in the host's order */
-    size_t count;
-    int64_t watched_us, wait_us; /* while the store waits: handler_since_us, and since when */
-};
+/* Claimed handlings are run one after the other: the last of a full group waits for all before it. */
+#define CLAIM_MARGIN_MS  30000
+#define CLAIMED_MOST     64
+#define CLAIM_LONGEST_MS (50 * 60 * 1000)
 
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
@@ -74,9 +52,11 @@ static int open_plugin(struct dispatch *dispatch, struct runner *runner, char *e
     }
     if (store_begin(store, NULL, 0) < 0)
         goto store_failed;
+    life_enter(&dispatch->metrics->life, runner->number, 0, 0, clock_mono_us());
     services_enter(runner->context);
     answer = descriptor->open(services_context(runner->context), &runner->state);
     services_leave(runner->context);
+    life_leave(&dispatch->metrics->life);
     if (services_store_failed(runner->context))
         goto store_failed;
     if (answer == PBXHOOK_OK) {
@@ -141,6 +121,7 @@ static int add_runners(struct dispatch *dispatch, struct metrics_worker *metrics
         if (runner->context == NULL)
             return -1;
         runner->metric = metrics_plugin_slot(metrics, runner->plugin->descriptor.name);
+        runner->number = metrics_plugin_number(metrics, runner->metric);
         dispatch->count++;
     }
     return 0;
@@ -151,7 +132,7 @@ static int add_runners(struct dispatch *dispatch, struct metrics_worker *metrics
 static void stop_the_clock(void *arg, int waiting)
 {
     struct dispatch *dispatch = arg;
-    _Atomic int64_t *since_us = &dispatch->metrics->handler_since_us;
+    _Atomic int64_t *since_us = &dispatch->metrics->life.since_us;
 
     if (waiting) {
         dispatch->wait_us = clock_mono_us();
@@ -186,6 +167,9 @@ int dispatch_open_loaded(const struct config *config, struct plugin_host *host, 
     dispatch->host = host;
     dispatch->store = store;
     dispatch->metrics = metrics;
+    dispatch->claim_ms = (int64_t)config->handler_timeout_ms * CLAIMED_MOST + CLAIM_MARGIN_MS;
+    if (dispatch->claim_ms > CLAIM_LONGEST_MS)
+        dispatch->claim_ms = CLAIM_LONGEST_MS;
     store_watch_waits(store, stop_the_clock, dispatch);
     dispatch->services = services_new(config, store);
     dispatch->routes = dispatch_routes_new(dispatch->host);
@@ -234,53 +218,25 @@ const char *dispatch_types(const struct dispatch *dispatch)
 
 /* ---- Calling --------------------------------------------------------------------------------- */
 
-/* 1 s, 2 s, 4 s ... 5 min, less a random part of up to a half, so that what failed together is not
- * tried again together. */
-static int64_t backoff_ms(int attempts)
-{
-    int64_t wait = (int64_t)FIRST_RETRY_MS << (attempts - 1); /* fewer than MAX_ATTEMPTS */
-    uint32_t random = 0;
-
-    if (wait > LONGEST_WAIT_MS)
-        wait = LONGEST_WAIT_MS;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        random = 0;
-    return wait - random % (wait / 2 + 1);
-}
-
-/* Writes down what was not handled: 0 or STORE_E_FAILED. */
-static int put_back(struct dispatch *dispatch, int64_t event_id, int may_retry,
-                    struct ledger_call *call)
-{
-    int64_t now_ms = clock_wall_ms();
-    int dead = !may_retry || call->attempt >= MAX_ATTEMPTS;
-
-    call->outcome = dead ? LEDGER_DEAD : LEDGER_RETRY;
-    call->retry_in_ms = dead ? 0 : backoff_ms(call->attempt);
-    if (store_retry_put(dispatch->store, event_id, call->plugin, call->attempt, dead,
-                        now_ms + call->retry_in_ms, now_ms, call->error) < 0)
-        return STORE_E_FAILED;
-    ledger_add_call(dispatch->ledger, call);
-    return 0;
-}
-
 /* handle() between a savepoint and its release or undoing: 0 and *answer, or STORE_E_FAILED. */
-static int call_handle(struct dispatch *dispatch, struct runner *runner, int attempt,
-                       int32_t *answer, int64_t *took_us)
+static int call_handle(struct dispatch *dispatch, struct runner *runner,
+                       const struct dispatch_job *job, int32_t *answer, int64_t *took_us)
 {
+    struct life *life = &dispatch->metrics->life;
     int64_t started_us;
     int ended;
 
     if (store_savepoint(dispatch->store) < 0)
         return STORE_E_FAILED;
     started_us = clock_mono_us();
-    /* What the supervisor watches: a handler that does not come back. */
-    atomic_store(&dispatch->metrics->handler_since_us, started_us);
+    /* What the supervisor watches, and reads when the plugin takes this process along. */
+    life_enter(life, runner->number, job->event->seq, job->is_again ? job->event_id : 0,
+               started_us);
     services_enter(runner->context);
     *answer = runner->plugin->descriptor.handle(services_context(runner->context), runner->state,
-                                                services_event(dispatch->services, attempt));
+                                                services_event(dispatch->services, job->attempt));
     services_leave(runner->context);
-    atomic_store(&dispatch->metrics->handler_since_us, 0);
+    life_leave(life);
     *took_us = clock_mono_us() - started_us;
     /* The transaction is lost, whatever the plugin says. */
     if (services_store_failed(runner->context))
@@ -296,21 +252,19 @@ static int call_handle(struct dispatch *dispatch, struct runner *runner, int att
     return store_undo(dispatch->store) < 0 ? STORE_E_FAILED : 0;
 }
 
-/* One plugin, one event: 1 handled, 0 not handled and put back, or STORE_E_FAILED. */
-static int run(struct dispatch *dispatch, struct runner *runner, const struct event *event,
-               int64_t event_id, int attempt)
+int dispatch_run(struct dispatch *dispatch, struct runner *runner, const struct dispatch_job *job)
 {
     struct ledger_call call = {
-        .event = event,
+        .event = job->event,
         .plugin = runner->plugin->descriptor.name,
         .metric = runner->metric,
         .outcome = LEDGER_HANDLED,
-        .attempt = attempt,
+        .attempt = job->attempt,
     };
     char error[ERROR_TEXT];
     int32_t answer;
 
-    if (call_handle(dispatch, runner, attempt, &answer, &call.took_us) != 0)
+    if (call_handle(dispatch, runner, job, &answer, &call.took_us) != 0)
         return STORE_E_FAILED;
     if (answer == PBXHOOK_OK) {
         ledger_add_call(dispatch->ledger, &call);
@@ -322,7 +276,7 @@ static int run(struct dispatch *dispatch, struct runner *runner, const struct ev
                  answer_name(answer), answer);
         call.error = error;
     }
-    return put_back(dispatch, event_id, answer == PBXHOOK_RETRY, &call);
+    return dispatch_put_back(dispatch, job->event_id, answer == PBXHOOK_RETRY, &call);
 }
 
 /* The PBX has the call waiting: so it got the action, even when it never answered. */
@@ -340,8 +294,25 @@ static int confirm_actions(struct dispatch *dispatch, const struct event *event)
     return 0;
 }
 
-int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t event_id)
+/* One plugin of an event that is handled for the first time. */
+static int give(struct dispatch *dispatch, struct runner *runner, const struct dispatch_job *job)
 {
+    if (dispatch_parked_ms(runner) > 0)
+        return dispatch_park(dispatch, runner, job->event, job->event_id);
+    return dispatch_run(dispatch, runner, job);
+}
+
+/* Whether the worker's former life ended in this plugin with this event. */
+static int is_blamed(const struct dispatch_blame *blame, const struct runner *runner)
+{
+    return blame != NULL &&
+           (blame->plugin == NULL || strcmp(blame->plugin, runner->plugin->descriptor.name) == 0);
+}
+
+int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t event_id,
+                   const struct dispatch_blame *blame)
+{
+    const struct dispatch_job job = {.event = event, .event_id = event_id, .attempt = 1};
     const size_t *plugins;
     size_t count = dispatch_routes_find(dispatch->routes, event->field[EVENT_TYPE], &plugins);
     int result = confirm_actions(dispatch, event);
@@ -349,8 +320,12 @@ int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t
     if (result != 0)
         return result;
     services_begin_event(dispatch->services, event, event_id);
-    for (size_t i = 0; i < count && result >= 0; i++)
-        result = run(dispatch, &dispatch->runners[plugins[i]], event, event_id, 1);
+    for (size_t i = 0; i < count && result >= 0; i++) {
+        struct runner *runner = &dispatch->runners[plugins[i]];
+
+        result = is_blamed(blame, runner) ? dispatch_suspect(dispatch, runner, &job, blame)
+                                          : give(dispatch, runner, &job);
+    }
     services_end_event(dispatch->services);
     if (result < 0)
         return result;
@@ -364,95 +339,21 @@ int dispatch_event_to(struct dispatch *dispatch, const struct event *event, int6
 {
     const size_t *plugins;
     size_t count = dispatch_routes_find(dispatch->routes, event->field[EVENT_TYPE], &plugins);
-    int result = 0;
+    int64_t now_ms = clock_wall_ms();
 
-    services_begin_event(dispatch->services, event, event_id);
-    for (size_t i = 0; i < count && result >= 0; i++) {
-        struct runner *runner = &dispatch->runners[plugins[i]];
-
-        if (strcmp(runner->plugin->descriptor.name, plugin) == 0)
-            result = run(dispatch, runner, event, event_id, 1);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(dispatch->runners[plugins[i]].plugin->descriptor.name, plugin) == 0)
+            return store_retry_put(dispatch->store, event_id, plugin, 0, 0, now_ms, now_ms,
+                                   "not handled yet") < 0
+                       ? STORE_E_FAILED
+                       : 0;
     }
-    services_end_event(dispatch->services);
-    return result < 0 ? result : 0;
+    return 0;
 }
 
 void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event)
 {
     ledger_add_note(dispatch->ledger, event, "event repeated, handled before");
-}
-
-static struct runner *find_runner(struct dispatch *dispatch, const char *name)
-{
-    for (size_t i = 0; i < dispatch->count; i++) {
-        if (strcmp(dispatch->runners[i].plugin->descriptor.name, name) == 0)
-            return &dispatch->runners[i];
-    }
-    return NULL;
-}
-
-/* Its file may come back, so this counts as one more failure and not as the end. */
-static int put_back_unloaded(struct dispatch *dispatch, const struct store_retry *retry)
-{
-    struct ledger_call call = {
-        .event = retry->event,
-        .plugin = retry->plugin,
-        .attempt = retry->attempts + 1,
-        .error = "no plugin of this name is loaded",
-    };
-
-    return put_back(dispatch, retry->event_id, 1, &call);
-}
-
-int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry)
-{
-    struct runner *runner = find_runner(dispatch, retry->plugin);
-    int result;
-
-    if (runner == NULL)
-        return put_back_unloaded(dispatch, retry);
-    services_begin_event(dispatch->services, retry->event, retry->event_id);
-    result = run(dispatch, runner, retry->event, retry->event_id, retry->attempts + 1);
-    services_end_event(dispatch->services);
-    if (result == 1 && store_retry_done(dispatch->store, retry->event_id, retry->plugin) < 0)
-        return STORE_E_FAILED;
-    return result < 0 ? result : 1;
-}
-
-/* ---- Giving up ------------------------------------------------------------------------------- */
-
-static int give_up(struct dispatch *dispatch, const char *plugin, struct metrics_plugin *metric,
-                   const struct event *event, int64_t event_id, int attempt, const char *error)
-{
-    struct ledger_call call = {
-        .event = event, .plugin = plugin, .metric = metric, .attempt = attempt, .error = error};
-
-    return put_back(dispatch, event_id, 0, &call);
-}
-
-int dispatch_give_up(struct dispatch *dispatch, const struct event *event, int64_t event_id,
-                     const char *error)
-{
-    const size_t *plugins;
-    size_t count = dispatch_routes_find(dispatch->routes, event->field[EVENT_TYPE], &plugins);
-    int result = 0;
-
-    for (size_t i = 0; i < count && result == 0; i++) {
-        const struct runner *runner = &dispatch->runners[plugins[i]];
-
-        result = give_up(dispatch, runner->plugin->descriptor.name, runner->metric, event, event_id,
-                         1, error);
-    }
-    return result < 0 ? result : (int)count;
-}
-
-int dispatch_give_up_retry(struct dispatch *dispatch, const struct store_retry *retry,
-                           const char *error)
-{
-    const struct runner *runner = find_runner(dispatch, retry->plugin);
-
-    return give_up(dispatch, retry->plugin, runner == NULL ? NULL : runner->metric, retry->event,
-                   retry->event_id, retry->attempts + 1, error);
 }
 
 /* ---- The batch's end ------------------------------------------------------------------------- */

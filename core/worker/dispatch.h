@@ -33,14 +33,23 @@ void dispatch_close(struct dispatch *dispatch);
 /* The event types and patterns that the plugins take, one a line, for CONTROL_READY. Borrowed. */
 const char *dispatch_types(const struct dispatch *dispatch);
 
+/* Whom to suspect when a worker's former life ended: see suspects.h. Texts are borrowed. */
+struct dispatch_blame {
+    const char *plugin; /* NULL: every plugin that takes the event */
+    const char *reason;
+    int strikes; /* ends that it may have been the reason of */
+};
+
 /*
  * Calls, in order, the plugins that take this stored event, each inside a savepoint of the store's
  * open transaction. One that does not answer PBXHOOK_OK is undone, logged, and written down with
  * store_retry_put(): RETRY with backoff, or dead. A call.waiting confirms the call's actions first.
- * Returns the number of plugins called (0: nobody takes this type) or STORE_E_FAILED: roll the
+ * What `blame` (NULL: nobody) names is not called but written down, to be tried alone; nor is a plugin
+ * that is parked. Returns the number of plugins that take it (0: nobody does) or STORE_E_FAILED: roll the
  * batch back and run it again.
  */
-int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t event_id);
+int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t event_id,
+                   const struct dispatch_blame *blame);
 
 /*
  * The store refused this event's transaction for good, whatever a plugin made of it: no plugin is called, and
@@ -53,16 +62,29 @@ int dispatch_give_up(struct dispatch *dispatch, const struct event *event, int64
 int dispatch_give_up_retry(struct dispatch *dispatch, const struct store_retry *retry,
                            const char *error);
 
-/* The same for an event of the server's own that is for one plugin: others are not called. */
+/*
+ * An event of the server's own that is for one plugin: written down as due for it at once, if it takes the
+ * type, so that it is handled as a retry is, with all that guards a worker against its plugins.
+ */
 int dispatch_event_to(struct dispatch *dispatch, const struct event *event, int64_t event_id,
                       const char *plugin);
 
 /* For the log, with the batch's commit: this event was handled before. */
 void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event);
 
-/* The same for one plugin's failed handling that is due; settles its store_retry row. 0 when its
- * plugin is not loaded (any more): that counts as one more failure. */
+/*
+ * A failed handling that is due: 1 claimed, with its new attempt and strike in *retry, to be run once this
+ * transaction is committed; 0 it is not to be run now: its plugin is parked, or it has struck three times
+ * and is a dead letter from here on; or a negative STORE_E_....
+ */
+int dispatch_claim(struct dispatch *dispatch, struct store_retry *retry);
+/* Runs one that was claimed, and settles it. 0 when its plugin is not loaded (any more): that counts as one
+ * more failure. */
 int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry);
+/* The former life ended while this plugin handled this event again: writes the reason down, to be tried
+ * later, or no more. 0 or a negative STORE_E_.... */
+int dispatch_strike(struct dispatch *dispatch, int64_t event_id, const char *plugin,
+                    const char *reason);
 
 /* The batch's end: its numbers and log lines ("event handled", the warnings of failed handlings)
  * come true, or are forgotten. */

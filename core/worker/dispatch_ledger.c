@@ -186,6 +186,10 @@ static void count_call(const struct entry *call)
 
     if (metric == NULL)
         return;
+    if (call->outcome == LEDGER_DEAD)
+        metrics_add(&metric->dead, 1);
+    if (call->took_us == LEDGER_NOT_CALLED)
+        return;
     switch (call->outcome) {
     case LEDGER_HANDLED:
         metrics_add(&metric->handled, 1);

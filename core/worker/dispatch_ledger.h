@@ -13,6 +13,8 @@
 
 enum ledger_outcome { LEDGER_HANDLED, LEDGER_RETRY, LEDGER_DEAD };
 
+#define LEDGER_NOT_CALLED (-1)
+
 /* One call of one plugin. */
 struct ledger_call {
     const struct event *event;
@@ -20,7 +22,7 @@ struct ledger_call {
     struct metrics_plugin *metric; /* NULL: there is no room for it on the page */
     enum ledger_outcome outcome;
     int attempt;
-    int64_t took_us;
+    int64_t took_us;     /* LEDGER_NOT_CALLED: nothing is counted but its end as a dead letter */
     int64_t retry_in_ms; /* LEDGER_RETRY                      */
     const char *error;   /* LEDGER_RETRY and LEDGER_DEAD */
 };

@@ -26,6 +26,8 @@
 #include "spool/spool.h"
 #include "worker/batch.h"
 #include "worker/chores.h"
+#include "worker/memory_limit.h"
+#include "worker/suspects.h"
 
 #define STORE_LOCK_WAIT_MS 30000
 #define LEASE_MARGIN_MS                                                                            \
@@ -38,6 +40,7 @@
 #define LOG_AGAIN_US      (600LL * 1000000)
 #define MOST_COLLISIONS   20 /* in a row: then it is told as a failure */
 #define COLLISION_STEP_MS 10
+#define LONGEST_DUE_MS    (60 * 60 * 1000)
 #define IDLE_POLL_MS      1000 /* a lost wake-up costs no more than this */
 
 struct worker {
@@ -45,6 +48,7 @@ struct worker {
     struct config *config;
     struct spool_reader *spool;
     struct batch_parts parts;
+    struct suspects suspects;
     struct batch batch;
     struct operation_parts chore_parts;
     struct chores *chores;
@@ -59,6 +63,7 @@ struct worker {
     char failure[256];   /* the last one's cause, as it was logged          */
     int failure_is_away; /* that one's: the database was not to be reached  */
     int64_t failure_logged_us;
+    struct memory_limit memory;
 };
 
 static volatile sig_atomic_t terminated;
@@ -106,6 +111,8 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
     struct store *store = worker->parts.store;
     int abandoned = store_begin(store, NULL, 0);
     if (abandoned >= 0)
+        abandoned = store_retries_release(store, clock_wall_ms());
+    if (abandoned >= 0)
         abandoned = store_actions_abandon(store, clock_wall_ms(), worker->config->pbx.idempotent);
     if (abandoned < 0 || store_commit(store) < 0) {
         /* It says where the store is; the URL may hold a password. */
@@ -126,6 +133,28 @@ static int open_courier(struct worker *worker, char *error, size_t error_size)
     name_owner(worker, owner);
     return courier_open(worker->config, worker->parts.store, owner, &worker->courier, error,
                         error_size);
+}
+
+/* What the receiver has found out about the end of this worker's former life. */
+static int settle_death(struct worker *worker, char *error, size_t error_size)
+{
+    struct life *life = &worker->parts.metrics->life;
+    struct store *store = worker->parts.store;
+    suspects_init(&worker->suspects, life, BATCH_MAX_EVENTS);
+    worker->parts.suspects = &worker->suspects;
+    if (life->culprit_id == 0)
+        return 0;
+    int code = store_begin(store, NULL, 0);
+    if (code >= 0)
+        code = dispatch_strike(worker->parts.dispatch, life->culprit_id, life->culprit_plugin,
+                               life->reason);
+    if (code < 0 || store_commit(store) < 0) {
+        snprintf(error, error_size, "%s", store_error(store));
+        return -1;
+    }
+    dispatch_committed(worker->parts.dispatch);
+    life->culprit_id = 0;
+    return 0;
 }
 
 static int open_chores(struct worker *worker, char *error, size_t error_size)
@@ -158,6 +187,8 @@ static int open_parts(struct worker *worker, char *error, size_t error_size)
         return -1;
     if (dispatch_open(config, worker->parts.store, worker->parts.metrics, &worker->parts.dispatch,
                       error, error_size) < 0)
+        return -1;
+    if (settle_death(worker, error, error_size) < 0)
         return -1;
     if (open_chores(worker, error, error_size) < 0)
         return -1;
@@ -204,6 +235,26 @@ static void take_results(struct worker *worker)
     *end = outbox_take(worker->parts.outbox);
 }
 
+/* Nothing is put off for longer than longest_ms: what seems to be was meant for now, before the clock was put
+ * back, and the horizon says so to the next batch. */
+static int64_t wait_until_due(int64_t due, int64_t now, int64_t longest_ms, int64_t wait,
+                              int64_t *horizon_ms)
+{
+    if (due - now > longest_ms) {
+        *horizon_ms = due;
+        return 0;
+    }
+    return due - now < wait ? due - now : wait;
+}
+
+/* On a store that is shared the end of another worker's lease is due, too. */
+static int64_t longest_action_ms(const struct worker *worker)
+{
+    if (strcmp(store_dialect(worker->parts.store), "sqlite") == 0)
+        return worker->config->pbx.deadline_ms;
+    return worker->config->pbx.timeout_ms + LEASE_MARGIN_MS + LONGEST_DUE_MS;
+}
+
 /* When the store has something due: milliseconds from now, 0 for now, at most IDLE_POLL_MS. */
 static int next_due_ms(struct worker *worker)
 {
@@ -211,11 +262,11 @@ static int next_due_ms(struct worker *worker)
     int64_t due = 0;
     int64_t wait = IDLE_POLL_MS;
     int64_t now = clock_wall_ms();
-    if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1 &&
-        due - now < wait)
-        wait = due - now;
-    if (store_retry_next_due(store, &due) == 1 && due - now < wait)
-        wait = due - now;
+    if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1)
+        wait = wait_until_due(due, now, longest_action_ms(worker), wait,
+                              &worker->batch.action_horizon_ms);
+    if (store_retry_next_due(store, &due) == 1)
+        wait = wait_until_due(due, now, LONGEST_DUE_MS, wait, &worker->batch.retry_horizon_ms);
     return wait < 0 ? 0 : (int)wait;
 }
 
@@ -263,6 +314,7 @@ static void note_failure(struct worker *worker, const char *line, const char *ca
 {
     log_failure(worker, line, cause, is_away);
     log_flush();
+    memory_limit_leave_if_gone();
     chores_give_up(worker->chores, cause);
     int delay_ms = FIRST_RETRY_MS;
     for (int i = 0; i < worker->failures && delay_ms < LONGEST_RETRY_MS; i++)
@@ -346,9 +398,10 @@ static void work_once(struct worker *worker)
 {
     read_control(worker);
     run_courier(worker);
+    worker->stopping |= memory_limit_is_near(&worker->memory);
     read_spool(worker);
     take_results(worker);
-    if (worker->batch.event_count == 0 && worker->batch.results == NULL && rest(worker))
+    if (!batch_has_work(&worker->batch) && rest(worker))
         return;
     int code = batch_run(&worker->batch, &worker->parts);
     if (code == STORE_E_REFUSED) {
@@ -391,8 +444,8 @@ static void finish(struct worker *worker)
     chores_give_up(worker->chores, "the server is stopping; what was done so far stays done");
     outbox_stop(worker->parts.outbox, OUTBOX_DRAIN_MS);
     take_results(worker);
-    if ((worker->batch.results != NULL || worker->batch.event_count > 0) &&
-        run_last_batch(worker) < 0)
+    worker->batch.is_last = 1;
+    if (batch_has_work(&worker->batch) && run_last_batch(worker) < 0)
         log_error("last batch was not stored; its events stay in the spool",
                   log_text("error", store_error(worker->parts.store)));
     batch_clear(&worker->batch);
@@ -440,6 +493,7 @@ int worker_main(int index)
     }
     close(CONTROL_CONFIG_FD);
     log_open("worker", worker->config->log.level);
+    memory_limit_set(&worker->memory, worker->config->worker_memory_bytes);
     int status = 0;
     if (open_parts(worker, error, sizeof error) < 0) {
         status = refuse(error);

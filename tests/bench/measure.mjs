@@ -7,8 +7,9 @@
 //                             still to come, say was acknowledged
 //   delivered URL REPORT...   waits for the reports, and until a Node.js server has no action on its way
 //   memory PID                samples the process and its children until SIGTERM
+//   pgbench LOG S REPORT      writes what pgbench printed of S seconds as one of pbxhook-load's reports
 //
-// The last three print {at_ms, ...}, in milliseconds since 1970.
+// The last four print {at_ms, ...}, in milliseconds since 1970.
 import fs from 'node:fs';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -175,6 +176,22 @@ async function sampleMemory(pid) {
   };
 }
 
+// A script's run is a call: seven events. pgbench tells no percentiles.
+function convertPgbench(log, seconds, report) {
+  const text = fs.readFileSync(log, 'utf8');
+  const read = (pattern) => Number(pattern.exec(text)?.[1]);
+  const calls = read(/^number of transactions actually processed: (\d+)/m);
+  const failed = read(/^number of failed transactions: (\d+)/m);
+  if (!(calls > 0)) throw new Error(`${log}: no transactions`);
+  const atMs = Date.now();
+  const ms = read(/^latency average = ([\d.]+) ms/m) / 7;
+  fs.writeFileSync(report, JSON.stringify({
+    ok: calls * 7, requests: (calls + failed) * 7, duration_s: seconds,
+    started_ms: atMs - seconds * 1000, latency_ms: { mean: ms },
+  }));
+  return { at_ms: atMs };
+}
+
 const commands = {
   port: findPort,
   disk: measureDisk,
@@ -182,6 +199,7 @@ const commands = {
   'caught-up': waitForStore,
   delivered: waitForActions,
   memory: (pid) => sampleMemory(Number(pid)),
+  pgbench: (log, seconds, report) => convertPgbench(log, Number(seconds), report),
 };
 
 const [name, ...rest] = process.argv.slice(2);

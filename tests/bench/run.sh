@@ -1,13 +1,15 @@
 #!/bin/sh
-# run.sh: measures pbxhook, and beside it, in the same run, two Node.js servers that do the same work.
+# run.sh: measures pbxhook on both stores, and beside it, in the same run, two Node.js servers that do the
+# same work, and pgbench with the same SQL, one transaction an event and nothing around it.
 # Prints a table in Markdown with the ratios and a verdict for each target; so does build/bench/report.md.
 #
-#   sh tests/bench/run.sh [--quick] [--check] [--seconds S] [--rounds N] [--servers "pbxhook fastify koa"]
+#   sh tests/bench/run.sh [--quick] [--check] [--seconds S] [--rounds N] [--servers "S..."]
 #
 #   --quick     one round of 3 seconds, to see that it works
 #   --check     exit 1 when a target is missed
 #   --seconds   of each load (10)      --rounds  of the comparison (3)
-#   --servers   only these
+#   --servers   only these of: pbxhook (SQLite), pbxhook_pg1 and pbxhook_pg2 (PostgreSQL, so many workers),
+#               fastify, koa, pgbench
 #
 # Needs a compiler, PostgreSQL and Node.js; as root on Debian it installs what is missing, and says so.
 # Everything is on loopback and in throw-away directories below /var/tmp (PBXHOOK_BENCH_DIR changes
@@ -17,11 +19,12 @@ set -eu
 bench=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$bench/../.." && pwd)
 . "$bench/servers.sh"
+. "$bench/postgres.sh"
 
 connections=64
 seconds=10
 rounds=3
-servers="pbxhook fastify koa"
+servers="pbxhook fastify pbxhook_pg1 koa pbxhook_pg2 pgbench"
 check=
 calls_rate=500
 calls=10000
@@ -51,35 +54,7 @@ done
 
 has_server() { case " $servers " in *" $1 "*) ;; *) return 1 ;; esac }
 
-# ---- PostgreSQL: a cluster of its own, durable as it comes, reached by a socket only --------------
-
-find_postgres() {
-    pg_bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
-    if [ -z "$pg_bin" ] && command -v pg_config >/dev/null; then
-        pg_bin=$(pg_config --bindir)
-    fi
-    [ -n "$pg_bin" ] && [ -x "$pg_bin/initdb" ] && [ -x "$pg_bin/pg_ctl" ]
-}
-
-need_postgres() {
-    find_postgres && return
-    install "the Koa server" postgresql
-    find_postgres || die "PostgreSQL's initdb is not to be found"
-}
-
-make_cluster() {
-    mkdir "$work/pg"
-    [ "$(id -u)" -ne 0 ] || chown "$(as_postgres id -u)" "$work/pg"
-    (cd "$work/pg" && as_postgres "$pg_bin/initdb" -D "$work/pg/data" -U bench -A trust >initdb.log) ||
-        die "initdb failed"
-    export PGHOST="$work/pg" PGUSER=bench PGPORT=5432
-}
-
-start_cluster() {
-    (cd "$work/pg" && as_postgres "$pg_bin/pg_ctl" -D "$work/pg/data" -w -l "$work/pg/log" -o \
-        "-c listen_addresses= -c unix_socket_directories=$work/pg" start >/dev/null) ||
-        die "PostgreSQL does not start: $(tail -n 5 "$work/pg/log")"
-}
+needs_postgres() { has_server koa || has_server pbxhook_pg1 || has_server pbxhook_pg2 || has_server pgbench; }
 
 # ---- The servers: start_X DIRECTORY PBX_URL sets server_pid, server_url and hook ------------------
 
@@ -111,11 +86,20 @@ start_node() {
 start_fastify() { start_node "$1" "$2" fastify-sqlite.mjs; }
 
 start_koa() {
-    start_cluster
-    database=bench_$(basename "$1" | tr -c 'a-z0-9\n' _)
-    "$pg_bin/createdb" -O bench "$database"
+    start_database "$1"
     start_node "$1" "$2" koa-postgres.mjs
 }
+
+# start_pbxhook_on_postgres DIRECTORY PBX_URL WORKERS
+start_pbxhook_on_postgres() {
+    start_database "$1"
+    PBXHOOK_WORKERS=$3 PBXHOOK_STORE_URL="postgresql:///$database?host=$PGHOST&user=$PGUSER" \
+        start_pbxhook "$1" "$2"
+}
+
+start_pbxhook_pg1() { start_pbxhook_on_postgres "$1" "$2" 1; }
+
+start_pbxhook_pg2() { start_pbxhook_on_postgres "$1" "$2" 2; }
 
 # begin SERVER NAME: a fresh server, warmed up.
 begin() {
@@ -131,7 +115,7 @@ begin() {
 # report, and for report.mjs to judge.
 run_load() {
     case $1 in
-    pbxhook) until_done=caught-up ;;
+    pbxhook*) until_done=caught-up ;;
     *) until_done=delivered ;;
     esac
     name=$2
@@ -172,6 +156,10 @@ measure_throughput() {
         for server in $servers; do
             run=closed-$server-$round
             say "--- closed loop, round $round of $rounds: $server"
+            if [ "$server" = pgbench ]; then
+                run_pgbench "$run"
+                continue
+            fi
             begin "$server" "$run"
             run_load "$server" "$run" "$run-warm-up" --seconds "$seconds"
             finish "$run"
@@ -212,19 +200,14 @@ rm -rf "$out"
 mkdir -p "$out"
 need_node
 build_pbxhook
-if has_server pbxhook; then
-    find_programs
-else
-    find_load
-    mock_pbx=$(find_program "$build/mock-pbx" "$build/tests/mock_pbx/mock-pbx") || exit 1
-fi
+find_programs
 if has_server fastify || has_server koa; then
     for tool in g++ make python3; do
         command -v "$tool" >/dev/null || install "better-sqlite3, a native module" g++ make python3
     done
     sh "$bench/node/install.sh" "$results/node"
 fi
-if has_server koa; then
+if needs_postgres; then
     need_postgres
     make_cluster
     "$pg_bin/postgres" --version >"$out/postgres.version"

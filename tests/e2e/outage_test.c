@@ -206,6 +206,28 @@ static void test_stopped_meanwhile(struct world *world)
     check_order(world, calls);
 }
 
+/* A start needs the database, says so, and says no password. */
+static void test_no_start_without_it(struct world *world)
+{
+    static const char *const words[] = {PBXHOOK_BUILD_DIR "/pbxhook", "serve", NULL};
+    struct process_result result;
+    char url[2 * SCRATCH_PATH];
+    snprintf(url, sizeof url, "postgresql://" CLUSTER_USER ":geheim@/%s?host=%s",
+             database_name(world->database), world->cluster->directory);
+    world_set(world, "PBXHOOK_STORE_URL", url);
+    world_set(world, "PBXHOOK_LISTEN", "127.0.0.1:0");
+    cluster_stop(world->cluster);
+    process_run(words, &world->server.environment, world->directory, &result);
+    cluster_start(world->cluster);
+    assert_int_equal(result.exit_status, 1);
+    if (strstr(result.errors, "Connection refused") == NULL &&
+        strstr(result.errors, "No such file or directory") == NULL)
+        fail_msg("it does not say that the database is not there: %s", result.errors);
+    assert_null(strstr(result.errors, "geheim"));
+    assert_null(strstr(result.errors, "msg=listening"));
+    process_forget(&result);
+}
+
 /* ---- Cut off ---------------------------------------------------------------------------------------- */
 
 static void cut_commits(struct world *world, enum proxy_cut how)
@@ -292,6 +314,7 @@ int main(void)
         {"restarted", test_restarted},
         {"worker dies meanwhile", test_worker_dies_meanwhile},
         {"stopped meanwhile", test_stopped_meanwhile},
+        {"no start without it", test_no_start_without_it},
         {"cut before the COMMIT", test_cut_before_the_commit},
         {"cut before the answer", test_cut_before_the_answer},
         {"failover", test_failover},

@@ -4,6 +4,7 @@
  */
 #include "world.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -314,6 +315,37 @@ static void test_stopped_meanwhile(struct world *world)
     assert_in_range(store_int(world, COUNT_OLD, NULL), 1, MANY - 1);
 }
 
+/* A terminal in the place of standard error: how far it is, on one line that is gone in the end. */
+static void test_progress_on_a_terminal(struct world *world)
+{
+    char text[65536];
+    size_t size = 0;
+    make_many(world);
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    pid_t worker = server_worker_pid(&world->server);
+    pid_t pid = process_start(prune_words, &world->server.environment, NULL, ptsname(master));
+    await(store_int(world, COUNT_OLD, NULL) < MANY);
+    /* However fast the machine is: the command takes longer than nothing is shown for. */
+    assert_int_equal(kill(worker, SIGSTOP), 0);
+    int64_t stopped_ms = wait_now_ms();
+    await(wait_now_ms() - stopped_ms > 300);
+    assert_int_equal(kill(worker, SIGCONT), 0);
+    /* The line ends (EIO) when the command does. */
+    for (ssize_t got; size < sizeof text - 1; size += (size_t)got) {
+        got = read(master, text + size, sizeof text - 1 - size);
+        if (got <= 0)
+            break;
+    }
+    text[size] = '\0';
+    close(master);
+    int status = process_wait(pid, 60000);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    if (strstr(text, "\rremoved ") == NULL || strstr(text, " events, 0 calls, ") == NULL)
+        fail_msg("no progress was shown: %s", text);
+    assert_true(size > 4 && strcmp(text + size - 4, "\r\033[K") == 0);
+}
+
 /* Events are handled while old ones are removed. */
 static void test_under_load(struct world *world)
 {
@@ -340,6 +372,7 @@ int main(void)
         {"killed without a server", test_killed_without_a_server},
         {"server is refused meanwhile", test_server_is_refused_meanwhile},
         {"stopped meanwhile", test_stopped_meanwhile},
+        {"progress on a terminal", test_progress_on_a_terminal},
         {"under load", test_under_load},
     };
     return WORLD_RUN("prune", tests);

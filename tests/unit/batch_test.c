@@ -21,6 +21,7 @@ struct scene {
     struct config config;
     struct metrics_worker *metrics;
     struct batch_parts parts;
+    struct suspects suspects;
     struct batch batch;
 };
 
@@ -49,6 +50,8 @@ static int set_up(void **state)
                       error, sizeof error) < 0)
         fail_msg("%s", error);
     scene->parts.metrics = scene->metrics;
+    suspects_init(&scene->suspects, &scene->metrics->life, BATCH_MAX_EVENTS);
+    scene->parts.suspects = &scene->suspects;
     *state = scene;
     return 0;
 }
@@ -90,7 +93,7 @@ static int run_to_the_end(struct scene *scene)
 {
     int refused = 0;
 
-    for (int i = 0; scene->batch.event_count > 0; i++) {
+    for (int i = 0; batch_has_work(&scene->batch); i++) {
         int code = batch_run(&scene->batch, &scene->parts);
         refused += code == STORE_E_REFUSED;
         if ((code < 0 && code != STORE_E_REFUSED) || i > 100)
@@ -142,10 +145,12 @@ static void retry_that_is_refused_is_dead(void **state)
 
     add_event(scene, "call.new", "bad", "");
     assert_int_equal(run_to_the_end(scene), 0);
-    database_ask(scene->url,
-                 "DELETE FROM pbxhook.calls; ALTER TABLE pbxhook.calls ADD CONSTRAINT no_bad_ones "
-                 "CHECK (call_id <> 'bad'); INSERT INTO pbxhook.handlings SELECT id, 'call_new', "
-                 "'retry', 1, now() - interval '1 s', now(), 'later', NULL FROM pbxhook.events");
+    database_ask(
+        scene->url,
+        "DELETE FROM pbxhook.calls; ALTER TABLE pbxhook.calls ADD CONSTRAINT no_bad_ones "
+        "CHECK (call_id <> 'bad'); INSERT INTO pbxhook.handlings (event_id, plugin, state, "
+        "attempts, due_at, failed_at, error, body) SELECT id, 'call_new', "
+        "'retry', 1, now() - interval '1 s', now(), 'later', NULL FROM pbxhook.events");
     add_event(scene, "call.new", "a", "");
     add_event(scene, "call.new", "b", "");
     assert_int_equal(run_to_the_end(scene), 1);

@@ -68,6 +68,7 @@ static void test_printed_form(void **state)
                               "download_dir = \"/s/downloads\"\n"
                               "workers = 1\n"
                               "handler_timeout = \"90s\"\n"
+                              "worker_memory = \"1GiB\"\n"
                               "allow_unauthenticated = false\n"
                               "webhook {\n"
                               "    unknown_events = \"keep\"\n"

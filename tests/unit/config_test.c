@@ -78,6 +78,7 @@ static void test_defaults(void **state)
     assert_string_equal(config->listen, "127.0.0.1:3000");
     assert_int_equal(config->workers, 1);
     assert_int_equal(config->handler_timeout_ms, 5000);
+    assert_int_equal(config->worker_memory_bytes, 1073741824);
     assert_int_equal(config->webhook.reject_unknown, 0);
     assert_int_equal(config->webhook.deduplicate, 1);
     assert_int_equal(config->webhook.max_body_bytes, 1048576);
@@ -153,6 +154,7 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_DOWNLOAD_DIR", "/d"},
         {"PBXHOOK_WORKERS", "2"},
         {"PBXHOOK_HANDLER_TIMEOUT", "1500ms"},
+        {"PBXHOOK_WORKER_MEMORY", "0"},
         {"PBXHOOK_STORE_RETENTION", "90d"},
         {"PBXHOOK_WEBHOOK_ACKNOWLEDGE", "stored"},
         {"PBXHOOK_WEBHOOK_ACKNOWLEDGE_TIMEOUT", "60s"},
@@ -209,6 +211,7 @@ static void test_every_key_has_a_variable(void **state)
     assert_string_equal(config->plugin_dir, "/p");
     assert_string_equal(config->download_dir, "/d");
     assert_int_equal(config->handler_timeout_ms, 1500);
+    assert_int_equal(config->worker_memory_bytes, 0);
     assert_int_equal(config->webhook.reject_unknown, 1);
     assert_int_equal(config->webhook.deduplicate, 0);
     assert_int_equal(config->webhook.max_body_bytes, 65536);

@@ -183,7 +183,7 @@ static int dispatch_one(struct scene *scene, const char *type, const char *body)
 
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
     event = store_new_event(scene, type, body, &id);
-    result = dispatch_event(scene->dispatch, event, id);
+    result = dispatch_event(scene->dispatch, event, id, NULL);
     event_free(event);
     if (result >= 0) {
         assert_int_equal(store_commit(scene->store), 0);
@@ -195,20 +195,59 @@ static int dispatch_one(struct scene *scene, const char *type, const char *body)
     return result;
 }
 
-/* Everything that is due by then, in a batch of its own: how many. */
+static void commit(struct scene *scene)
+{
+    assert_int_equal(store_commit(scene->store), 0);
+    dispatch_committed(scene->dispatch);
+}
+
+/* Claims everything that is due by then: how many; those that were not are taken out of the list. */
+static int claim_due(struct scene *scene, int64_t now_ms, struct store_retry **due)
+{
+    int count = 0, claimed = 0;
+
+    *due = NULL;
+    assert_int_equal(store_begin(scene->store, NULL, 0), 0);
+    assert_int_equal(store_retries_due(scene->store, now_ms, 100, due, &count), 0);
+    for (int i = 0; i < count; i++) {
+        int result = dispatch_claim(scene->dispatch, &(*due)[i]);
+
+        assert_in_range(result, 0, 1);
+        if (result == 1)
+            (*due)[claimed++] = (*due)[i];
+        else
+            store_retry_clear(&(*due)[i]);
+    }
+    commit(scene);
+    return claimed;
+}
+
+/* Everything that is due by then, claimed and then run, each in a batch of its own: how many. */
 static int run_retries(struct scene *scene, int64_t now_ms)
 {
-    struct store_retry *due = NULL;
-    int count = 0;
+    struct store_retry *due;
+    int count = claim_due(scene, now_ms, &due);
 
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
-    assert_int_equal(store_retries_due(scene->store, now_ms, 100, &due, &count), 0);
     for (int i = 0; i < count; i++)
         assert_true(dispatch_retry(scene->dispatch, &due[i]) >= 0);
     store_retries_free(due, count);
-    assert_int_equal(store_commit(scene->store), 0);
-    dispatch_committed(scene->dispatch);
+    commit(scene);
     return count;
+}
+
+/* The worker dies in the middle of what it has claimed, and another one begins. */
+static void die_with_claimed(struct scene *scene, const char *plugin, const char *reason)
+{
+    struct store_retry *due;
+    int count = claim_due(scene, INT64_MAX, &due);
+
+    assert_int_equal(count, 1);
+    assert_int_equal(store_begin(scene->store, NULL, 0), 0);
+    assert_int_equal(store_retries_release(scene->store, clock_wall_ms()), 1);
+    assert_int_equal(dispatch_strike(scene->dispatch, due->event_id, plugin, reason), 0);
+    commit(scene);
+    store_retries_free(due, count);
 }
 
 static struct metrics_plugin *metric(const struct scene *scene, const char *name)
@@ -444,6 +483,122 @@ static void test_retry_of_a_plugin_that_is_gone(void **state)
     assert_failed(scene, "gone retry 5 no plugin of this name is loaded; ");
 }
 
+/* One event whose plugin, or all of them, the former life did not survive. */
+static void dispatch_blamed(struct scene *scene, const char *plugin)
+{
+    const struct dispatch_blame blame = {
+        .plugin = plugin, .reason = "killed by SIGSEGV", .strikes = 1};
+    struct event *event;
+    int64_t id;
+
+    assert_int_equal(store_begin(scene->store, NULL, 0), 0);
+    event = store_new_event(scene, "call.new", "{}", &id);
+    assert_int_equal(dispatch_event(scene->dispatch, event, id, &blame), 2);
+    commit(scene);
+    event_free(event);
+}
+
+static void test_blamed_plugin_is_not_called_and_the_other_is(void **state)
+{
+    struct scene *scene = *state;
+
+    open_dispatch(scene);
+    dispatch_blamed(scene, "puppet_one");
+    assert_said(scene, "puppet_two call.new 1; ");
+    assert_failed(scene, "puppet_one retry 1 killed by SIGSEGV; ");
+    /* At once, alone, and it was not its fault. */
+    assert_int_equal(run_retries(scene, clock_wall_ms()), 1);
+    assert_said(scene, "puppet_two call.new 1; puppet_one call.new 2; ");
+    assert_failed(scene, "");
+}
+
+static void test_all_plugins_are_suspected_when_none_is_known(void **state)
+{
+    struct scene *scene = *state;
+
+    open_dispatch(scene);
+    dispatch_blamed(scene, NULL);
+    assert_said(scene, "");
+    assert_failed(scene,
+                  "puppet_one retry 0 killed by SIGSEGV; puppet_two retry 0 killed by SIGSEGV; ");
+    assert_int_equal(run_retries(scene, clock_wall_ms()), 2);
+    assert_said(scene, "puppet_one call.new 1; puppet_two call.new 1; ");
+}
+
+static void test_three_strikes(void **state)
+{
+    struct scene *scene = *state;
+    struct store_retry *due;
+
+    open_dispatch(scene);
+    dispatch_blamed(scene, "puppet_one");
+    die_with_claimed(scene, "puppet_one", "killed by SIGABRT");
+    assert_failed(scene, "puppet_one retry 2 killed by SIGABRT; ");
+    assert_int_equal(claim_due(scene, clock_wall_ms(), &due), 0); /* later, the second time */
+    die_with_claimed(scene, "puppet_one", "killed by SIGSEGV");
+    assert_failed(scene, "puppet_one dead 3 killed by SIGSEGV; "
+                         "its worker did not survive it 3 times; ");
+    assert_int_equal(claim_due(scene, INT64_MAX, &due), 0);
+    assert_said(scene, "puppet_two call.new 1; ");
+}
+
+/* The whole server died with it each time, so that nobody could say why. */
+static void test_three_strikes_without_a_reason(void **state)
+{
+    struct scene *scene = *state;
+    struct store_retry *due;
+
+    open_dispatch(scene);
+    dispatch_blamed(scene, "puppet_one");
+    for (int strikes = 2; strikes <= 3; strikes++) {
+        assert_int_equal(claim_due(scene, INT64_MAX, &due), 1);
+        assert_int_equal(due->strikes, strikes);
+        store_retries_free(due, 1);
+        assert_int_equal(store_begin(scene->store, NULL, 0), 0);
+        assert_int_equal(store_retries_release(scene->store, clock_wall_ms()), 1);
+        commit(scene);
+    }
+    assert_int_equal(claim_due(scene, INT64_MAX, &due), 0);
+    free(due);
+    assert_failed(scene, "puppet_one dead 3 killed by SIGSEGV; "
+                         "its worker did not survive it 3 times; ");
+}
+
+/* Strikes count in a row: one that comes back and says RETRY begins anew. */
+static void test_coming_back_takes_the_strikes_away(void **state)
+{
+    struct scene *scene = *state;
+    struct store_retry *due;
+
+    open_dispatch(scene);
+    dispatch_one(scene, "call.new", "{\"puppet_one\":{\"answer\":1,\"error\":\"not today\"}}");
+    die_with_claimed(scene, "puppet_one", "killed by SIGSEGV");
+    assert_int_equal(run_retries(scene, INT64_MAX), 1);
+    assert_failed(scene, "puppet_one retry 3 not today; ");
+    assert_int_equal(claim_due(scene, INT64_MAX, &due), 1);
+    assert_int_equal(due->strikes, 1);
+    store_retries_free(due, 1);
+}
+
+static void test_parked_plugin_is_left_alone(void **state)
+{
+    struct scene *scene = *state;
+    struct store_retry *due;
+
+    open_dispatch(scene);
+    atomic_store(&metric(scene, "puppet_one")->parked_until_us, clock_mono_us() + 60000000);
+    assert_int_equal(dispatch_one(scene, "call.new", "{}"), 2);
+    assert_said(scene, "puppet_two call.new 1; ");
+    assert_int_equal(claim_due(scene, INT64_MAX, &due), 0);
+    free(due);
+    assert_failed(scene, "puppet_one retry 0 waits: the plugin is parked, it took its worker down "
+                         "repeatedly; ");
+    atomic_store(&metric(scene, "puppet_one")->parked_until_us, clock_mono_us() - 1);
+    assert_int_equal(run_retries(scene, INT64_MAX), 1);
+    assert_said(scene, "puppet_two call.new 1; puppet_one call.new 1; ");
+    assert_failed(scene, "");
+}
+
 /* A statement that is refused is the plugin's own affair: it may go on. */
 static void test_refused_statement(void **state)
 {
@@ -463,7 +618,7 @@ static void test_rolled_back_batch_counts_nothing(void **state)
     open_dispatch(scene);
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
     event = store_new_event(scene, "call.new", "{\"puppet_one\":{\"answer\":1}}", &id);
-    assert_int_equal(dispatch_event(scene->dispatch, event, id), 2);
+    assert_int_equal(dispatch_event(scene->dispatch, event, id, NULL), 2);
     event_free(event);
     store_rollback(scene->store);
     dispatch_rolled_back(scene->dispatch);
@@ -516,7 +671,7 @@ static void test_log_comes_with_the_commit(void **state)
     log_open("test", LOG_LEVEL_INFO);
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
     event = store_new_event(scene, "call.new", "{}", &id);
-    dispatch_event(scene->dispatch, event, id);
+    dispatch_event(scene->dispatch, event, id, NULL);
     event_free(event);
     store_rollback(scene->store);
     dispatch_rolled_back(scene->dispatch);
@@ -605,6 +760,12 @@ int main(void)
         TEST(test_reject_is_dead_at_once),
         TEST(test_reason_is_of_this_call),
         TEST(test_retry_of_a_plugin_that_is_gone),
+        TEST(test_blamed_plugin_is_not_called_and_the_other_is),
+        TEST(test_all_plugins_are_suspected_when_none_is_known),
+        TEST(test_three_strikes),
+        TEST(test_three_strikes_without_a_reason),
+        TEST(test_coming_back_takes_the_strikes_away),
+        TEST(test_parked_plugin_is_left_alone),
         TEST(test_refused_statement),
         TEST(test_rolled_back_batch_counts_nothing),
         TEST(test_log_comes_with_the_commit),

@@ -147,6 +147,22 @@ static void lists_active_calls(void **state)
     client_answer_free(&answer);
 }
 
+static void lists_dead_letters(void **state)
+{
+    struct http_server *server = *state;
+    struct client_answer answer;
+
+    ask(server, "GET", "/api/dead-letters", "", &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(
+        answer.body,
+        "{\"data\":{\"count\":2,\"letters\":[{\"id\":\"42/call_standby\",\"plugin\":\"call_standby\","
+        "\"event\":\"call.standby\",\"call_id\":\"c1\",\"attempts\":3,"
+        "\"failed\":\"1970-01-01T00:00:01.000Z\",\"received\":\"1970-01-01T00:00:00.000Z\","
+        "\"error\":\"no \\\"such\\\" queue\"}]}}");
+    client_answer_free(&answer);
+}
+
 static void says_when_the_store_cannot_be_read(void **state)
 {
     struct http_server *server = *state;
@@ -394,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         http_case(counts_calls_by_their_status),
         http_case(lists_active_calls),
+        http_case(lists_dead_letters),
         http_case(says_when_the_store_cannot_be_read),
         http_case(a_slow_store_holds_nobody_else_up),
         http_case(tells_browsers_who_may_read),

@@ -350,6 +350,31 @@ int store_counts(struct store *store, struct store_counts *out)
     return result;
 }
 
+int store_letters_count(struct store *store, int64_t *out)
+{
+    (void)store;
+    *out = 2;
+    return 0;
+}
+
+int store_letters(struct store *store, const struct store_letter *before, int max,
+                  store_letter_fn row, void *arg)
+{
+    const struct store_letter letter = {.event_id = 42,
+                                        .plugin = "call_standby",
+                                        .error = "no \"such\" queue",
+                                        .call_id = "c1",
+                                        .type = "call.standby",
+                                        .failed_ms = 1000,
+                                        .received_ms = 0,
+                                        .attempts = 3};
+
+    (void)store;
+    (void)before;
+    assert_int_equal(max, 100);
+    return row(arg, &letter) != 0 ? STORE_E_STOPPED : 0;
+}
+
 int store_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
                        void *arg)
 {

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/metrics.h"
 
 static struct metrics_worker *new_page(int *fd)
@@ -213,7 +214,7 @@ static void everything_is_there_from_the_start(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         assert_line(text, lines[i]);
-    assert_int_equal(check_exposition(text, &histograms), 23);
+    assert_int_equal(check_exposition(text, &histograms), 26);
     assert_int_equal(histograms, 4);
     free(text);
 }
@@ -284,6 +285,12 @@ static void workers_are_added_up(void **state)
     metrics_add(&metrics_plugin_slot(page[1], "call_new")->handled, 1);
     metrics_add(&metrics_plugin_slot(page[1], "call_new")->retried, 3);
     metrics_observe(&metrics_plugin_slot(page[1], "call_new")->handle, 700);
+    metrics_add(&metrics_plugin_slot(page[0], "call_new")->dead, 4);
+    metrics_add(&metrics_plugin_slot(page[1], "call_new")->dead, 5);
+    metrics_add(&metrics_plugin_slot(page[0], "call_new")->crashes, 2);
+    metrics_add(&metrics_plugin_slot(page[1], "call_new")->crashes, 1);
+    atomic_store(&metrics_plugin_slot(page[1], "own_2")->parked_until_us,
+                 clock_mono_us() + 60000000);
 
     char *text = render(&receiver, page, 3, &gauges);
     assert_line(text, "pbxhook_events_handled_total 20");
@@ -297,6 +304,10 @@ static void workers_are_added_up(void **state)
     assert_line(text, "pbxhook_handler_results_total{plugin=\"call_new\",result=\"retry\"} 3");
     assert_line(text, "pbxhook_handler_results_total{plugin=\"call_new\",result=\"reject\"} 0");
     assert_line(text, "pbxhook_handler_results_total{plugin=\"own_2\",result=\"reject\"} 1");
+    assert_line(text, "pbxhook_dead_letters_total{plugin=\"call_new\"} 9");
+    assert_line(text, "pbxhook_plugin_crashes_total{plugin=\"call_new\"} 3");
+    assert_line(text, "pbxhook_plugin_parked{plugin=\"call_new\"} 0");
+    assert_line(text, "pbxhook_plugin_parked{plugin=\"own_2\"} 1");
     assert_line(text,
                 "pbxhook_handler_duration_seconds_bucket{plugin=\"call_new\",le=\"0.001\"} 2");
     assert_line(text, "pbxhook_handler_duration_seconds_sum{plugin=\"call_new\"} 0.0014");

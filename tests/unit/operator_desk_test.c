@@ -35,6 +35,7 @@ static struct {
         char text[256];
     } asked[16]; /* what the worker got */
     int asked_count;
+    int64_t reloads;
 } scene;
 
 static int ask_worker(void *arg, enum control_kind kind, int64_t seq, const char *text)
@@ -57,10 +58,16 @@ static json_t *status(void *arg)
     return json_pack("{s:i}", "pid", 7);
 }
 
+static int64_t reload(void *arg)
+{
+    (void)arg;
+    return ++scene.reloads;
+}
+
 static int set_up(void **state)
 {
     const struct operator_desk_options options = {
-        .state_dir = scene.directory, .ask_worker = ask_worker, .status = status};
+        .state_dir = scene.directory, .ask_worker = ask_worker, .status = status, .reload = reload};
     char error[256] = "";
     (void)state;
     log_open("receiver", LOG_LEVEL_ERROR);
@@ -142,6 +149,24 @@ static void test_status_is_answered_at_once(void **state)
     check_hears(fd, "{\"ok\":{\"pid\":7}}\n");
     assert_int_equal(recv(fd, &(char){0}, 1, MSG_DONTWAIT), 0); /* and closed */
     close(fd);
+}
+
+/* Who asks while a reload runs waits for the next: this one has not seen what is on the disk now. */
+static void test_reload_is_waited_for(void **state)
+{
+    (void)state;
+    int first = ask("{\"command\":\"reload\"}");
+    int second = ask("{\"command\":\"reload\"}");
+    check_hears(first, "");
+    operator_desk_reloaded(scene.desk, 1, NULL);
+    run_loop();
+    check_hears(first, "{\"ok\":{}}\n");
+    check_hears(second, "");
+    operator_desk_reloaded(scene.desk, 2, "no \"such\" plugin");
+    run_loop();
+    check_hears(second, "{\"error\":\"no \\\"such\\\" plugin\"}\n");
+    close(first);
+    close(second);
 }
 
 static void test_the_worker_is_asked(void **state)
@@ -292,15 +317,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_status_is_answered_at_once),
-        TEST(test_the_worker_is_asked),
-        TEST(test_one_after_the_other),
-        TEST(test_who_is_gone_gives_way),
-        TEST(test_worker_gone),
-        TEST(test_a_worker_that_talks_nonsense),
-        TEST(test_a_reply_without_end),
-        TEST(test_a_client_that_does_not_read),
-        TEST(test_stopping),
+        TEST(test_status_is_answered_at_once),   TEST(test_reload_is_waited_for),
+        TEST(test_the_worker_is_asked),          TEST(test_one_after_the_other),
+        TEST(test_who_is_gone_gives_way),        TEST(test_worker_gone),
+        TEST(test_a_worker_that_talks_nonsense), TEST(test_a_reply_without_end),
+        TEST(test_a_client_that_does_not_read),  TEST(test_stopping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,7 +99,7 @@ static void post(struct scene *scene, const char *type, const char *call_id, con
     assert_int_equal(event_identify_uniquely(event), 0);
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
     assert_int_equal(store_event_add(scene->store, event, &id), STORE_EVENT_NEW);
-    assert_int_equal(dispatch_event(scene->dispatch, event, id), 1);
+    assert_int_equal(dispatch_event(scene->dispatch, event, id, NULL), 1);
     assert_int_equal(store_commit(scene->store), 0);
     dispatch_committed(scene->dispatch);
     event_free(event);

@@ -7,10 +7,12 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -369,6 +371,64 @@ static void test_missing_directory_is_told(void **state)
     assert_null(writer);
 }
 
+static void test_oldest_is_any_workers(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t done[1] = {2};
+    int64_t received_ms = -1;
+    open_writer(fixture);
+    struct spool_reader *reader = open_reader(fixture, 1, 2);
+    assert_int_equal(spool_reader_oldest(reader, &received_ms), 0);
+    assert_int_equal(received_ms, -1);
+    commit_events(fixture->writer, 0, 5);
+    assert_int_equal(spool_reader_oldest(reader, &received_ms), 1);
+    assert_int_equal(received_ms, 5);
+    assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, done, 1), 0);
+    assert_int_equal(spool_reader_oldest(reader, &received_ms), 1);
+    assert_int_equal(received_ms, 7);
+    spool_reader_close(reader);
+}
+
+/* A process that opens the spool, adds so many events behind the first ones, says up to where all is done, and is killed. */
+static void run_and_die(struct fixture *fixture, int first, int events, int64_t done)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        open_writer(fixture);
+        commit_events(fixture->writer, first, events);
+        if (done > 0 && spool_writer_commit(fixture->writer, NULL, 0, &done, 1) < 0)
+            _exit(1);
+        raise(SIGKILL);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void check_inherited(struct fixture *fixture, int64_t newest, int failed_runs)
+{
+    struct spool_inheritance inherited;
+    open_writer(fixture);
+    spool_writer_inherited(fixture->writer, &inherited);
+    assert_int_equal(inherited.newest, newest);
+    assert_int_equal(inherited.failed_runs, failed_runs);
+}
+
+static void test_runs_that_fail_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    run_and_die(fixture, 0, 3, 0); /* it inherited nothing */
+    run_and_die(fixture, 3, 0, 0);
+    run_and_die(fixture, 3, 1, 2); /* it is not through with all three */
+    check_inherited(fixture, 4, 2);
+    spool_writer_close(fixture->writer); /* in order */
+    fixture->writer = NULL;
+    run_and_die(fixture, 4, 1, 0);
+    run_and_die(fixture, 5, 2, 5); /* through, and two more came since */
+    check_inherited(fixture, 7, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -379,6 +439,7 @@ int main(void)
         TEST(test_survives_reopening),
         TEST(test_instance_is_the_files_own),
         TEST(test_workers_share_the_calls),
+        TEST(test_oldest_is_any_workers),
         TEST(test_file_is_private),
         TEST(test_what_is_no_spool_is_refused_and_kept),
         TEST(test_other_programs_database_is_refused_and_kept),
@@ -386,6 +447,7 @@ int main(void)
         TEST(test_report_removes_nothing_of_its_own_commit),
         TEST(test_what_is_done_is_overwritten),
         TEST(test_missing_directory_is_told),
+        TEST(test_runs_that_fail_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -635,6 +635,167 @@ static void retries_are_due_in_order_until_done_or_dead(void **state)
     commit(fixture);
 }
 
+static void claim_counts_before_the_try(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_retry retry;
+    int64_t id = 0;
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    put(fixture, id, "p", 1, 0, 2000);
+    commit(fixture);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "p", 9000)), 1);
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "q", 9000)), 0);
+    commit(fixture);
+    assert_due(fixture, 8999, 10, "");
+    assert_int_equal(check_ok(fixture, store_retry_find(fixture->store, id, "p", &retry)), 1);
+    assert_int_equal(retry.attempts, 2);
+    assert_int_equal(retry.strikes, 1);
+    assert_string_equal(retry.error, "it said no");
+    assert_string_equal(retry.event->body, envelope);
+    store_retry_clear(&retry);
+    /* It came back: no strike is left. */
+    begin(fixture);
+    put(fixture, id, "p", 2, 0, 3000);
+    commit(fixture);
+    assert_int_equal(check_ok(fixture, store_retry_find(fixture->store, id, "p", &retry)), 1);
+    assert_int_equal(retry.strikes, 0);
+    store_retry_clear(&retry);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 2500)), 0);
+    put(fixture, id, "p", 3, 1, 3000);
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "p", 9000)), 0);
+    assert_int_equal(check_ok(fixture, store_retry_find(fixture->store, id, "p", &retry)), 0);
+    commit(fixture);
+}
+
+static void what_a_worker_had_claimed_is_due_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_retry *retries = NULL;
+    int64_t id = 0;
+    int count = 0;
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    put(fixture, id, "waiting", 1, 0, 7000);
+    check_ok(fixture, store_retry_suspect(fixture->store, id, "claimed", 4, 1, 2000, 1000, "gone"));
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "claimed", 9000)), 1);
+    commit(fixture);
+    fixture_reopen(fixture);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000)), 1);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000)), 0);
+    commit(fixture);
+    check_ok(fixture, store_retries_due(fixture->store, 3000, 10, &retries, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(retries[0].plugin, "claimed");
+    assert_int_equal(retries[0].attempts, 5);
+    assert_int_equal(retries[0].strikes, 2);
+    assert_string_equal(retries[0].error, "gone");
+    store_retries_free(retries, count);
+}
+
+/* ---- Dead letters --------------------------------------------------------------------------------- */
+
+static int note_letter(void *arg, const struct store_letter *letter)
+{
+    char *text = arg;
+    size_t length = strlen(text);
+    snprintf(text + length, 256 - length, "%s:%d%s ", letter->plugin, letter->attempts,
+             letter->body != NULL ? letter->body : "");
+    return 0;
+}
+
+static int stop_at_once(void *arg, const struct store_letter *letter)
+{
+    (void)letter;
+    ++*(int *)arg;
+    return 1;
+}
+
+static void bury(struct fixture *fixture, int64_t id, const char *plugin, int64_t failed_ms)
+{
+    check_ok(fixture, store_retry_put(fixture->store, id, plugin, 3, 1, 0, failed_ms, "gone"));
+}
+
+static void letters_are_listed_newest_first_page_by_page(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = 0, count = -1;
+    char text[256] = "";
+    int calls = 0;
+    check_ok(fixture, store_letters_count(fixture->store, &count));
+    assert_int_equal(count, 0);
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    bury(fixture, id, "b", 2000);
+    bury(fixture, id, "a", 2000);
+    bury(fixture, id, "old", 1000);
+    bury(fixture, id, "new", 3000);
+    put(fixture, id, "alive", 1, 0, 2000);
+    commit(fixture);
+    check_ok(fixture, store_letters_count(fixture->store, &count));
+    assert_int_equal(count, 4);
+    check_ok(fixture, store_letters(fixture->store, NULL, 2, note_letter, text));
+    assert_string_equal(text, "new:3 b:3 ");
+    const struct store_letter before = {.failed_ms = 2000, .event_id = id, .plugin = "b"};
+    text[0] = '\0';
+    check_ok(fixture, store_letters(fixture->store, &before, 9, note_letter, text));
+    assert_string_equal(text, "a:3 old:3 ");
+    assert_int_equal(store_letters(fixture->store, NULL, 9, stop_at_once, &calls), STORE_E_STOPPED);
+    assert_int_equal(calls, 1);
+}
+
+static void letter_is_found_with_its_body(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[256] = "";
+    int64_t id = 0;
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    bury(fixture, id, "p", 2000);
+    put(fixture, id, "alive", 1, 0, 2000);
+    commit(fixture);
+    assert_int_equal(
+        check_ok(fixture, store_letter_find(fixture->store, id, "p", note_letter, text)), 1);
+    assert_non_null(strstr(text, "p:3{"));
+    assert_int_equal(
+        check_ok(fixture, store_letter_find(fixture->store, id, "alive", note_letter, text)), 0);
+    assert_int_equal(
+        check_ok(fixture, store_letter_find(fixture->store, id + 1, "p", note_letter, text)), 0);
+}
+
+static void letter_is_replayed_or_dropped(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = fixture->store;
+    int64_t id = 0, count = 0;
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    bury(fixture, id, "one", 1000);
+    bury(fixture, id, "two", 2000);
+    bury(fixture, id, "three", 3000);
+    bury(fixture, id, "later", 4000);
+    commit(fixture);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_letter_drop(store, id, "one")), 1);
+    assert_int_equal(check_ok(fixture, store_letter_drop(store, id, "one")), 0);
+    assert_int_equal(check_ok(fixture, store_letter_replay(store, id, "two", 7000)), 1);
+    assert_int_equal(check_ok(fixture, store_letter_replay(store, id, "two", 7000)), 0);
+    assert_int_equal(check_ok(fixture, store_letter_replay(store, id, "one", 7000)), 0);
+    commit(fixture);
+    assert_due(fixture, 6999, 10, "");
+    assert_due(fixture, 7000, 10, "two:0 ");
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_letters_replay(store, 4000, 10, 8000)), 1);
+    assert_int_equal(check_ok(fixture, store_letters_replay(store, 4000, 10, 8000)), 0);
+    commit(fixture);
+    assert_due(fixture, 8000, 10, "two:0 three:0 ");
+    check_ok(fixture, store_letters_count(store, &count));
+    assert_int_equal(count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -661,6 +822,11 @@ int main(void)
         STORE_TEST(retry_brings_its_event_back),
         STORE_TEST(retry_of_an_unreadable_body_comes_back_too),
         STORE_TEST(retries_are_due_in_order_until_done_or_dead),
+        STORE_TEST(claim_counts_before_the_try),
+        STORE_TEST(what_a_worker_had_claimed_is_due_again),
+        STORE_TEST(letters_are_listed_newest_first_page_by_page),
+        STORE_TEST(letter_is_found_with_its_body),
+        STORE_TEST(letter_is_replayed_or_dropped),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -17,11 +17,9 @@
 static sqlite3_stmt *query(const struct world *world, const char *sql, const char *text,
                            sqlite3 **db)
 {
-    char path[SCRATCH_PATH];
     sqlite3_stmt *stmt = NULL;
-    scratch_path(world->directory, "state/pbxhook.db", path);
     *db = NULL;
-    if (sqlite3_open_v2(path, db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(world->store_path, db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
         return NULL;
     sqlite3_busy_timeout(*db, BUSY_MS);
     if (sqlite3_prepare_v2(*db, sql, -1, &stmt, NULL) != SQLITE_OK)
@@ -67,11 +65,9 @@ char *store_text(const struct world *world, const char *sql, const char *text, c
 
 void store_execute(const struct world *world, const char *sql)
 {
-    char path[SCRATCH_PATH];
     sqlite3 *db = NULL;
     assert_int_equal(world->server.pid, 0);
-    scratch_path(world->directory, "state/pbxhook.db", path);
-    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+    int code = sqlite3_open_v2(world->store_path, &db, SQLITE_OPEN_READWRITE, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(db, sql, NULL, NULL, NULL);
     if (code != SQLITE_OK)
@@ -115,6 +111,12 @@ void store_mend(struct world *world)
 void store_await_events(const struct world *world, int64_t count)
 {
     await(store_int(world, "SELECT count(*) FROM events", NULL) == count);
+}
+
+void store_await_handled(const struct world *world)
+{
+    await_for(2 * WAIT_LIMIT_MS,
+              store_int(world, "SELECT count(*) FROM handlings WHERE state = 'retry'", NULL) == 0);
 }
 
 void store_check_status(const struct world *world, const char *call_id, const char *status)

@@ -21,15 +21,15 @@ struct load {
     char prefix[64];
     pthread_t thread[THREADS_MAX];
     struct client *client[THREADS_MAX];
-    _Atomic int next_call;
     _Atomic int next_client;
     _Atomic unsigned next_server;
-    _Atomic int calls; /* that were begun */
+    pthread_mutex_t lock; /* calls and ending */
+    int calls;            /* that were begun  */
+    int ending;
     _Atomic int acknowledged;
     _Atomic int failures;
     _Atomic int slowest_ms;
     _Atomic int given_up;
-    _Atomic int ending;
 };
 
 static int post_once(struct load *load, struct client *client, const char *body)
@@ -80,10 +80,14 @@ static int post_call(struct load *load, struct client *client, int call)
     return 0;
 }
 
-static int may_begin(struct load *load, int call)
+/* The number of the next call; -1: there is none. No number below the last is left out. */
+static int take_call(struct load *load)
 {
-    int is_wanted = load->plan.calls == 0 ? load->ending == 0 : call < load->plan.calls;
-    return is_wanted && load->given_up == 0;
+    pthread_mutex_lock(&load->lock);
+    int is_wanted = load->plan.calls == 0 ? !load->ending : load->calls < load->plan.calls;
+    int call = is_wanted && load->given_up == 0 ? load->calls++ : -1;
+    pthread_mutex_unlock(&load->lock);
+    return call;
 }
 
 static void *post_calls(void *arg)
@@ -91,8 +95,7 @@ static void *post_calls(void *arg)
     struct load *load = arg;
     struct client *client = load->client[load->next_client++];
     int call;
-    while (may_begin(load, call = load->next_call++)) {
-        load->calls++;
+    while ((call = take_call(load)) >= 0) {
         if (post_call(load, client, call) < 0)
             return NULL;
         if (load->plan.gap_ms > 0)
@@ -108,6 +111,7 @@ struct load *load_start_plan(const struct load_plan *plan)
     assert_in_range(plan->threads, 1, THREADS_MAX);
     assert_in_range(plan->servers, 1, LOAD_SERVERS_MAX);
     load->plan = *plan;
+    assert_int_equal(pthread_mutex_init(&load->lock, NULL), 0);
     snprintf(load->prefix, sizeof load->prefix, "%s", plan->prefix);
     for (int i = 0; i < plan->threads; i++)
         load->client[i] = client_open(plan->server[0]->port);
@@ -139,7 +143,9 @@ int load_slowest_ms(struct load *load)
 
 void load_end(struct load *load)
 {
+    pthread_mutex_lock(&load->lock);
     load->ending = 1;
+    pthread_mutex_unlock(&load->lock);
 }
 
 int load_finish(struct load *load)
@@ -148,6 +154,7 @@ int load_finish(struct load *load)
         pthread_join(load->thread[i], NULL);
     for (int i = 0; i < load->plan.threads; i++)
         client_close(load->client[i]); /* only now: any thread may have taken it */
+    pthread_mutex_destroy(&load->lock);
     int acknowledged = load->acknowledged, calls = load->calls;
     free(load);
     assert_int_equal(acknowledged, calls * EVENTS_OF_CALL);

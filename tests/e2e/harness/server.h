@@ -26,6 +26,9 @@ void server_start(struct server *server);
 void server_launch(struct server *server);
 void server_await_listening(struct server *server);
 
+/* Starts it, and leaves it to the test to see what becomes of it. */
+void server_launch(struct server *server);
+
 /* SIGTERM, and all must be in order: exit status 0, in time. */
 void server_stop(struct server *server);
 

@@ -75,6 +75,7 @@ static int set_up(void **state)
     scratch_path(world->directory, "server.log", world->server.log_path);
     scratch_path(world->directory, "state", path);
     world_set(world, "PBXHOOK_STATE_DIR", path);
+    scratch_path(world->directory, "state/pbxhook.db", world->store_path);
     scratch_path(world->directory, "pbxhook.conf", path);
     scratch_write(path, "# Nothing: the environment says it all.\n");
     world_set(world, "PBXHOOK_CONFIG", path);
@@ -252,6 +253,21 @@ void world_add_plugins(struct world *world, const char *const *names)
     }
     for (; *names != NULL; names++)
         link_plugin(world, PBXHOOK_BUILD_DIR "/tests/e2e/plugins", *names);
+}
+
+void world_remove_plugin(struct world *world, const char *name)
+{
+    char path[SCRATCH_PATH], file[128];
+    snprintf(file, sizeof file, "%s.so", name);
+    scratch_path(world->plugin_dir, file, path);
+    assert_int_equal(unlink(path), 0);
+}
+
+void world_configure(struct world *world, const char *text)
+{
+    char path[SCRATCH_PATH];
+    scratch_path(world->directory, "pbxhook.conf", path);
+    scratch_write(path, text);
 }
 
 void world_start(struct world *world)

@@ -28,6 +28,7 @@
 
 struct world {
     char directory[SCRATCH_PATH];  /* removed in the end; state_dir is in it     */
+    char store_path[SCRATCH_PATH]; /* of its SQLite store                        */
     char plugin_dir[SCRATCH_PATH]; /* a directory of the test's own, "" for none */
     struct server server;
     struct server other[WORLD_OTHERS]; /* more servers on the same database: world_add_server() */
@@ -68,6 +69,12 @@ void world_close_pbx(struct world *world);
  * which the build made for the tests. */
 void world_add_plugins(struct world *world, const char *const *names);
 
+/* Takes one of them away again. */
+void world_remove_plugin(struct world *world, const char *name);
+
+/* Writes the configuration file; what world_set() says goes before it. */
+void world_configure(struct world *world, const char *text);
+
 /* Starts the server and opens the client. Also for starting it again. */
 void world_start(struct world *world);
 /* The client, and so the dashboard and the metrics, are this server's from here on. */
@@ -92,6 +99,8 @@ void store_execute(const struct world *world, const char *sql);
 
 /* Waits until so many events are in the store. */
 void store_await_events(const struct world *world, int64_t count);
+/* Waits until no plugin is to handle any of them again. */
+void store_await_handled(const struct world *world);
 /* Wants this JSON in the row's column: byte by byte on SQLite, its meaning on PostgreSQL. */
 void store_check_json(const struct world *world, const char *sql, const char *text,
                       const char *wanted);

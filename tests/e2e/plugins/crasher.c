@@ -26,6 +26,22 @@ static int32_t crash_once(const struct pbxhook_context *ctx, int hang)
     return PBXHOOK_REJECT;
 }
 
+static int is_mended(const struct pbxhook_context *ctx)
+{
+    int32_t mended = 0;
+    return ctx->config->get_boolean(ctx, "mended", &mended) == 0 && mended;
+}
+
+static int32_t open_crasher(const struct pbxhook_context *ctx, void **state)
+{
+    int32_t refuse = 0;
+    (void)state;
+    if (ctx->config->get_boolean(ctx, "refuse", &refuse) != 0 || !refuse)
+        return PBXHOOK_OK;
+    ctx->set_error(ctx, "refused on purpose");
+    return PBXHOOK_REJECT;
+}
+
 static int32_t handle(const struct pbxhook_context *ctx, void *state,
                       const struct pbxhook_event *event)
 {
@@ -39,7 +55,7 @@ static int32_t handle(const struct pbxhook_context *ctx, void *state,
         nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
     if (crash || hang)
         return crash_once(ctx, hang);
-    if (strcmp(event->type, "test.reject") == 0) {
+    if (strcmp(event->type, "test.reject") == 0 && !is_mended(ctx)) {
         ctx->set_error(ctx, "rejected on purpose");
         return PBXHOOK_REJECT;
     }
@@ -57,6 +73,14 @@ static const struct pbxhook_option options[] = {
      .default_value = "/nonexistent",
      .help = "a file that is there once it has crashed",
      .type = PBXHOOK_OPTION_STRING},
+    {.name = "refuse",
+     .default_value = "false",
+     .help = "true: it does not let itself be opened",
+     .type = PBXHOOK_OPTION_BOOLEAN},
+    {.name = "mended",
+     .default_value = "false",
+     .help = "true: it rejects nothing any more",
+     .type = PBXHOOK_OPTION_BOOLEAN},
     PBXHOOK_OPTION_END,
 };
 
@@ -66,6 +90,7 @@ PBXHOOK_PLUGIN = {
     .summary = "fails as it is told",
     .events = events,
     .options = options,
+    .open = open_crasher,
     .handle = handle,
     PBXHOOK_PLUGIN_HEADER,
 };

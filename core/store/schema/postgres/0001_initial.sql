@@ -111,6 +111,8 @@ CREATE TABLE pbxhook.handlings (
     plugin text NOT NULL,
     state text NOT NULL CHECK (state IN ('retry', 'dead')),
     attempts integer NOT NULL,
+    strikes integer NOT NULL DEFAULT 0, -- of the attempts, the last ones, that took the worker along
+    owner text,                        -- who has it in hand, until due_at
     due_at timestamptz NOT NULL,
     failed_at timestamptz NOT NULL,    -- the last time
     error text NOT NULL,
@@ -118,6 +120,8 @@ CREATE TABLE pbxhook.handlings (
     PRIMARY KEY (event_id, plugin)
 );
 CREATE INDEX handlings_due ON pbxhook.handlings (due_at) WHERE state = 'retry';
+CREATE INDEX handlings_owned ON pbxhook.handlings (owner) WHERE owner IS NOT NULL;
+CREATE INDEX handlings_dead ON pbxhook.handlings (failed_at, event_id, plugin COLLATE "C") WHERE state = 'dead';
 
 -- The dashboard's numbers, added to with each commit: users, and calls by their present status. A shard is a
 -- row for few workers, so that they do not wait for each other; the number is the sum of its shards.

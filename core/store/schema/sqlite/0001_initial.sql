@@ -81,12 +81,15 @@ CREATE INDEX actions_unsettled ON actions (call_id)
 CREATE INDEX actions_ended ON actions (state_ms)
     WHERE state IN ('delivered', 'confirmed', 'rejected', 'expired');
 
--- Handlings that failed. state is retry or dead: a dead letter.
+-- Handlings that failed. state is retry or dead: a dead letter. claimed is 1 while a worker has it in hand,
+-- and strikes counts the times that it was in hand and its worker did not come back.
 CREATE TABLE handlings (
     event_id INTEGER NOT NULL,
     plugin TEXT NOT NULL,
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL,
+    strikes INTEGER NOT NULL DEFAULT 0,
+    claimed INTEGER NOT NULL DEFAULT 0,
     due_ms INTEGER NOT NULL,
     failed_ms INTEGER NOT NULL,   -- the last time
     error TEXT NOT NULL,
@@ -94,6 +97,8 @@ CREATE TABLE handlings (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX handlings_due ON handlings (due_ms) WHERE state = 'retry';
+CREATE INDEX handlings_claimed ON handlings (claimed) WHERE claimed = 1;
+CREATE INDEX handlings_dead ON handlings (failed_ms, event_id, plugin) WHERE state = 'dead';
 
 -- The dashboard's numbers, written with each commit: users, and calls by their present status.
 CREATE TABLE counts (

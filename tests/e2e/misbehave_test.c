@@ -1,0 +1,257 @@
+/*
+ * misbehave_test.c: plugins that crash, hang, leak or lie, under load. The webhook answers every request;
+ * the event that does it becomes a dead letter with plugin, reason and attempts; every other event is
+ * handled exactly once.
+ */
+#include "world.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "load.h"
+
+#define CALLS   60
+#define THREADS 4
+
+static void start_with_wrecker(struct world *world)
+{
+    static const char *const names[] = {"wrecker", "spy", NULL};
+    world_add_plugins(world, names);
+    world_start(world);
+}
+
+static void post(struct world *world, const char *type, const char *call_id)
+{
+    world_post(world, &(struct event_text){.type = type, .call_id = call_id});
+}
+
+/* All calls of the load are whole, and each of their events was handled once. */
+static void check_load(struct world *world)
+{
+    const int events = CALLS * (EVENTS_OF_CALL - 2); /* those that the spy takes: "call.*" */
+    await(store_int(world, "SELECT count(*) FROM spy WHERE call_id LIKE 'call-%'", NULL) >= events);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM spy WHERE call_id LIKE 'call-%'", NULL),
+                     events);
+    assert_int_equal(
+        store_int(world, "SELECT count(*) FROM calls WHERE status = 'call.finished'", NULL), CALLS);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM actions", NULL), CALLS);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM users", NULL), CALLS);
+}
+
+static void check_dead(struct world *world, const char *wanted)
+{
+    char text[256];
+    await_for(2 * WAIT_LIMIT_MS,
+              store_int(world, "SELECT count(*) FROM handlings WHERE state = 'dead'", NULL) == 1);
+    assert_string_equal(
+        store_text(world, "SELECT plugin || ' ' || attempts || ' ' || error FROM handlings", NULL,
+                   text, sizeof text),
+        wanted);
+}
+
+/* One event that the worker does not survive, in the middle of a load. */
+static void wreck(struct world *world, const char *type, const char *reason)
+{
+    char wanted[256];
+    world_set(world, "PBXHOOK_HANDLER_TIMEOUT", "300ms");
+    start_with_wrecker(world);
+    struct load *load = load_start(&world->server, "call", CALLS, THREADS);
+    await(load_acknowledged(load) >= CALLS);
+    post(world, type, "bad");
+    int failures = load_failures(load);
+    load_finish(load);
+    assert_int_equal(failures, 0);
+    snprintf(wanted, sizeof wanted, "wrecker 3 %s; its worker did not survive it 3 times", reason);
+    check_dead(world, wanted);
+    check_load(world);
+    /* The other plugin's work on the same event stands. */
+    assert_int_equal(store_int(world, "SELECT count(*) FROM spy WHERE call_id = 'bad'", NULL), 1);
+    metric_check(world, "pbxhook_plugin_crashes_total{plugin=\"wrecker\"}", 3);
+    metric_check(world, "pbxhook_plugin_parked{plugin=\"wrecker\"}", 0);
+    metric_await(world, "pbxhook_dead_letters_total{plugin=\"wrecker\"}", 1);
+    metric_check(world, "pbxhook_worker_restarts_total", 3);
+    metric_await(world, "pbxhook_spool_events", 0);
+    metric_await(world, "pbxhook_workers_ready", 1);
+}
+
+static void test_segv(struct world *world)
+{
+    wreck(world, "call.bad.segv", "killed by SIGSEGV");
+}
+
+static void test_abort(struct world *world)
+{
+    wreck(world, "call.bad.abort", "killed by SIGABRT");
+}
+
+static void test_exit(struct world *world)
+{
+    wreck(world, "call.bad.exit", "the worker exited with status 0");
+}
+
+static void test_stack(struct world *world)
+{
+    wreck(world, "call.bad.stack", "killed by SIGSEGV");
+}
+
+static void test_sleep(struct world *world)
+{
+    wreck(world, "call.bad.sleep", "did not come back within 300 ms");
+}
+
+static void test_spin(struct world *world)
+{
+    wreck(world, "call.bad.spin", "did not come back within 300 ms");
+}
+
+static void test_lock(struct world *world)
+{
+    wreck(world, "call.bad.lock", "did not come back within 300 ms");
+}
+
+/* It ignores SIGABRT. */
+static void test_deaf(struct world *world)
+{
+    wreck(world, "call.bad.deaf", "did not come back within 300 ms");
+    assert_int_equal(
+        server_log_count(&world->server, "msg=\"the worker does not heed it, killing it\"", NULL),
+        3);
+}
+
+/* The first answer is RETRY, so the crash comes out of the store and not out of the spool. */
+static void test_crash_in_a_retry(struct world *world)
+{
+    start_with_wrecker(world);
+    post(world, "call.bad.later", "bad");
+    check_dead(world, "wrecker 4 killed by SIGSEGV; its worker did not survive it 3 times");
+    post(world, "call.new", "after");
+    store_await_events(world, 2);
+    store_check_status(world, "after", "call.new");
+}
+
+/* The whole server dies of it, as when memory runs out for all. Nobody is left who could say why. */
+static void test_the_whole_server_dies(struct world *world)
+{
+    start_with_wrecker(world);
+    post(world, "call.new", "before");
+    store_await_events(world, 1);
+    char *body = event_seed(&(struct event_text){.type = "call.bad.all", .call_id = "bad"});
+    client_post(world->client, ROUTE_SEED, body);
+    free(body);
+    for (int deaths = 1; deaths <= 3; deaths++) {
+        int status = process_wait(world->server.pid, WAIT_LIMIT_MS);
+        world->server.pid = 0;
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        /* The start before it may be seen, or be over by then. */
+        if (deaths < 3)
+            server_launch(&world->server);
+    }
+    world_start(world);
+    check_dead(world,
+               "wrecker 1 was under way when the worker or the whole server ended, twice in a "
+               "row; its worker did not survive it 3 times");
+    assert_int_equal(store_int(world, "SELECT count(*) FROM spy", NULL), 2);
+    post(world, "call.new", "after");
+    store_await_events(world, 3);
+}
+
+/* It crashes with each event that it gets: it is reported and parked, and the others' events get on. */
+static void test_parked(struct world *world)
+{
+    enum { BAD = 20 };
+    char call_id[32];
+    start_with_wrecker(world);
+    struct load *load = load_start(&world->server, "call", CALLS, THREADS);
+    for (int i = 0; i < BAD; i++) {
+        snprintf(call_id, sizeof call_id, "bad-%d", i);
+        post(world, "call.bad.segv", call_id);
+    }
+    int failures = load_failures(load);
+    load_finish(load);
+    assert_int_equal(failures, 0);
+    await_for(2 * WAIT_LIMIT_MS,
+              server_log_count(&world->server, "msg=\"plugin takes its workers down again",
+                               "plugin=wrecker") == 1);
+    metric_check(world, "pbxhook_plugin_parked{plugin=\"wrecker\"}", 1);
+    store_await_events(world, CALLS * EVENTS_OF_CALL + BAD);
+    check_load(world);
+    metric_await(world, "pbxhook_spool_events", 0);
+    await(store_int(world, "SELECT count(*) FROM spy WHERE call_id LIKE 'bad-%'", NULL) == BAD);
+    /* Three events are needed for the judgement, each was tried at most three times; the rest wait. */
+    assert_in_range(
+        (uintmax_t)metric_get(world, "pbxhook_plugin_crashes_total{plugin=\"wrecker\"}"), 3, 9);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM handlings", NULL), BAD);
+    assert_true(store_int(world, "SELECT count(*) FROM handlings WHERE state = 'retry'", NULL) >=
+                BAD - 3);
+}
+
+/* Its worker is replaced at its limit, and the next one begins with none used. */
+static void test_leak(struct world *world)
+{
+    enum { LEAKS = 16 }; /* of 8 MiB */
+    char call_id[32];
+    world_set(world, "PBXHOOK_WORKER_MEMORY", "100MiB");
+    if (PBXHOOK_SANITIZED) /* it would find what is leaked on purpose */
+        world_set(world, "ASAN_OPTIONS", "detect_leaks=0");
+    start_with_wrecker(world);
+    struct load *load = load_start(&world->server, "call", CALLS, THREADS);
+    for (int i = 0; i < LEAKS; i++) {
+        snprintf(call_id, sizeof call_id, "bad-%d", i);
+        post(world, "call.bad.leak", call_id);
+    }
+    int failures = load_failures(load);
+    load_finish(load);
+    assert_int_equal(failures, 0);
+    store_await_events(world, CALLS * EVENTS_OF_CALL + LEAKS);
+    store_await_handled(world);
+    check_load(world);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM handlings", NULL), 0);
+    await(store_int(world, "SELECT count(*) FROM spy WHERE call_id LIKE 'bad-%'", NULL) == LEAKS);
+    if (!PBXHOOK_SANITIZED) /* its memory is not limited */
+        assert_int_equal(server_log_count(&world->server, "msg=\"worker uses most of", NULL), 1);
+}
+
+static void test_transaction_thrown_away(struct world *world)
+{
+    start_with_wrecker(world);
+    post(world, "call.new", "before");
+    post(world, "call.bad.rollback", "bad");
+    post(world, "call.new", "after");
+    store_await_events(world, 3);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM handlings", NULL), 0);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM spy", NULL), 3);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM calls", NULL), 2);
+    metric_check(world, "pbxhook_worker_restarts_total", 0);
+}
+
+static void test_nonsense(struct world *world)
+{
+    start_with_wrecker(world);
+    post(world, "call.bad.nonsense", "bad");
+    check_dead(world, "wrecker 1 handle() answered an unknown value (4711) and gave no reason");
+    assert_int_equal(store_int(world, "SELECT count(*) FROM spy", NULL), 1);
+}
+
+int main(void)
+{
+    static const struct world_test tests[] = {
+        {"segv", test_segv},
+        {"abort", test_abort},
+        {"exit", test_exit},
+        {"stack", test_stack},
+        {"sleep", test_sleep},
+        {"spin", test_spin},
+        {"lock", test_lock},
+        {"deaf", test_deaf},
+        {"crash in a retry", test_crash_in_a_retry},
+        {"the whole server dies", test_the_whole_server_dies},
+        {"parked", test_parked},
+        {"leak", test_leak},
+        {"transaction thrown away", test_transaction_thrown_away},
+        {"nonsense", test_nonsense},
+    };
+    return WORLD_RUN("misbehave", tests);
+}

@@ -1,0 +1,152 @@
+/* operation_test.c: requests that are taken or refused, the lines of an answer, and what prune leaves. */
+#include "store_fixture.h"
+
+#include "common/clock.h"
+#include "operator/operation.h"
+
+#define DAY_MS ((int64_t)86400000)
+
+static struct operation *begin_prune(int64_t older_than_ms, int dry_run)
+{
+    struct operation *operation = NULL;
+    char error[OPERATION_ERROR_SIZE] = "";
+    json_t *request = operation_prune_request(older_than_ms, dry_run);
+    assert_non_null(request);
+    if (operation_begin(request, &operation, error) < 0)
+        fail_msg("%s", error);
+    json_decref(request);
+    return operation;
+}
+
+/* Steps to the end; how many events its report counts. */
+static int64_t run_prune(struct fixture *fixture, struct spool_reader *spool, int dry_run)
+{
+    const struct operation_parts parts = {.store = fixture->store, .spool = spool};
+    struct operation *operation = begin_prune(DAY_MS, dry_run);
+    char error[OPERATION_ERROR_SIZE] = "";
+    int more;
+    while ((more = operation_step(operation, &parts, error)) == 1)
+        continue;
+    if (more < 0)
+        fail_msg("%s", error);
+    json_t *report = operation_report(operation);
+    int64_t events = json_integer_value(json_object_get(report, "events"));
+    assert_int_equal(json_is_true(json_object_get(report, "dry_run")), dry_run);
+    json_decref(report);
+    operation_free(operation);
+    return events;
+}
+
+static void add_event(struct fixture *fixture, int64_t received_ms)
+{
+    struct event event = make_event("x.y", "c", received_ms);
+    int64_t id = 0;
+    event.received_ms = received_ms;
+    begin(fixture);
+    check_ok(fixture, store_event_add(fixture->store, &event, &id));
+    commit(fixture);
+}
+
+static void requests_are_checked(void **state)
+{
+    static const struct {
+        const char *request, *wanted; /* NULL: it is taken */
+    } cases[] = {
+        {"{\"command\":\"prune\",\"older_than_ms\":3600000}", NULL},
+        {"{\"command\":\"prune\",\"older_than_ms\":3153600000000,\"dry_run\":true}", NULL},
+        {"{\"command\":\"prune\",\"older_than_ms\":3599999}", "older_than_ms"},
+        {"{\"command\":\"prune\",\"older_than_ms\":3153600000001}", "older_than_ms"},
+        {"{\"command\":\"prune\",\"older_than_ms\":1e9}", "older_than_ms"},
+        {"{\"command\":\"prune\"}", "older_than_ms"},
+        {"{\"command\":\"dig\"}", "no such command: \"dig\""},
+        {"{\"command\":7}", "no such command: \"\""},
+        {"{}", "no such command: \"\""},
+        {"[]", "no such command: \"\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char error[OPERATION_ERROR_SIZE] = "";
+        struct operation *operation = NULL;
+        json_t *request = json_loads(cases[i].request, 0, NULL);
+        int result = operation_begin(request, &operation, error);
+        assert_int_equal(result, cases[i].wanted == NULL ? 0 : -1);
+        if (cases[i].wanted != NULL && strstr(error, cases[i].wanted) == NULL)
+            fail_msg("\"%s\" is not in: %s", cases[i].wanted, error);
+        operation_free(operation);
+        json_decref(request);
+    }
+    assert_int_equal(operation_exists("prune"), 1);
+    assert_int_equal(operation_exists("pru"), 0);
+}
+
+static void check_line(char *line, const char *wanted)
+{
+    assert_string_equal(line, wanted);
+    free(line);
+}
+
+static void lines_are_json(void **state)
+{
+    (void)state;
+    check_line(operation_progress_line(json_pack("{s:i}", "n", 1)), "{\"progress\":{\"n\":1}}");
+    check_line(operation_ok_line(NULL), "{\"ok\":{}}");
+    check_line(operation_error_line("a \"b\"\n"), "{\"error\":\"a \\\"b\\\"\\n\"}");
+    check_line(operation_error_line("\xff"), "{\"error\":\"failed; the log says why\"}");
+}
+
+static void old_is_by_the_clock(void **state)
+{
+    struct fixture *fixture = *state;
+    add_event(fixture, clock_wall_ms() - DAY_MS - 60000);
+    add_event(fixture, clock_wall_ms() - DAY_MS + 60000);
+    assert_int_equal(run_prune(fixture, NULL, 1), 1);
+    assert_int_equal(run_prune(fixture, NULL, 0), 1);
+    assert_int_equal(run_prune(fixture, NULL, 0), 0);
+}
+
+/* A spool with one event, received at that time. */
+static struct spool_reader *make_spool(const struct fixture *fixture, int64_t received_ms,
+                                       struct spool_writer **writer)
+{
+    const char *field[EVENT_FIELD_COUNT] = {[EVENT_TYPE] = "x.y", [EVENT_CALL_ID] = "c"};
+    const int64_t done[1] = {0};
+    struct spool_reader *reader = NULL;
+    char error[256] = "";
+    struct event *event = event_new(field, "{}", 2);
+    assert_non_null(event);
+    event->received_ms = received_ms;
+    if (spool_writer_open(fixture->directory, writer, error, sizeof(error)) < 0 ||
+        spool_reader_open(fixture->directory, 0, 1, &reader, error, sizeof(error)) < 0)
+        fail_msg("%s", error);
+    assert_int_equal(spool_writer_commit(*writer, &event, 1, done, 1), 0);
+    event_free(event);
+    return reader;
+}
+
+/* What waits in the spool is known by its record, and so is what came with it. */
+static void spool_is_not_overtaken(void **state)
+{
+    struct fixture *fixture = *state;
+    struct spool_writer *writer = NULL;
+    const int64_t done[1] = {1};
+    struct spool_reader *reader = make_spool(fixture, 5000, &writer);
+    add_event(fixture, 4999);
+    add_event(fixture, 5000);
+    add_event(fixture, 5001);
+    assert_int_equal(run_prune(fixture, reader, 0), 1);
+    assert_int_equal(spool_writer_commit(writer, NULL, 0, done, 1), 0);
+    assert_int_equal(run_prune(fixture, reader, 0), 2);
+    spool_reader_close(reader);
+    spool_writer_close(writer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_are_checked),
+        cmocka_unit_test(lines_are_json),
+        STORE_TEST(old_is_by_the_clock),
+        STORE_TEST(spool_is_not_overtaken),
+    };
+    return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
+}
