@@ -29,18 +29,20 @@ install(FILES ${generated}/pbxhook.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgcon
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/pbxhook)
 configure_package_config_file(cmake/sdk/pbxhookConfig.cmake.in ${generated}/pbxhookConfig.cmake
   INSTALL_DESTINATION ${package_dir}
-  PATH_VARS CMAKE_INSTALL_INCLUDEDIR PBXHOOK_PLUGINDIR)
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_BINDIR PBXHOOK_PLUGINDIR)
 # The header is the same for every architecture. Before 1.0 a minor version may break.
 write_basic_package_version_file(${generated}/pbxhookConfigVersion.cmake
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${generated}/pbxhookConfig.cmake ${generated}/pbxhookConfigVersion.cmake
-  cmake/sdk/pbxhook_add_plugin.cmake DESTINATION ${package_dir})
+  cmake/sdk/pbxhook_add_plugin.cmake cmake/sdk/pbxhook_add_plugin_test.cmake
+  cmake/sdk/pbxhook_plugin.map DESTINATION ${package_dir})
 
 # ---- Documents --------------------------------------------------------------------------------------
+install(FILES docs/plugins.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(FILES packaging/completion/pbxhook DESTINATION ${PBXHOOK_COMPLETIONDIR})
 if(TARGET mock-pbx)
   install(FILES packaging/completion/mock-pbx DESTINATION ${PBXHOOK_COMPLETIONDIR})
 endif()
-install(DIRECTORY examples/hello DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(DIRECTORY plugins/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/reference
   FILES_MATCHING PATTERN "*.c")

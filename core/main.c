@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "operator/operator.h"
 #include "receiver/receiver.h"
+#include "sdk/plugin_command.h"
 #include "worker/plugin_host.h"
 #include "worker/rehearsal.h"
 #include "worker/worker.h"
@@ -95,13 +96,33 @@ static int check(const struct arguments *arguments)
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* The same for programs, with what is refused in it and not on stderr. */
+static int list_plugins_as_json(const struct config *config)
+{
+    struct plugin_host *host = NULL;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *errors = open_memstream(&text, &size);
+    int result = errors == NULL ? -1 : plugin_host_load(config, errors, &host);
+    if (errors != NULL && fclose(errors) != 0)
+        result = -1;
+    if (host == NULL || text == NULL || plugin_host_print_json(host, text, stdout) < 0) {
+        fputs("pbxhook plugins: can't write it as JSON\n", stderr);
+        result = -1;
+    }
+    plugin_host_free(host);
+    free(text);
+    return result;
+}
+
 static int plugins(const struct arguments *arguments)
 {
     struct config *config = NULL;
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
-    int result = list_plugins(config);
-    operator_print_plugin_counts(config);
+    int result = arguments->json ? list_plugins_as_json(config) : list_plugins(config);
+    if (!arguments->json)
+        operator_print_plugin_counts(config);
     config_free(config);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -126,6 +147,13 @@ static int prune(const struct arguments *arguments)
     int status = operator_prune(config, older_than_ms, arguments->dry_run);
     config_free(config);
     return status;
+}
+
+/* It has commands of its own, so it takes the words as they come: see main(). */
+static int plugin_too_late(const struct arguments *arguments)
+{
+    (void)arguments;
+    return usage_error("plugin must be the first word, as in: pbxhook plugin try", "");
 }
 
 static int status(const struct arguments *arguments)
@@ -188,10 +216,11 @@ static const struct command commands[] = {
      "files of secrets; whether it may listen where it is told to. Prints\n"
      "each key in force with where it comes from. Exits with 1 when anything is wrong; each thing\n"
      "that is wrong is told on stderr with its file and line, or the variable's name.\n"},
-    {"plugins", "list the plugins with their events and options", plugins, 0, "", "",
+    {"plugins", "list the plugins with their events and options", plugins, 0, "j", " [--json]",
      "Lists what is in the plugin directory: file, name, version, events, options with their\n"
      "defaults and the values in force; and why one is refused. While a server runs, also how\n"
-     "often each has handled an event, asked for another try, or rejected one.\n"},
+     "often each has handled an event, asked for another try, or rejected one.\n\n"
+     "  -j, --json  for programs; without the counts, which `pbxhook status --json` has\n"},
     {"status", "tell how the running server is", status, 0, "j", " [--json]",
      "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
      "actions and plugins, counted since it started. Exits with 3 when none is running.\n\n"
@@ -202,6 +231,8 @@ static const struct command commands[] = {
      "the same without telling how it went. It takes its environment as it was when it started.\n"
      "Some keys need a restart: listen, state_dir, workers, the store and the spool; it says which.\n"
      "Exits with 3 when no server is running.\n"},
+    {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late,
+     100 /* whatever follows */, "", "", "Has commands of its own: see `pbxhook plugin --help`.\n"},
     {"prune", "remove old events, finished calls and ended actions", prune, 0, "on",
      " --older-than DURATION [--dry-run]",
      "Removes events with their dead letters, finished calls with their payloads, and ended\n"
@@ -312,6 +343,8 @@ int main(int count, char **words)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (count > 1 && strcmp(words[1], "worker") == 0)
         return run_worker(count, words);
+    if (count > 1 && strcmp(words[1], "plugin") == 0)
+        return plugin_command(count - 1, words + 1);
     if (count > 1 && strcmp(words[1], "rehearse") == 0) /* what the receiver starts, too */
         return rehearsal_main(words[2]);
 

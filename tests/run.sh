@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . packaging/dependencies.sh
 
-test_packages="postgresql pgbouncer libcmocka-dev openssl clang libclang-rt-14-dev g++ sqlite3 binutils
+test_packages="postgresql pgbouncer libcmocka-dev openssl clang libclang-rt-14-dev g++ sqlite3 binutils abigail-tools
 systemd mandoc bsdextrautils"
 
 case "${1:-}" in

@@ -13,6 +13,9 @@ function(pbxhook_add_plugin name)
   target_link_libraries(${name} PRIVATE pbxhook::plugin)
   set_target_properties(${name} PROPERTIES PREFIX "" SUFFIX ".so"
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  set(map ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/pbxhook_plugin.map)
+  target_link_options(${name} PRIVATE LINKER:--version-script=${map})
+  set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${map})
   # The sanitizers' runtimes are left undefined on purpose.
   if(NOT "${CMAKE_C_FLAGS} ${CMAKE_CXX_FLAGS} ${CMAKE_MODULE_LINKER_FLAGS}" MATCHES "-fsanitize=")
     target_link_options(${name} PRIVATE LINKER:-z,defs)

@@ -198,6 +198,18 @@ static void set_default_store(struct config_load *load)
     free(url);
 }
 
+static void set_default_download_dir(struct config_load *load)
+{
+    char *directory = NULL;
+
+    if (asprintf(&directory, "%s/downloads", load->config->state_dir) < 0) {
+        config_report(load, "default", "out of memory");
+        return;
+    }
+    config_set(load, config_key_find("", "download_dir"), directory, "/", "default");
+    free(directory);
+}
+
 /* The defaults that depend on the rest, for keys that nobody has set. */
 static void set_late_defaults(struct config_load *load)
 {
@@ -224,6 +236,8 @@ static void set_late_defaults(struct config_load *load)
     }
     if (config->store.url == NULL && config->state_dir != NULL)
         set_default_store(load);
+    if (config->download_dir == NULL && config->state_dir != NULL)
+        set_default_download_dir(load);
 }
 
 /* Both databases of SQLite have one writer, and each worker is one. */
@@ -321,6 +335,7 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->plugin_option_count; i++)
         free_plugin_option(&config->plugin_options[i]);
     free(config->plugin_options);
+    config_free_targets(config);
     if (config->origins != NULL)
         free(config->origins->of);
     free(config->origins);
@@ -354,6 +369,7 @@ static void load_sources(struct config_load *load, const char *path)
     set_late_defaults(load);
     check_workers(load);
     check_password_files(load);
+    config_check_targets(load);
     check_readable(load, config_key_find("pbx", "ca_file"), load->config->pbx.ca_file);
     config_check_access(load);
 }

@@ -23,12 +23,29 @@ struct config_plugin_option {
     char *origin; /* "/etc/pbxhook/pbxhook.conf:12" or the variable's name, for messages */
 };
 
+/* A server that plugins may post to and download from, by its name: target "crm" { ... }. What is secret
+ * stays in files that only the host reads. */
+struct config_target {
+    char *name;          /* "crm"                                                            */
+    char *url;           /* what every path is put behind; no slash at its end               */
+    char *user;          /* HTTP Basic, "" none                                              */
+    char *password_file; /* "" none                                                          */
+    char *token_file;    /* its first line is sent as a bearer token; "" none                */
+    int timeout_ms;      /* of one attempt                                                   */
+    int deadline_ms;     /* what could not be delivered so long after it was asked is given up */
+    int connections;     /* at most so many at one time                                      */
+    int idempotent;      /* boolean, as pbx.idempotent                                       */
+    int64_t max_download_bytes;
+    char *origin; /* where it begins, for messages */
+};
+
 struct config {
     /* top level */
-    char *listen;     /* "127.0.0.1:3000", "[::1]:3000"; port 0 is any free one  */
-    char *state_dir;  /* absolute                                                */
-    char *plugin_dir; /* absolute                                                */
-    int workers;      /* 1 on SQLite                                             */
+    char *listen;       /* "127.0.0.1:3000", "[::1]:3000"; port 0 is any free one  */
+    char *state_dir;    /* absolute                                                */
+    char *plugin_dir;   /* absolute                                                */
+    char *download_dir; /* absolute: what plugins download is put there            */
+    int workers;        /* 1 on SQLite                                             */
     int handler_timeout_ms;
     int64_t worker_memory_bytes; /* of one worker; 0: no limit */
     int allow_unauthenticated; /* boolean: listen to more than loopback and ask nobody who he is */
@@ -99,6 +116,9 @@ struct config {
     struct config_plugin_option *plugin_options; /* each name once; the environment's last */
     size_t plugin_option_count;
 
+    struct config_target *targets; /* each name once */
+    size_t target_count;
+
     struct config_origins *origins; /* where each key was set; config_print() shows it */
 };
 
@@ -137,6 +157,9 @@ int config_print(const struct config *config, FILE *out, int comments);
 
 /* Reads "90d", "12h", ... : 0 and *ms, or -1 when text is none from the least to the most. */
 int config_read_period(const char *text, int64_t *ms);
+
+/* NULL when there is none of that name. */
+const struct config_target *config_find_target(const struct config *config, const char *name);
 
 /* The last value set for a plugin's option, with its origin if origin is not NULL; NULL if not set. */
 const char *config_plugin_option(const struct config *config, const char *plugin, const char *key,

@@ -102,6 +102,11 @@ int config_check_url(const char *text)
     return good;
 }
 
+int config_check_target(const char *text)
+{
+    return config_check_url(text) && strpbrk(text, "?#") == NULL;
+}
+
 static int is_default_port(const char *origin, const char *port)
 {
     return (strncmp(origin, "http://", 7) == 0 && strtol(port, NULL, 10) == 80) ||

@@ -83,6 +83,12 @@ static void note_place(cfg_t *section, const char *name)
     current->places[current->place_count++] = (struct place){section, copy, section->line};
 }
 
+/* Sections with a title, whose options the library does not know. */
+static int has_free_options(const char *name)
+{
+    return strcmp(name, "plugin") == 0 || strcmp(name, "target") == 0;
+}
+
 /* The first value of a message that begins with one in quotes, as those below do. */
 static const char *first_value(va_list arguments)
 {
@@ -109,11 +115,11 @@ __attribute__((format(printf, 2, 0))) static void take_error(cfg_t *section, con
         note_place(section, first_value(arguments));
     } else if (strcmp(format, TITLE_TWICE) == 0) {
         config_report(current->load, origin,
-                      "found plugin \"%s\" twice, wanted its options in one section",
+                      "found the section \"%s\" twice, wanted its options in one",
                       first_value(arguments));
     } else if (strcmp(format, NO_EQUALS) != 0 ||
                find_place(current, section, first_value(arguments)) == NULL ||
-               strcmp(section->name, "plugin") == 0) {
+               has_free_options(section->name)) {
         vsnprintf(text, sizeof text, format, arguments);
         config_report(current->load, origin, "%s", text);
     } /* else an unknown section: it is reported as such when the parsing has ended */
@@ -168,8 +174,8 @@ static size_t declare_keys(const char *section, cfg_opt_t *out)
 
 static cfg_t *new_parser(void)
 {
-    size_t level = config_key_count + 2; /* no level has more options than that */
-    cfg_opt_t *options = calloc(level * (config_key_count + 2), sizeof *options);
+    size_t level = config_key_count + 3; /* no level has more options than that */
+    cfg_opt_t *options = calloc(level * (config_key_count + 3), sizeof *options);
     cfg_opt_t *inner = options + level;
     cfg_t *parser = NULL;
 
@@ -184,8 +190,10 @@ static cfg_t *new_parser(void)
         options[count++] = (cfg_opt_t)CFG_SEC(section, inner, CFGF_NONE);
         inner += level;
     }
-    options[count] =
+    options[count++] =
         (cfg_opt_t)CFG_SEC("plugin", inner, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+    options[count] =
+        (cfg_opt_t)CFG_SEC("target", inner, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
     parser = cfg_init(options, CFGF_KEYSTRVAL); /* copies them; sections inherit the flag */
     free(options);
     if (parser != NULL)
@@ -285,6 +293,35 @@ static void take_plugin(struct reader *reader, cfg_t *section)
         take_plugin_option(reader, section, option);
 }
 
+static void take_target_option(struct reader *reader, cfg_t *section, cfg_opt_t *option,
+                               struct config_target *target)
+{
+    const struct place *place = find_place(reader, section, option->name);
+    const char *text = cfg_opt_getnstr(option, 0);
+    char origin[ORIGIN_SIZE];
+
+    format_origin(reader, place != NULL ? place->line : 0, origin);
+    if (text != NULL) /* else the parsing ended before its value */
+        config_set_target_option(reader->load, target, option->name, text, reader->base, origin);
+}
+
+static void take_target(struct reader *reader, cfg_t *section)
+{
+    const struct place *first = find_place(reader, section, NULL);
+    char origin[ORIGIN_SIZE];
+
+    format_origin(reader, first != NULL ? first->line : section->line, origin);
+    if (!config_check_name(section->title)) {
+        config_report(reader->load, origin,
+                      "found target \"%s\", wanted a name of a-z, 0-9 and _ that begins with a-z",
+                      section->title);
+        return;
+    }
+    struct config_target *target = config_get_target(reader->load, section->title, origin);
+    for (cfg_opt_t *option = section->opts; target != NULL && option->name != NULL; option++)
+        take_target_option(reader, section, option, target);
+}
+
 static void report_unknown(struct reader *reader, cfg_t *section, const char *name)
 {
     const struct place *place = find_place(reader, section, name);
@@ -303,15 +340,18 @@ static int take_section(struct reader *reader, cfg_t *section);
 static int take_sections(struct reader *reader, cfg_opt_t *option)
 {
     int is_plugin = strcmp(option->name, "plugin") == 0;
+    int has_title = has_free_options(option->name);
     int code = 0;
 
     for (unsigned i = 0; i < cfg_opt_size(option) && code == 0; i++) {
         cfg_t *section = cfg_opt_getnsec(option, i);
         /* The library leaves a section half made when memory runs out. */
-        if (section == NULL || section->opts == NULL || (is_plugin && section->title == NULL))
+        if (section == NULL || section->opts == NULL || (has_title && section->title == NULL))
             code = -1;
         else if (is_plugin)
             take_plugin(reader, section);
+        else if (has_title)
+            take_target(reader, section);
         else
             code = take_section(reader, section);
     }

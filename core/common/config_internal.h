@@ -116,8 +116,9 @@ int config_check_url(const char *text);     /* http, https; no user   */
 int config_check_origin(const char *text);  /* of the Origin header   */
 int config_check_range(const char *text);   /* of addresses, 10.0.0.0/8 */
 int config_check_token(const char *text);
-int config_check_user(const char *text); /* of HTTP Basic          */
-int config_check_name(const char *text); /* [a-z][a-z0-9_]*        */
+int config_check_user(const char *text);   /* of HTTP Basic          */
+int config_check_name(const char *text);   /* [a-z][a-z0-9_]*        */
+int config_check_target(const char *text); /* config_check_url(), without ? and # */
 int config_check_utf8(const char *text);
 
 /* ---- One run of config_load() (config.c) ------------------------------------------------------- */
@@ -150,6 +151,22 @@ const char *config_origin(const struct config *config, const struct config_key *
 /* Keeps an option of a plugin; a later one of the same name replaces it. */
 void config_set_plugin_option(struct config_load *load, const char *plugin, const char *key,
                               const char *value, const char *origin);
+
+/* ---- target "NAME" { } (config_target.c) --------------------------------------------------------- */
+
+extern const struct config_key config_target_keys[];
+extern const size_t config_target_key_count;
+
+/* A new one with the defaults, or the one of that name: NULL when out of memory, which is reported. */
+struct config_target *config_get_target(struct config_load *load, const char *name,
+                                        const char *origin);
+/* Sets one of its options by its name; reports a name that is none and a text that won't do. */
+void config_set_target_option(struct config_load *load, struct config_target *target,
+                              const char *name, const char *text, const char *base,
+                              const char *origin);
+/* What only the whole target can tell; reports. */
+void config_check_targets(struct config_load *load);
+void config_free_targets(struct config *config);
 
 /* Reports what of the keys about access fits together with nothing (config_access.c). */
 void config_check_access(struct config_load *load);

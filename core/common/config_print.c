@@ -88,9 +88,30 @@ static void print_plugin(const struct config *config, const char *plugin, FILE *
     fputs("}\n", out);
 }
 
+static void print_target(const struct config_target *target, FILE *out, int comments)
+{
+    fputs("target ", out);
+    config_print_text(target->name, out);
+    fputs(" {", out);
+    if (comments)
+        print_origin(target->origin, out);
+    fputc('\n', out);
+    for (size_t i = 0; i < config_target_key_count; i++) {
+        const struct config_key *key = &config_target_keys[i];
+        if (comments)
+            fprintf(out, "    # %s\n", key->help);
+        fprintf(out, "    %s = ", key->name);
+        config_value_print(key, (const char *)target + key->offset, out);
+        fputc('\n', out);
+    }
+    fputs("}\n", out);
+}
+
 int config_print(const struct config *config, FILE *out, int comments)
 {
     print_keys(config, out, comments);
+    for (size_t i = 0; i < config->target_count; i++)
+        print_target(&config->targets[i], out, comments);
     for (size_t i = 0; i < config->plugin_option_count; i++) {
         if (is_first_of_plugin(config, i))
             print_plugin(config, config->plugin_options[i].plugin, out, comments);

@@ -37,11 +37,12 @@ static enum receipt judge_failure(const struct attempt *attempt)
 /* Doubling, half of it by chance, so that many actions do not come back in one wave. */
 static int64_t retry_delay_ms(const struct attempt *attempt)
 {
+    int64_t longest = attempt->longest_delay_ms > 0 ? attempt->longest_delay_ms : LONGEST_DELAY_MS;
     int64_t delay = FIRST_DELAY_MS;
-    for (int i = 1; i < attempt->number && delay < LONGEST_DELAY_MS; i++)
+    for (int i = 1; i < attempt->number && delay < longest; i++)
         delay *= 2;
-    if (delay > LONGEST_DELAY_MS)
-        delay = LONGEST_DELAY_MS;
+    if (delay > longest)
+        delay = longest;
     delay = delay / 2 + (int64_t)(attempt->random % (uint32_t)(delay / 2 + 1));
     return attempt->retry_after_ms > delay ? attempt->retry_after_ms : delay;
 }

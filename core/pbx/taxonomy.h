@@ -12,15 +12,16 @@
 #include "store/store.h"
 
 struct attempt {
-    CURLcode code;      /* of the transfer                                             */
-    int http_status;    /* 0: there was no answer                                      */
-    int sent;           /* 1: some of the request may have left this machine           */
-    int retry_after_ms; /* what the PBX asked for, 0 when it did not                   */
-    int number;         /* 1 for the first attempt                                     */
-    int64_t now_ms;     /* wall clock                                                  */
-    int64_t expires_ms; /* the action's deadline, wall clock                           */
-    int repeatable;     /* pbx.idempotent: the PBX takes one Idempotency-Key once      */
-    uint32_t random;    /* for the jitter                                              */
+    CURLcode code;        /* of the transfer                                             */
+    int http_status;      /* 0: there was no answer                                      */
+    int sent;             /* 1: some of the request may have left this machine           */
+    int retry_after_ms;   /* what the PBX asked for, 0 when it did not                   */
+    int number;           /* 1 for the first attempt                                     */
+    int64_t now_ms;       /* wall clock                                                  */
+    int64_t expires_ms;   /* the action's deadline, wall clock                           */
+    int repeatable;       /* pbx.idempotent: the PBX takes one Idempotency-Key once      */
+    uint32_t random;      /* for the jitter                                              */
+    int longest_delay_ms; /* between two tries; 0: as the PBX's deadline wants it        */
 };
 
 struct verdict {

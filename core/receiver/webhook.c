@@ -99,6 +99,22 @@ static int identify(struct request *request, struct event *event)
     return event_identify_by_content(event);
 }
 
+/* Those are made by the server itself, and plugins rely on that. */
+static int is_reserved(const struct event *event)
+{
+    static const char prefix[] = "pbxhook.";
+
+    return strncmp(event->field[EVENT_TYPE], prefix, sizeof prefix - 1) == 0;
+}
+
+static void refuse_reserved(struct request *request, const struct event *event)
+{
+    reject(request, METRICS_REJECT_BAD_VALUE,
+           &(struct problem){.status = MHD_HTTP_BAD_REQUEST,
+                             .detail = "types that begin with \"pbxhook.\" are the server's own",
+                             .member = event->enveloped ? "chamada.type" : "type"});
+}
+
 static int is_unknown(struct request *request, const struct event *event)
 {
     return request->shared->config->webhook.reject_unknown && event->state == LIFECYCLE_NONE &&
@@ -132,6 +148,10 @@ void webhook_handle(struct request *request)
     }
     request->ticket.event = event; /* from here on freed with the request */
     event->spooled_us = request->complete_us;
+    if (is_reserved(event)) {
+        refuse_reserved(request, event);
+        return;
+    }
     if (is_unknown(request, event)) {
         refuse_unknown(request, event);
         return;

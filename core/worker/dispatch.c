@@ -80,7 +80,7 @@ store_failed:
 }
 
 /* Loads the files; a warning of the host's goes to the log. */
-static int load_plugins(struct dispatch *dispatch, const struct config *config, char *error,
+static int load_plugins(const struct config *config, struct plugin_host **out, char *error,
                         size_t error_size)
 {
     char *text = NULL;
@@ -92,7 +92,7 @@ static int load_plugins(struct dispatch *dispatch, const struct config *config, 
         snprintf(error, error_size, "plugins: out of memory");
         return -1;
     }
-    result = plugin_host_load(config, lines, &dispatch->host);
+    result = plugin_host_load(config, lines, out);
     if (fclose(lines) != 0 || text == NULL) {
         snprintf(error, error_size, "plugins: out of memory");
         result = -1;
@@ -145,18 +145,32 @@ static void stop_the_clock(void *arg, int waiting)
 int dispatch_open(const struct config *config, struct store *store, struct metrics_worker *metrics,
                   struct dispatch **out, char *error, size_t error_size)
 {
+    struct plugin_host *host = NULL;
+
+    if (load_plugins(config, &host, error, error_size) != 0) {
+        plugin_host_free(host);
+        return -1;
+    }
+    return dispatch_open_loaded(config, host, store, metrics, out, error, error_size);
+}
+
+int dispatch_open_loaded(const struct config *config, struct plugin_host *host, struct store *store,
+                         struct metrics_worker *metrics, struct dispatch **out, char *error,
+                         size_t error_size)
+{
     struct dispatch *dispatch = calloc(1, sizeof *dispatch);
 
-    if (dispatch == NULL)
+    if (dispatch == NULL) {
+        plugin_host_free(host);
         goto no_memory;
+    }
+    dispatch->host = host;
     dispatch->store = store;
     dispatch->metrics = metrics;
     dispatch->claim_ms = (int64_t)config->handler_timeout_ms * CLAIMED_MOST + CLAIM_MARGIN_MS;
     if (dispatch->claim_ms > CLAIM_LONGEST_MS)
         dispatch->claim_ms = CLAIM_LONGEST_MS;
     store_watch_waits(store, stop_the_clock, dispatch);
-    if (load_plugins(dispatch, config, error, error_size) != 0)
-        goto failed;
     dispatch->services = services_new(config, store);
     dispatch->routes = dispatch_routes_new(dispatch->host);
     dispatch->ledger = ledger_new(metrics);
@@ -318,6 +332,23 @@ int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t
     if (count == 0)
         ledger_add_note(dispatch->ledger, event, "event kept, no plugin takes it");
     return (int)count;
+}
+
+int dispatch_event_to(struct dispatch *dispatch, const struct event *event, int64_t event_id,
+                      const char *plugin)
+{
+    const size_t *plugins;
+    size_t count = dispatch_routes_find(dispatch->routes, event->field[EVENT_TYPE], &plugins);
+    int64_t now_ms = clock_wall_ms();
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(dispatch->runners[plugins[i]].plugin->descriptor.name, plugin) == 0)
+            return store_retry_put(dispatch->store, event_id, plugin, 0, 0, now_ms, now_ms,
+                                   "not handled yet") < 0
+                       ? STORE_E_FAILED
+                       : 0;
+    }
+    return 0;
 }
 
 void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event)

@@ -12,6 +12,7 @@
 #include "common/event.h"
 #include "common/metrics.h"
 #include "store/store.h"
+#include "worker/plugin_host.h"
 
 struct dispatch;
 
@@ -22,6 +23,10 @@ struct dispatch;
  */
 int dispatch_open(const struct config *config, struct store *store, struct metrics_worker *metrics,
                   struct dispatch **out, char *error, size_t error_size);
+/* The same with plugins that were loaded before. Takes the host, on failure too. */
+int dispatch_open_loaded(const struct config *config, struct plugin_host *host, struct store *store,
+                         struct metrics_worker *metrics, struct dispatch **out, char *error,
+                         size_t error_size);
 /* Calls the plugins' close(). Accepts NULL. */
 void dispatch_close(struct dispatch *dispatch);
 
@@ -56,6 +61,13 @@ int dispatch_give_up(struct dispatch *dispatch, const struct event *event, int64
 /* The same for a handling that was due again. */
 int dispatch_give_up_retry(struct dispatch *dispatch, const struct store_retry *retry,
                            const char *error);
+
+/*
+ * An event of the server's own that is for one plugin: written down as due for it at once, if it takes the
+ * type, so that it is handled as a retry is, with all that guards a worker against its plugins.
+ */
+int dispatch_event_to(struct dispatch *dispatch, const struct event *event, int64_t event_id,
+                      const char *plugin);
 
 /* For the log, with the batch's commit: this event was handled before. */
 void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event);

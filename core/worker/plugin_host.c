@@ -77,11 +77,12 @@ static const struct plugin *find_plugin(const struct plugin_host *host, const ch
     return NULL;
 }
 
-/* Appends the plugin of one file, taking `path`: 0, or -1 and a line to `errors`. */
-static int add_file(struct plugin_host *host, char *path, FILE *errors)
+/* Appends the plugin that was found in a file, NULL for none, taking `path`: 0, or -1 and a line to
+ * `errors`. */
+static int add_found(struct plugin_host *host, char *path, const struct pbxhook_plugin *found,
+                     FILE *errors)
 {
     struct plugin *plugin = &host->plugins[host->count];
-    const struct pbxhook_plugin *found = plugin_file_load(path, errors);
     const struct plugin *other;
 
     if (found == NULL || plugin_descriptor_copy(path, found, &plugin->descriptor, errors) != 0)
@@ -116,7 +117,7 @@ static int add_files(struct plugin_host *host, const char *dir, struct dirent *c
             fprintf(errors, "%s/%s: out of memory\n", dir, names[i]->d_name);
             return -1;
         }
-        if (add_file(host, path, errors) != 0)
+        if (add_found(host, path, plugin_file_load(path, errors), errors) != 0)
             result = -1;
     }
     return result;
@@ -168,6 +169,34 @@ no_memory:
     fputs("plugins: out of memory\n", errors);
     free_names(names, count);
     free(host);
+    return -1;
+}
+
+int plugin_host_load_one(const char *path, const struct config *config, FILE *errors,
+                         struct plugin_host **out)
+{
+    struct plugin_host *host = calloc(1, sizeof *host);
+    char *copy = strdup(path);
+    int result = -1;
+
+    if (host != NULL)
+        host->plugins = calloc(1, sizeof host->plugins[0]);
+    if (host == NULL || host->plugins == NULL || copy == NULL) {
+        fprintf(errors, "%s: out of memory\n", path);
+        goto failed;
+    }
+    result = add_found(host, copy, plugin_file_load_anywhere(path, errors), errors);
+    copy = NULL;
+    if (result == 0)
+        result = settle_options(host, config, 1, errors);
+    if (result != 0)
+        goto failed;
+    *out = host;
+    return 0;
+
+failed:
+    free(copy);
+    plugin_host_free(host);
     return -1;
 }
 

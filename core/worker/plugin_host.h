@@ -38,6 +38,12 @@ struct plugin_host;
  * of warning in `errors`. The host borrows texts of `config`, which must outlive it.
  */
 int plugin_host_load(const struct config *config, FILE *errors, struct plugin_host **out);
+/*
+ * The same with one file, by its absolute path, whoever may write there: `pbxhook plugin try`. On
+ * failure -1 and *out is untouched.
+ */
+int plugin_host_load_one(const char *path, const struct config *config, FILE *errors,
+                         struct plugin_host **out);
 void plugin_host_free(struct plugin_host *host); /* does not unload; accepts NULL */
 
 size_t plugin_host_count(const struct plugin_host *host);
@@ -45,5 +51,8 @@ const struct plugin *plugin_host_get(const struct plugin_host *host, size_t inde
 
 /* For people: file, name, version, ABI, events, options with type, default and value in force. */
 int plugin_host_print(const struct plugin_host *host, FILE *out);
+
+/* The same for programs: {"plugins": [...], "refused": [...]}, the latter the lines of `errors`. */
+int plugin_host_print_json(const struct plugin_host *host, const char *errors, FILE *out);
 
 #endif

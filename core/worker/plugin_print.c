@@ -1,7 +1,9 @@
 /*
- * plugin_print.c: plugin_host_print(), for `pbxhook plugins` and `pbxhook check`.
+ * plugin_print.c: plugin_host_print() and plugin_host_print_json(), for `pbxhook plugins` and `pbxhook check`.
  */
 #include <string.h>
+
+#include <jansson.h>
 
 #include "worker/plugin_host.h"
 #include "worker/plugin_option.h"
@@ -79,4 +81,74 @@ int plugin_host_print(const struct plugin_host *host, FILE *out)
         print_options(plugin, out);
     }
     return ferror(out) ? -1 : 0;
+}
+
+/* ---- For programs ---------------------------------------------------------------------------- */
+
+static json_t *make_events(const struct pbxhook_plugin *descriptor)
+{
+    json_t *events = json_array();
+
+    for (const char *const *event = descriptor->events; *event != NULL; event++)
+        json_array_append_new(events, json_string(*event));
+    return events;
+}
+
+static json_t *make_options(const struct plugin *plugin)
+{
+    json_t *options = json_array();
+
+    for (size_t i = 0; i < plugin->setting_count; i++) {
+        const struct plugin_setting *setting = &plugin->settings[i];
+        const struct pbxhook_option *option = setting->option;
+
+        json_array_append_new(options,
+                              json_pack("{s:s,s:s,s:s?,s:s,s:s,s:s}", "name", option->name, "type",
+                                        plugin_option_type_name(option->type), "default",
+                                        option->default_value, "value", setting->text, "origin",
+                                        setting->origin, "help", option->help));
+    }
+    return options;
+}
+
+static json_t *make_plugin(const struct plugin *plugin)
+{
+    const struct pbxhook_plugin *descriptor = &plugin->descriptor;
+
+    return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "name", descriptor->name, "version",
+                     descriptor->version, "summary", descriptor->summary, "file", plugin->path,
+                     "abi", json_sprintf("%u.%u", descriptor->abi_major, descriptor->needs_minor),
+                     "events", make_events(descriptor), "options", make_options(plugin));
+}
+
+static json_t *make_lines(const char *text)
+{
+    json_t *lines = json_array();
+
+    while (*text != '\0') {
+        size_t length = strcspn(text, "\n");
+
+        json_array_append_new(lines, json_stringn(text, length));
+        text += length + (text[length] == '\n');
+    }
+    return lines;
+}
+
+int plugin_host_print_json(const struct plugin_host *host, const char *errors, FILE *out)
+{
+    json_t *plugins = json_array();
+    json_t *all;
+    int result;
+
+    for (size_t i = 0; i < plugin_host_count(host); i++)
+        json_array_append_new(plugins, make_plugin(plugin_host_get(host, i)));
+    /* What a plugin says of itself need not be UTF-8: then it is missing, and so is the whole. */
+    if (json_array_size(plugins) != plugin_host_count(host)) {
+        json_decref(plugins);
+        return -1;
+    }
+    all = json_pack("{s:o,s:o}", "plugins", plugins, "refused", make_lines(errors));
+    result = json_dumpf(all, out, JSON_INDENT(2));
+    json_decref(all);
+    return result < 0 || fputc('\n', out) == EOF ? -1 : 0;
 }

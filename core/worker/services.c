@@ -244,6 +244,7 @@ static const void *get_service(const struct pbxhook_context *ctx, const char *id
         {"pbxhook.config/1", &config_api},
         {"pbxhook.db/1", &services_db_api},
         {"pbxhook.pbx/1", &services_pbx_api},
+        {"pbxhook.http/1", &services_http_api},
     };
 
     (void)ctx;

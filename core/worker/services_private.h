@@ -43,6 +43,7 @@ struct plugin_context {
 
 extern const struct pbxhook_db_api services_db_api;
 extern const struct pbxhook_pbx_api services_pbx_api;
+extern const struct pbxhook_http_api services_http_api;
 
 /* Whether this is the handler thread, inside a plugin's open() or handle(). */
 int services_are_open(const struct services *services);

@@ -22,6 +22,7 @@
 #include "common/config.h"
 #include "common/control.h"
 #include "common/log.h"
+#include "http/courier.h"
 #include "spool/spool.h"
 #include "worker/batch.h"
 #include "worker/chores.h"
@@ -31,6 +32,8 @@
 #define STORE_LOCK_WAIT_MS 30000
 #define LEASE_MARGIN_MS                                                                            \
     30000 /* from an attempt's end to its being written down, outages included */
+#define OWNER_SIZE        128
+#define COURIER_DRAIN_MS  1000
 #define OUTBOX_DRAIN_MS   1000
 #define FIRST_RETRY_MS    100
 #define LONGEST_RETRY_MS  5000
@@ -49,6 +52,8 @@ struct worker {
     struct batch batch;
     struct operation_parts chore_parts;
     struct chores *chores;
+    int courier_failed;      /* the last time                                 */
+    struct courier *courier; /* NULL: no target is configured */
     struct control_message message;
     int64_t after;    /* the last seq that was read from the spool        */
     int64_t reported; /* the last seq that the receiver was told of       */
@@ -81,12 +86,18 @@ static void set_signals(void)
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk, not an end */
 }
 
+/* Who claims things in the store: the same for this worker's next life. */
+static void name_owner(const struct worker *worker, char owner[OWNER_SIZE])
+{
+    snprintf(owner, OWNER_SIZE, "%s/%d", spool_reader_instance(worker->spool), worker->index);
+}
+
 static int open_store(struct worker *worker, char *error, size_t error_size)
 {
     const struct config *config = worker->config;
     const char *spool = spool_reader_instance(worker->spool);
-    char owner[128];
-    snprintf(owner, sizeof owner, "%s/%d", spool, worker->index);
+    char owner[OWNER_SIZE];
+    name_owner(worker, owner);
     const struct store_options options = {.url = config->store.url,
                                           .mode = STORE_WRITE,
                                           .lock_wait_ms = STORE_LOCK_WAIT_MS,
@@ -114,6 +125,14 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
                     log_int("count", abandoned));
     }
     return 0;
+}
+
+static int open_courier(struct worker *worker, char *error, size_t error_size)
+{
+    char owner[OWNER_SIZE];
+    name_owner(worker, owner);
+    return courier_open(worker->config, worker->parts.store, owner, &worker->courier, error,
+                        error_size);
 }
 
 /* What the receiver has found out about the end of this worker's former life. */
@@ -164,6 +183,8 @@ static int open_parts(struct worker *worker, char *error, size_t error_size)
         return -1;
     if (outbox_start(config, &worker->parts.outbox, error, error_size) < 0)
         return -1;
+    if (open_courier(worker, error, error_size) < 0)
+        return -1;
     if (dispatch_open(config, worker->parts.store, worker->parts.metrics, &worker->parts.dispatch,
                       error, error_size) < 0)
         return -1;
@@ -185,6 +206,7 @@ static void close_parts(struct worker *worker)
 {
     chores_free(worker->chores);
     dispatch_close(worker->parts.dispatch);
+    courier_free(worker->courier);
     outbox_free(worker->parts.outbox);
     store_close(worker->parts.store);
     spool_reader_close(worker->spool);
@@ -252,8 +274,9 @@ static void wait_for_work(struct worker *worker, int timeout_ms)
 {
     log_flush();
     struct pollfd ready[] = {{.fd = CONTROL_FD, .events = POLLIN},
-                             {.fd = outbox_event_fd(worker->parts.outbox), .events = POLLIN}};
-    if (poll(ready, 2, timeout_ms) < 0 && errno != EINTR)
+                             {.fd = outbox_event_fd(worker->parts.outbox), .events = POLLIN},
+                             {.fd = courier_event_fd(worker->courier), .events = POLLIN}};
+    if (poll(ready, 3, timeout_ms) < 0 && errno != EINTR)
         log_error("poll failed", log_text("error", strerror(errno)));
 }
 
@@ -340,6 +363,7 @@ static int rest(struct worker *worker)
     report_done(worker);
     if (!worker->stopping)
         chores_run(worker->chores, 0);
+    wait_ms = courier_wait_ms(worker->courier, wait_ms);
     wait_for_work(worker, chores_wait_ms(worker->chores, wait_ms));
     return 1;
 }
@@ -354,10 +378,26 @@ static void pause_a_little(int collisions)
     poll(NULL, 0, (int)(random % (uint32_t)longest_ms));
 }
 
+/* What collides with another worker's is done the next time. */
+static void run_courier(struct worker *worker)
+{
+    int code = courier_work(worker->courier, worker->parts.dispatch);
+    if (code == 0 || code == STORE_E_AGAIN)
+        return;
+    if (code < 0)
+        note_failure(worker, "store failed, trying again until it works; deliveries wait in it",
+                     store_error(worker->parts.store), store_is_away(worker->parts.store));
+    else if (worker
+                 ->courier_failed) /* else the failure is the batch's, which says when it is over */
+        note_success(worker);
+    worker->courier_failed = code < 0;
+}
+
 /* One round: what there is, as one transaction; or a wait. */
 static void work_once(struct worker *worker)
 {
     read_control(worker);
+    run_courier(worker);
     worker->stopping |= memory_limit_is_near(&worker->memory);
     read_spool(worker);
     take_results(worker);
@@ -382,6 +422,7 @@ static void work_once(struct worker *worker)
     }
     note_success(worker);
     report_done(worker);
+    courier_nudge(worker->courier);
     chores_run(worker->chores, 1);
     log_flush();
 }
@@ -409,6 +450,10 @@ static void finish(struct worker *worker)
                   log_text("error", store_error(worker->parts.store)));
     batch_clear(&worker->batch);
     report_done(worker);
+    courier_stop(worker->courier, COURIER_DRAIN_MS);
+    if (courier_work(worker->courier, worker->parts.dispatch) < 0)
+        log_error("how deliveries ended was not stored; the next worker finds them under way",
+                  log_text("error", store_error(worker->parts.store)));
     log_flush();
 }
 

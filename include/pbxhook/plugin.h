@@ -1,5 +1,5 @@
 /*
- * pbxhook/plugin.h: the contract between pbxhook and an event handler plugin, version 1.0.
+ * pbxhook/plugin.h: the contract between pbxhook and an event handler plugin, version 1.1.
  *
  * This is the only header a plugin sees. A plugin is a shared object that exports ONE symbol, the
  * constant descriptor `pbxhook_plugin`; everything else in it is static. The smallest one:
@@ -49,7 +49,7 @@ extern "C" {
 #endif
 
 #define PBXHOOK_ABI_MAJOR    1 /* layout: plugin and host must agree */
-#define PBXHOOK_ABI_MINOR    0 /* what this header describes; the host may offer more */
+#define PBXHOOK_ABI_MINOR    1 /* what this header describes; the host may offer more */
 
 #define PBXHOOK_PLUGIN_MAGIC 0x50425848u /* "PBXH" */
 
@@ -345,6 +345,48 @@ struct pbxhook_pbx_api {
     /* Any other action: one JSON object, posted as it is: 0. call_id ties it to a call, or is "". */
     int32_t (*action)(const struct pbxhook_context *ctx, const char *call_id, const char *json);
     /* end of 1.0 */
+};
+
+/* ------------------------------------------------------------------------------------------------
+ * Service "pbxhook.http/1", since 1.1: other servers
+ * --------------------------------------------------------------------------------------------- */
+
+/*
+ * Not a member of the context: ctx->get_service(ctx, "pbxhook.http/1"), which is NULL before 1.1.
+ *
+ * A plugin names a target; where that is and how one logs in there is the operator's, as in
+ * `target "crm" { url = "https://crm.example/api" token_file = "..." }`, so no secret is in a plugin.
+ * post() and download() write down, in the event's transaction, what is to be done. The host does it
+ * after the commit and off the handling path, with retries and an Idempotency-Key, and gives it up when
+ * the target's `deadline` has passed. Nothing is done when handle() does not return PBXHOOK_OK. Two
+ * requests may arrive in either order.
+ *
+ * `path` is put behind the target's url and begins with a slash; or it is a whole URL that begins with
+ * the target's. Errors: PBXHOOK_E_NOT_FOUND when there is no such target, PBXHOOK_E_ARGUMENT for a path,
+ * JSON text or file name that won't do, PBXHOOK_E_STATE in open().
+ */
+struct pbxhook_http_api {
+    uint32_t struct_size;
+    uint32_t reserved;
+
+    /* 1 when there is a target of this name, else 0: for open(), to refuse early. [any thread] */
+    int32_t (*has_target)(const struct pbxhook_context *ctx, const char *target);
+
+    /* Posts one JSON value: 0. How it ended is in the log. [handler thread] */
+    int32_t (*post)(const struct pbxhook_context *ctx, const char *target, const char *path,
+                    const char *json);
+
+    /*
+     * Fetches a file of any size into the operator's `download_dir`, under `name` ([A-Za-z0-9._-], at
+     * most 128, not beginning with a dot): 0. It is there when it is whole, in place of an older one of
+     * that name. Then this plugin is handed an event, if it takes that type: "pbxhook.download.finished",
+     * or "pbxhook.download.failed" when it was given up. Its call_id is the present event's; its body
+     * has "target", "path", "name", "file" (the absolute path), "size", "http_status" and "error".
+     * [handler thread]
+     */
+    int32_t (*download)(const struct pbxhook_context *ctx, const char *target, const char *path,
+                        const char *name);
+    /* end of 1.1 */
 };
 
 /* ------------------------------------------------------------------------------------------------

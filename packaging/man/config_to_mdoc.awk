@@ -57,6 +57,20 @@ $0 == "" {
     }
     next
 }
+# A section that is not there as shipped: its keys stand as "# key = default", and have no variables.
+/^#[a-z]+ ".*" \{$/ { sub(/^#/, ""); optional = 1 }
+/^#\}$/ { sub(/^#/, "") }
+optional && /^# [a-z_]+ = / {
+    line = substr($0, 3)
+    key = line
+    sub(/ *=.*/, "", key)
+    sub(/^[^=]*= */, "", line)
+    open_list()
+    fresh = 0
+    print ".It Ic " key " = Ar " word(line)
+    flush_text()
+    next
+}
 /^# / { text = text escape(substr($0, 3)) "\n"; next }
 /^#[a-z_]+ *=/ {
     line = substr($0, 2)
@@ -82,6 +96,6 @@ $0 == "" {
     flush_text()
     next
 }
-/^\}/ { close_list(); section = ""; next }
+/^\}/ { close_list(); section = ""; optional = 0; next }
 { print FILENAME ":" FNR ": not understood: " $0 > "/dev/stderr"; exit 1 }
 END { close_list() }

@@ -109,6 +109,13 @@ static const struct fact facts[] = {
     AT(pbxhook_pbx_api, delegate, 8),
     AT(pbxhook_pbx_api, action, 16),
 
+    SIZE(pbxhook_http_api, 32),
+    AT(pbxhook_http_api, struct_size, 0),
+    AT(pbxhook_http_api, reserved, 4),
+    AT(pbxhook_http_api, has_target, 8),
+    AT(pbxhook_http_api, post, 16),
+    AT(pbxhook_http_api, download, 24),
+
     SIZE(pbxhook_context, 64),
     AT(pbxhook_context, struct_size, 0),
     AT(pbxhook_context, abi_major, 4),

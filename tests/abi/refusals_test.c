@@ -72,7 +72,7 @@ static const struct refusal refusals[] = {
     {"other_major",
      "found a plugin of ABI 2, wanted ABI 1: build it with the plugin.h of this pbxhook"},
     {"newer_minor",
-     "found a plugin that needs ABI 1.1, wanted at most 1.0: it takes a newer pbxhook"},
+     "found a plugin that needs ABI 1.2, wanted at most 1.1: it takes a newer pbxhook"},
     {"short_descriptor", "found a descriptor of 72 bytes, wanted at least 80"},
     {"unknown_flags", "found unknown flags 0x4, wanted 0"},
     {"no_name", "found no name, wanted [a-z][a-z0-9_]*"},

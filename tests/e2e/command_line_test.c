@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #define PBXHOOK PBXHOOK_BUILD_DIR "/pbxhook"
 
 /* Runs `pbxhook FIRST SECOND THIRD` (NULL ends it) to its end. */
@@ -211,6 +213,40 @@ static void test_file_and_environment(struct world *world)
     }
 }
 
+/* What is loaded with its options, and what is not with the reason, in one object. */
+static void test_plugins_as_json(struct world *world)
+{
+    static const char *const names[] = {"bad_magic", "spy", NULL};
+    json_error_t error;
+    world_add_plugins(world, names);
+    world_set(world, "PBXHOOK_PLUGIN_CALL_STANDBY_NEW_QUEUE", "905");
+    struct process_result result = run(world, "plugins", "--json", NULL);
+    assert_int_equal(result.exit_status, 1);
+    assert_string_equal(result.errors, "");
+    json_t *all = json_loads(result.output, 0, &error);
+    if (all == NULL)
+        fail_msg("%s: %s", error.text, result.output);
+    const json_t *list = json_object_get(all, "plugins");
+    const json_t *refused = json_object_get(all, "refused");
+    assert_int_equal(json_array_size(list), 8);
+    assert_int_equal(json_array_size(refused), 1);
+    check_holds(json_string_value(json_array_get(refused, 0)), "bad_magic.so: found magic");
+    const json_t *standby = json_array_get(list, 5);
+    const json_t *option = json_array_get(json_object_get(standby, "options"), 1);
+    assert_string_equal(json_string_value(json_object_get(standby, "name")), "call_standby");
+    assert_string_equal(json_string_value(json_object_get(standby, "abi")), "1.0");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(standby, "events"), 0)),
+                        "call.standby");
+    assert_string_equal(json_string_value(json_object_get(option, "name")), "new_queue");
+    assert_string_equal(json_string_value(json_object_get(option, "type")), "string");
+    assert_string_equal(json_string_value(json_object_get(option, "default")), "901");
+    assert_string_equal(json_string_value(json_object_get(option, "value")), "905");
+    assert_string_equal(json_string_value(json_object_get(option, "origin")),
+                        "PBXHOOK_PLUGIN_CALL_STANDBY_NEW_QUEUE");
+    json_decref(all);
+    process_forget(&result);
+}
+
 /* ---- Starting ------------------------------------------------------------------------------------ */
 
 static void test_a_plugin_that_is_none(struct world *world)
@@ -284,6 +320,7 @@ int main(void)
         {"wrong usage", test_wrong_usage},
         {"worker by hand", test_worker_by_hand},
         {"check and plugins", test_check_and_plugins},
+        {"plugins as JSON", test_plugins_as_json},
         {"wrong file", test_wrong_file},
         {"two wrong things", test_two_wrong_things},
         {"no such file", test_no_such_file},

@@ -56,7 +56,8 @@ want_equal "what hello.so exports" \
 
 # ---- A plugin that needs what nobody gives it does not link ------------------------------------------
 mkdir "$scratch/lacking"
-sed 's/^project(hello/project(lacking/; s/hello hello\.c/lacking lacking.c NO_INSTALL/' \
+sed -e 's/^project(hello/project(lacking/' -e 's/hello hello\.c/lacking lacking.c NO_INSTALL/' \
+    -e '/add_plugin_test/d' \
     "$example/CMakeLists.txt" >"$scratch/lacking/CMakeLists.txt"
 {
     echo 'int of_nobody(void);'
@@ -66,6 +67,20 @@ run cmake -S "$scratch/lacking" -B "$scratch/lacking/build" -DCMAKE_PREFIX_PATH=
     -DCMAKE_C_COMPILER="$cc"
 ! cmake --build "$scratch/lacking/build" >"$scratch/lacking.txt" 2>&1 || fail "a lacking symbol links"
 want_line of_nobody "$scratch/lacking.txt"
+
+# ---- What `plugin new` writes, unchanged: builds, passes its test, is installed and loads ------------
+run "$pbxhook" plugin new ring_back --event call.finished --directory "$scratch/ring_back"
+run cmake -S "$scratch/ring_back" -B "$scratch/ring_back/build" -DCMAKE_PREFIX_PATH="$prefix" \
+    -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="-Wall -Wextra -Werror"
+run cmake --build "$scratch/ring_back/build"
+ctest --test-dir "$scratch/ring_back/build" --output-on-failure >"$scratch/ctest.txt" 2>&1 ||
+    fail "$(cat "$scratch/ctest.txt")"
+want_line '100% tests passed, 0 tests failed out of 1' "$scratch/ctest.txt"
+run cmake --install "$scratch/ring_back/build"
+"$pbxhook" plugins >"$scratch/plugins.txt" 2>&1 || fail "$(cat "$scratch/plugins.txt")"
+want_line "file      $plugindir/ring_back.so" "$scratch/plugins.txt"
+sed -i 's/"calls": 2/"calls": 3/' "$scratch/ring_back/events.jsonl"
+! ctest --test-dir "$scratch/ring_back/build" >"$scratch/ctest.txt" 2>&1 || fail "its test can't fail"
 
 # ---- The header alone ---------------------------------------------------------------------------------
 every_warning='-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -Wcast-align

@@ -65,6 +65,7 @@ static void test_printed_form(void **state)
     assert_string_equal(text, "listen = \"127.0.0.1:3000\"\n"
                               "state_dir = \"/s\"\n"
                               "plugin_dir = \"/p\"\n"
+                              "download_dir = \"/s/downloads\"\n"
                               "workers = 1\n"
                               "handler_timeout = \"90s\"\n"
                               "worker_memory = \"1GiB\"\n"

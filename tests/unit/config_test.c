@@ -151,6 +151,7 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_LISTEN", "[::]:0"},
         {"PBXHOOK_STATE_DIR", "/s"},
         {"PBXHOOK_PLUGIN_DIR", "/p"},
+        {"PBXHOOK_DOWNLOAD_DIR", "/d"},
         {"PBXHOOK_WORKERS", "2"},
         {"PBXHOOK_HANDLER_TIMEOUT", "1500ms"},
         {"PBXHOOK_WORKER_MEMORY", "0"},
@@ -208,6 +209,7 @@ static void test_every_key_has_a_variable(void **state)
     assert_string_equal(config->listen, "[::]:0");
     assert_string_equal(config->state_dir, "/s");
     assert_string_equal(config->plugin_dir, "/p");
+    assert_string_equal(config->download_dir, "/d");
     assert_int_equal(config->handler_timeout_ms, 1500);
     assert_int_equal(config->worker_memory_bytes, 0);
     assert_int_equal(config->webhook.reject_unknown, 1);
@@ -471,6 +473,49 @@ static void test_relative_paths_start_at_the_file(void **state)
     free(here);
 }
 
+/* As written, as a worker gets them, and with the defaults of what is not there. */
+static void test_targets(void **state)
+{
+    (void)state;
+    write_file("token", "secret\n");
+    write_file("pbxhook.conf",
+               "state_dir = \"/s\"\n"
+               "target crm { url = \"https://crm.example/api/\" token_file = token\n"
+               "deadline = 7d connections = 2 idempotent = yes timeout = 5s }");
+    write_file("conf.d/10-a.conf",
+               "target files { url = \"http://pbx:8080\" max_download = 1KiB }\n"
+               "target crm { timeout = 6s }");
+    struct config *config = load_all();
+    char *printed = print_text(config, 0);
+    struct config *again = load_text(printed);
+    struct config *both[] = {config, again};
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct config_target *crm = config_find_target(both[i], "crm");
+        const struct config_target *files = config_find_target(both[i], "files");
+        assert_int_equal(both[i]->target_count, 2);
+        assert_non_null(crm);
+        assert_non_null(files);
+        assert_null(config_find_target(both[i], "other"));
+        assert_string_equal(crm->url, "https://crm.example/api");
+        assert_string_equal(crm->token_file, path_of("token"));
+        assert_int_equal(crm->timeout_ms, 6000);
+        assert_int_equal(crm->deadline_ms, 7 * 86400000);
+        assert_int_equal(crm->connections, 2);
+        assert_int_equal(crm->idempotent, 1);
+        assert_string_equal(files->url, "http://pbx:8080");
+        assert_string_equal(files->user, "");
+        assert_int_equal(files->timeout_ms, 30000);
+        assert_int_equal(files->deadline_ms, 86400000);
+        assert_int_equal(files->max_download_bytes, 1024);
+        assert_string_equal(both[i]->download_dir, "/s/downloads");
+    }
+    assert_int_equal(unlink(path_of("token")), 0);
+    free(printed);
+    config_free(config);
+    config_free(again);
+}
+
 static void test_default_store_is_in_the_state_directory(void **state)
 {
     (void)state;
@@ -652,6 +697,7 @@ int main(void)
         TEST(test_plugin_options),
         TEST(test_plugin_variables_win),
         TEST(test_relative_paths_start_at_the_file),
+        TEST(test_targets),
         TEST(test_default_store_is_in_the_state_directory),
         TEST(test_state_directory_of_systemd),
         TEST(test_state_directory_of_a_user),

@@ -1,0 +1,13 @@
+# Run by embed_files(): writes the C file.
+set(text "/* Made of files by embed_files(); do not edit. */\n\nextern const char *const ${NAME}[];\n")
+string(APPEND text "const char *const ${NAME}[] = {\n")
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} content)
+  string(REPLACE "\\" "\\\\" content "${content}")
+  string(REPLACE "\"" "\\\"" content "${content}")
+  string(REPLACE "\n" "\\n\"\n    \"" content "${content}")
+  string(APPEND text "    \"${name}\",\n    \"${content}\",\n")
+endforeach()
+string(APPEND text "    0,\n};\n")
+file(WRITE ${OUTPUT} "${text}")

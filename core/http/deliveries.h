@@ -1,0 +1,71 @@
+/*
+ * deliveries.h: the table of what plugins want posted to and downloaded from targets. A plugin's
+ * service adds to it in the event's transaction; the courier claims, sends and settles. It is kept with
+ * the same SQL on every store, through store_sql(), so its name is no plugin's to use. All functions
+ * need an open transaction; 0 or more, or a STORE_E_...
+ */
+#ifndef PBXHOOK_DELIVERIES_H
+#define PBXHOOK_DELIVERIES_H
+
+#include <stdint.h>
+
+#include "store/store.h"
+
+/* One of them; becomes its own result. All texts are owned. */
+struct delivery {
+    char *id; /* the Idempotency-Key too */
+    char *target;
+    char *plugin;  /* who asked             */
+    char *call_id; /* of the event          */
+    char *path;    /* behind the target's url */
+    char *body;    /* JSON to post; NULL: a download */
+    char *file;    /* name of the download, "" for a post */
+    int64_t created_ms, expires_ms;
+    int attempts; /* this one included */
+    int doubtful; /* an earlier try may have been received */
+
+    enum store_action_state state; /* as it ended; from here on of this attempt */
+    int64_t due_ms;                /* PENDING: when to try again */
+    int64_t finished_ms;
+    int64_t took_us;
+    int64_t size; /* of a whole download, bytes */
+    int http_status;
+    char detail[160];
+
+    struct delivery *next;
+};
+
+/* Makes the table if there is none. */
+int deliveries_prepare(struct store *store);
+
+/* Adds one that is due at once. body NULL: a download to `file`. */
+struct delivery_request {
+    const char *target, *plugin, *call_id, *path, *body, *file;
+    int64_t now_ms, expires_ms;
+};
+int deliveries_add(struct store *store, const struct delivery_request *request);
+
+/*
+ * Claims up to max that are due for `owner`, oldest first; *list is a new list. They are his until
+ * lease_ms. The table's due_ms is never behind expires_ms, so what is too late is claimed as well.
+ */
+int deliveries_claim(struct store *store, const char *target, const char *owner, int64_t now_ms,
+                     int64_t lease_ms, int max, struct delivery **list);
+
+/*
+ * What was claimed and never settled: of this owner (his former life), or anybody's whose lease is over.
+ * Downloads, and posts to a target that takes one key once, are due again; other posts are UNKNOWN.
+ * The number of those.
+ */
+int deliveries_recover(struct store *store, const char *target, const char *owner, int64_t now_ms,
+                       int repeatable);
+
+/* Writes down how an attempt ended: 1, or 0 when it is not this owner's any more. */
+int deliveries_settle(struct store *store, const char *owner, const struct delivery *delivery);
+
+/* Removes up to max that ended before then. Their number. */
+int deliveries_prune(struct store *store, int64_t before_ms, int max);
+
+void deliveries_free(struct delivery *list); /* accepts NULL */
+
+#endif
