@@ -178,17 +178,18 @@ static inline void assert_error_has(const struct fixture *fixture, const char *t
 /* An event of its own identity, on the test's stack: the texts are the caller's. */
 static inline struct event make_event(const char *type, const char *call_id, int64_t time_ms)
 {
-    static uint32_t last;
+    static _Atomic uint32_t last; /* some tests make events on several threads */
+    const uint32_t number = ++last;
     struct event event = {.time_ms = time_ms,
                           .received_ms = time_ms + 5,
-                          .seq = ++last,
+                          .seq = number,
                           .state = lifecycle_from_type(type),
                           .body = "{}",
                           .body_size = 2};
     /* As a real one's, it begins with the time. */
     for (int i = 0; i < 6; i++)
         event.identity[i] = (uint8_t)((uint64_t)time_ms >> (8 * (5 - i)));
-    memcpy(event.identity + 6, &last, sizeof(last));
+    memcpy(event.identity + 6, &number, sizeof(number));
     for (int i = 0; i < EVENT_FIELD_COUNT; i++)
         event.field[i] = "";
     event.field[EVENT_TYPE] = type;
