@@ -8,7 +8,7 @@
 # authentication of its own: publish the port on loopback, or behind a proxy that has.
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential cmake pkg-config \
-    libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libconfuse-dev libssl-dev
+    libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libpq-dev libconfuse-dev libssl-dev
 WORKDIR /src
 COPY CMakeLists.txt ./
 COPY cmake cmake
@@ -23,7 +23,7 @@ RUN cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr \
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl \
-        libmicrohttpd12 libcurl4 libjansson4 libsqlite3-0 libconfuse2 libssl3 \
+        libmicrohttpd12 libcurl4 libjansson4 libsqlite3-0 libpq5 libconfuse2 libssl3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/pbxhook --shell /usr/sbin/nologin pbxhook \
     && install -d -o pbxhook -g pbxhook -m 0700 /var/lib/pbxhook

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . packaging/dependencies.sh
 
-test_packages="libcmocka-dev clang libclang-rt-14-dev g++ sqlite3 binutils"
+test_packages="postgresql libcmocka-dev clang libclang-rt-14-dev g++ sqlite3 binutils"
 
 case "${1:-}" in
 -h | --help)

@@ -99,6 +99,17 @@ void config_set_origin(struct config_load *load, const struct config_key *key, c
         config_report(load, origin, "out of memory");
 }
 
+static void report_store(struct config_load *load, const struct config_key *key, const char *url,
+                         const char *origin)
+{
+    char wanted[512];
+    char *masked = config_store_mask(url);
+
+    config_store_wanted(url, wanted, sizeof wanted);
+    config_report_value(load, key, origin, masked != NULL ? masked : "", wanted);
+    free(masked);
+}
+
 void config_set(struct config_load *load, const struct config_key *key, const char *text,
                 const char *base, const char *origin)
 {
@@ -110,8 +121,12 @@ void config_set(struct config_load *load, const struct config_key *key, const ch
         config_set_origin(load, key, origin);
         break;
     case CONFIG_E_VALUE:
-        config_value_wanted(key, wanted, sizeof wanted);
-        config_report_value(load, key, origin, text, wanted);
+        if (key->type == CONFIG_STORE)
+            report_store(load, key, text, origin);
+        else {
+            config_value_wanted(key, wanted, sizeof wanted);
+            config_report_value(load, key, origin, text, wanted);
+        }
         break;
     default:
         config_report(load, origin, "out of memory");
@@ -219,7 +234,7 @@ static void check_workers(struct config_load *load)
     char count[32];
 
     if (config->workers == 1 || config->store.url == NULL ||
-        strncmp(config->store.url, "sqlite:", strlen("sqlite:")) != 0)
+        !config_store_is_sqlite(config->store.url))
         return;
     snprintf(count, sizeof count, "%d", config->workers);
     config_report_value(load, key, config_origin(config, key), count,
@@ -238,25 +253,38 @@ static int try_to_read(const char *path)
     return code;
 }
 
-static void check_password_file(struct config_load *load)
+/* unused: who else is to be set for the password to be anybody's; NULL when that is well. */
+static void check_password_file(struct config_load *load, const char *section, const char *path,
+                                const char *unused)
 {
     const struct config *config = load->config;
-    const struct config_key *key = config_key_find("pbx", "password_file");
-    const char *path = config->pbx.password_file;
+    const struct config_key *key = config_key_find(section, "password_file");
     char wanted[256];
     int code = 0;
 
     if (path[0] == '\0')
         return;
-    if (config->pbx.user[0] == '\0' && !load->failed) /* else it may have been refused */
-        config_report_value(load, key, config_origin(config, key), path,
-                            "pbx.user set as well: the password is that user's");
+    if (unused != NULL && !load->failed) /* else it may have been refused */
+        config_report_value(load, key, config_origin(config, key), path, unused);
     if (load->environment)
         code = try_to_read(path);
     if (code != 0) {
         snprintf(wanted, sizeof wanted, "a file that can be read: %s", strerror(code));
         config_report_value(load, key, config_origin(config, key), path, wanted);
     }
+}
+
+static void check_password_files(struct config_load *load)
+{
+    const struct config *config = load->config;
+
+    check_password_file(
+        load, "pbx", config->pbx.password_file,
+        config->pbx.user[0] != '\0' ? NULL : "pbx.user set as well: the password is that user's");
+    check_password_file(load, "store", config->store.password_file,
+                        config->store.url == NULL || !config_store_is_sqlite(config->store.url)
+                            ? NULL
+                            : "store.url to be PostgreSQL's: SQLite has no password");
 }
 
 /* ---- Loading ------------------------------------------------------------------------------------ */
@@ -321,7 +349,7 @@ static void load_sources(struct config_load *load, const char *path)
         config_read_environment(load);
     set_late_defaults(load);
     check_workers(load);
-    check_password_file(load);
+    check_password_files(load);
 }
 
 int config_load(const char *path, int environment, FILE *errors, struct config **out)

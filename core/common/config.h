@@ -42,7 +42,8 @@ struct config {
     } spool;
 
     struct {
-        char *url; /* "sqlite:PATH"; default sqlite:STATE_DIR/pbxhook.db */
+        char *url; /* "sqlite:PATH" or "postgresql://..."; default sqlite:STATE_DIR/pbxhook.db */
+        char *password_file; /* "" none; read by the store, never shown            */
     } store;
 
     struct {
@@ -85,7 +86,7 @@ void config_free(struct config *config); /* accepts NULL */
 /*
  * Writes what is in force in the syntax of the file, so that config_load() of it gives the same again.
  * comments 1: each key's origin beside it (default, file:line or variable), for `pbxhook check`.
- * No secret is in it: secrets are files.
+ * No secret is in it but for a password in store.url, which is masked with comments: others are files.
  */
 int config_print(const struct config *config, FILE *out, int comments);
 

@@ -17,7 +17,7 @@
 enum config_type {
     CONFIG_TEXT,     /* char *                                                          */
     CONFIG_PATH,     /* char *, absolute, or "" where the key allows that               */
-    CONFIG_STORE,    /* char *, "sqlite:" and an absolute path                          */
+    CONFIG_STORE,    /* char *, "sqlite:" and an absolute path, or "postgresql://..."   */
     CONFIG_INTEGER,  /* int                                                             */
     CONFIG_BOOLEAN,  /* int, 0 or 1                                                     */
     CONFIG_WORD,     /* int: the word's index in `words`                                */
@@ -86,6 +86,20 @@ void config_value_print(const struct config_key *key, const void *member, FILE *
 
 /* Frees what the member owns. */
 void config_value_free(const struct config_key *key, void *member);
+
+/* ---- store.url (config_store.c) ----------------------------------------------------------------- */
+
+/* "sqlite:PATH" with the path made absolute, or a URL of PostgreSQL's as it is: 0 and a new *out, or
+ * CONFIG_E_... */
+int config_store_read(const char *text, const char *base, char **out);
+
+/* Completes "found ..., wanted ": for a URL of PostgreSQL's with what libpq has against it. */
+void config_store_wanted(const char *text, char *out, size_t size);
+
+/* The URL with *** in place of each password: new, NULL when out of memory. */
+char *config_store_mask(const char *url);
+
+int config_store_is_sqlite(const char *url);
 
 /* Frees a list, its NULL at the end included; accepts NULL. */
 void config_list_free(char **list);

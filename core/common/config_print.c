@@ -3,6 +3,7 @@
  * worker is started with it, so that receiver and worker can't differ. Pure but for the writing.
  */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/config_internal.h"
@@ -15,6 +16,14 @@ static void print_origin(const char *origin, FILE *out)
         fputc(iscntrl((unsigned char)*origin) ? '?' : *origin, out);
 }
 
+/* What people are shown holds no password; a worker gets the URL as it is. */
+static void print_masked(const char *url, FILE *out)
+{
+    char *masked = config_store_mask(url);
+    config_print_text(masked != NULL ? masked : "", out);
+    free(masked);
+}
+
 static void print_key(const struct config *config, const struct config_key *key, FILE *out,
                       int comments)
 {
@@ -23,7 +32,10 @@ static void print_key(const struct config *config, const struct config_key *key,
     if (comments)
         fprintf(out, "%s# %s\n", indent, key->help);
     fprintf(out, "%s%s = ", indent, key->name);
-    config_value_print(key, config_key_member(config, key), out);
+    if (comments && key->type == CONFIG_STORE)
+        print_masked(*(char *const *)config_key_member(config, key), out);
+    else
+        config_value_print(key, config_key_member(config, key), out);
     if (comments)
         print_origin(config_origin(config, key), out);
     fputc('\n', out);

@@ -97,18 +97,9 @@ static int read_path(const char *text, const char *base, char **out)
 
 static int read_store(const char *text, const char *base, char **out)
 {
-    static const char scheme[] = "sqlite:";
-    const char *path = text + strlen(scheme);
-    char *absolute = NULL;
     char *url = NULL;
-
-    if (strncmp(text, scheme, strlen(scheme)) != 0 || path[0] == '\0')
-        return CONFIG_E_VALUE;
-    absolute = config_path_absolute(base, path);
-    if (absolute == NULL || asprintf(&url, "%s%s", scheme, absolute) < 0)
-        url = NULL;
-    free(absolute);
-    return replace(out, url);
+    int code = config_store_read(text, base, &url);
+    return code < 0 ? code : replace(out, url);
 }
 
 void config_list_free(char **list)

@@ -75,18 +75,25 @@ static void begin_with_time(struct event *event, int64_t time_ms)
         event->identity[i] = (uint8_t)((uint64_t)time_ms >> (8 * (TIME_SIZE - 1 - i)));
 }
 
+/* received_ms would not do: the same event, received again, must be the same. */
+static void begin_with_own_time(struct event *event)
+{
+    begin_with_time(event, event->has_time ? event->time_ms : 0);
+}
+
 int event_identify_by_key(struct event *event, const char *key)
 {
-    return identify(event, DOMAIN_KEY, key, strlen(key));
+    if (identify(event, DOMAIN_KEY, key, strlen(key)) < 0)
+        return -1;
+    begin_with_own_time(event);
+    return 0;
 }
 
 int event_identify_by_content(struct event *event)
 {
     if (identify(event, DOMAIN_CONTENT, event->body, event->body_size) < 0)
         return -1;
-    /* received_ms would not do: the same event, received again, must be the same. */
-    if (event->has_time)
-        begin_with_time(event, event->time_ms);
+    begin_with_own_time(event);
     return 0;
 }
 

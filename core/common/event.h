@@ -75,13 +75,17 @@ struct event *event_new(const char *const field[EVENT_FIELD_COUNT], const char *
 
 void event_free(struct event *event); /* accepts NULL */
 
-/* Identity by the sender's own id (webhook-id, Idempotency-Key). */
+/*
+ * Identity by the sender's own id (webhook-id, Idempotency-Key). Every identity begins with six bytes of
+ * time, so that a store can part its events by it: here the event's own, zeros if it has none. So an id
+ * is good for events of one time: a sender that repeats an event repeats its time.
+ */
 int event_identify_by_key(struct event *event, const char *key);
 
 /*
- * Identity by content: the body, which holds call_id, type and timestamp. It begins with the event's own
- * time, if it has one, so that a store's index of identities grows at its end instead of everywhere:
- * on a table of a million events that halves the cost of storing one.
+ * Identity by content: the body, which holds call_id, type and timestamp. Because it begins with the event's
+ * own time (zeros if it has none), a store's index of identities grows at its end instead of everywhere: on
+ * a table of a million events that halves the cost of storing one.
  */
 int event_identify_by_content(struct event *event);
 

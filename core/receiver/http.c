@@ -255,7 +255,8 @@ int http_open(const struct http_options *options, struct http **out, char *error
     if (listen_fd < 0)
         goto failed;
     http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    http->shared.reader = reader_thread_new(options->config->store.url, notify_loop, http);
+    http->shared.reader = reader_thread_new(
+        options->config->store.url, options->config->store.password_file, notify_loop, http);
     if (http->wake_fd < 0 || http->shared.reader == NULL ||
         make_acknowledgements(&http->shared) < 0 || start_daemon(http, listen_fd) < 0) {
         snprintf(error, error_size, "%s: no memory or descriptors for the HTTP server",

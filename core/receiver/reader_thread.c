@@ -15,6 +15,7 @@
 
 struct reader_thread {
     char *store_url;
+    char *password_file;
     void (*notify)(void *arg);
     void *notify_arg;
     struct store *store; /* the thread's alone; NULL: to be opened */
@@ -55,7 +56,9 @@ static int open_store(struct reader_thread *thread)
 
     if (thread->store != NULL)
         return 0;
-    if (store_open(thread->store_url, STORE_READ, 0, &thread->store, error, sizeof error) == 0)
+    const struct store_options options = {
+        .url = thread->store_url, .mode = STORE_READ, .password_file = thread->password_file};
+    if (store_open(&options, &thread->store, error, sizeof error) == 0)
         return 0;
     thread->store = NULL;
     note_outcome(thread, error);
@@ -154,14 +157,17 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct reader_thread *reader_thread_new(const char *store_url, void (*notify)(void *arg), void *arg)
+struct reader_thread *reader_thread_new(const char *store_url, const char *password_file,
+                                        void (*notify)(void *arg), void *arg)
 {
     struct reader_thread *thread = calloc(1, sizeof *thread);
     char *url = strdup(store_url);
+    char *password = strdup(password_file);
 
-    if (thread == NULL || url == NULL)
+    if (thread == NULL || url == NULL || password == NULL)
         goto failed;
     thread->store_url = url;
+    thread->password_file = password;
     thread->notify = notify;
     thread->notify_arg = arg;
     if (pthread_mutex_init(&thread->lock, NULL) != 0)
@@ -172,6 +178,7 @@ struct reader_thread *reader_thread_new(const char *store_url, void (*notify)(vo
     }
     return thread;
 failed:
+    free(password);
     free(url);
     free(thread);
     return NULL;
@@ -205,6 +212,7 @@ void reader_thread_free(struct reader_thread *thread)
         return;
     pthread_cond_destroy(&thread->wake);
     pthread_mutex_destroy(&thread->lock);
+    free(thread->password_file);
     free(thread->store_url);
     free(thread);
 }

@@ -32,8 +32,8 @@ struct reader_job {
 struct reader_thread;
 
 /* notify is called on the reader thread when there are jobs to take. NULL when out of memory. */
-struct reader_thread *reader_thread_new(const char *store_url, void (*notify)(void *arg),
-                                        void *arg);
+struct reader_thread *reader_thread_new(const char *store_url, const char *password_file,
+                                        void (*notify)(void *arg), void *arg);
 /* 0, or a negative errno. */
 int reader_thread_start(struct reader_thread *thread);
 /* Ends the thread after the read under way; jobs not begun stay unanswered. Accepts NULL, and one that

@@ -51,4 +51,8 @@ int spool_reader_next(struct spool_reader *spool, int64_t after, int max, int64_
                       struct event **out);
 const char *spool_reader_error(const struct spool_reader *spool);
 
+/* The spool's own random name, 32 hexadecimal digits: whose events these are, where several spools share
+ * a store. It stays the same for the file's life. */
+const char *spool_reader_instance(const struct spool_reader *spool);
+
 #endif

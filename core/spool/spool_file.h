@@ -12,6 +12,7 @@
 #define SPOOL_APPLICATION_ID 0x70627873 /* "pbxs" */
 #define SPOOL_VERSION        1
 #define SPOOL_BUSY_MS        5000
+#define SPOOL_INSTANCE_SIZE  33 /* with its NUL */
 
 /* The event's columns, in the order of enum event_field, for SELECT and INSERT. */
 #define SPOOL_FIELDS                                                                               \

@@ -14,6 +14,7 @@ struct spool_reader {
     sqlite3_stmt *next;
     int worker;
     int workers;
+    char instance[SPOOL_INSTANCE_SIZE];
     char error[256];
 };
 
@@ -21,6 +22,19 @@ struct spool_reader {
 static const char next_sql[] =
     "SELECT " SPOOL_FIELDS ", seq, received_ms, spooled_us, time_ms, identity, body FROM event"
     " WHERE seq > ?1 AND (?3 = 1 OR call_hash % ?3 = ?4) ORDER BY seq LIMIT ?2";
+
+static int read_instance(struct spool_reader *spool)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(spool->db, "SELECT id FROM instance", -1, &statement, NULL);
+    if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        snprintf(spool->instance, sizeof spool->instance, "%s",
+                 (const char *)sqlite3_column_text(statement, 0));
+        code = SQLITE_OK;
+    }
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? SQLITE_CORRUPT : code;
+}
 
 static int open_database(struct spool_reader *spool, const char *path)
 {
@@ -35,7 +49,7 @@ static int open_database(struct spool_reader *spool, const char *path)
     if (code == SQLITE_OK)
         code = sqlite3_prepare_v3(spool->db, next_sql, -1, SQLITE_PREPARE_PERSISTENT, &spool->next,
                                   NULL);
-    return code;
+    return code == SQLITE_OK ? read_instance(spool) : code;
 }
 
 int spool_reader_open(const char *state_dir, int worker, int workers, struct spool_reader **out,
@@ -126,4 +140,9 @@ int spool_reader_next(struct spool_reader *spool, int64_t after, int max, int64_
 const char *spool_reader_error(const struct spool_reader *spool)
 {
     return spool->error;
+}
+
+const char *spool_reader_instance(const struct spool_reader *spool)
+{
+    return spool->instance;
 }

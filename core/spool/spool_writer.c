@@ -9,7 +9,7 @@
 #include "spool/spool.h"
 #include "spool/spool_file.h"
 
-#define SCHEMA_PAGES 1 /* of a file without events, but for the table's own root */
+#define SCHEMA_PAGES 2 /* of a file without events, but for their table's own root */
 
 struct spool_writer {
     sqlite3 *db;
@@ -26,7 +26,9 @@ static const char schema[] =
     " spooled_us INTEGER NOT NULL, time_ms INTEGER NOT NULL, identity BLOB NOT NULL,"
     " type TEXT NOT NULL, call_id TEXT NOT NULL, code TEXT NOT NULL, direction TEXT NOT NULL,"
     " our_number TEXT NOT NULL, their_number TEXT NOT NULL, actor TEXT NOT NULL,"
-    " number TEXT NOT NULL, queue TEXT NOT NULL, body TEXT NOT NULL) STRICT;";
+    " number TEXT NOT NULL, queue TEXT NOT NULL, body TEXT NOT NULL) STRICT;"
+    "CREATE TABLE instance (id TEXT NOT NULL) STRICT;"
+    "INSERT INTO instance VALUES (lower(hex(randomblob(16))));";
 
 /*
  * FULL: a commit that returned is on the disk. The page cache holds a few groups, no more. FAST: what is

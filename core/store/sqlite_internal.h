@@ -224,7 +224,7 @@ static inline const char *sqlite_column_string(sqlite3_stmt *stmt, int column)
 
 /* ---- Opening (sqlite_open.c, sqlite_migrate.c) ----------------------------------------------------- */
 
-int sqlite_open(const char *place, enum store_mode mode, int lock_wait_ms, struct store **out,
+int sqlite_open(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size);
 void sqlite_close(struct store *store);
 

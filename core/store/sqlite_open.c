@@ -259,7 +259,7 @@ static struct sqlite_store *new_store(const char *path, enum store_mode mode)
     return store;
 }
 
-int sqlite_open(const char *place, enum store_mode mode, int lock_wait_ms, struct store **out,
+int sqlite_open(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size)
 {
     /* What SQLite would not take as a path: ":memory:" and URIs. */
@@ -267,12 +267,13 @@ int sqlite_open(const char *place, enum store_mode mode, int lock_wait_ms, struc
         snprintf(error, error_size, "store.url: sqlite:PATH wants the path of a file");
         return STORE_E_ARGUMENT;
     }
-    struct sqlite_store *store = new_store(place, mode);
+    struct sqlite_store *store = new_store(place, options->mode);
     if (store == NULL) {
         snprintf(error, error_size, "%s: out of memory", place);
         return STORE_E_MEMORY;
     }
-    int result = mode == STORE_WRITE ? open_writer(store, lock_wait_ms) : open_reader(store);
+    int result = options->mode == STORE_WRITE ? open_writer(store, options->lock_wait_ms)
+                                              : open_reader(store);
     if (result < 0) {
         snprintf(error, error_size, "%s", store->base.error);
         sqlite_close(&store->base);

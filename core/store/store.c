@@ -25,14 +25,15 @@ int store_fail(struct store *store, int code, const char *format, ...)
     return code;
 }
 
-int store_open(const char *url, enum store_mode mode, int lock_wait_ms, struct store **out,
-               char *error, size_t error_size)
+int store_open(const struct store_options *options, struct store **out, char *error,
+               size_t error_size)
 {
+    const char *url = options->url;
     *out = NULL;
     for (size_t i = 0; i < BACKEND_COUNT; i++) {
         size_t length = strlen(backends[i]->scheme);
         if (strncmp(url, backends[i]->scheme, length) == 0)
-            return backends[i]->open(url + length, mode, lock_wait_ms, out, error, error_size);
+            return backends[i]->open(url + length, options, out, error, error_size);
     }
     /* Only the scheme is shown: what follows may hold a password. */
     snprintf(error, error_size, "store.url: unknown scheme \"%.*s\"; known is sqlite:PATH",

@@ -32,13 +32,24 @@ enum store_mode { STORE_READ, STORE_WRITE };
 
 struct store; /* opaque */
 
+struct store_options {
+    const char *url; /* "sqlite:PATH" */
+    enum store_mode mode;
+    int lock_wait_ms; /* for the former writer to let go */
+    /* The rest is what a store that several workers share wants to know; NULL is "". */
+    const char *password_file; /* its first line is the password; "" none                        */
+    const char *spool;         /* the spool whose events these are: seq counts within it         */
+    const char *owner;         /* who claims actions: the same for this worker's next life        */
+    int64_t lease_ms;          /* a claim that is not settled for so long is nobody's any more    */
+    int repeatable;            /* what is left so may be sent again: see store_actions_abandon() */
+};
+
 /*
- * Opens "sqlite:PATH". STORE_WRITE makes the database if there is none, migrates it, and waits up to
- * lock_wait_ms for the former writer to let go. On failure *out is NULL and `error` says why and what
- * to do. An unknown scheme is STORE_E_ARGUMENT.
+ * STORE_WRITE makes the database's tables if there are none and migrates them. On failure *out is NULL and
+ * `error` says why and what to do. An unknown scheme is STORE_E_ARGUMENT. The options are copied.
  */
-int store_open(const char *url, enum store_mode mode, int lock_wait_ms, struct store **out,
-               char *error, size_t error_size);
+int store_open(const struct store_options *options, struct store **out, char *error,
+               size_t error_size);
 void store_close(struct store *store); /* rolls back what is open; accepts NULL */
 
 /* The last failure's text; borrowed until the next call. */
@@ -48,7 +59,10 @@ const char *store_dialect(const struct store *store);
 
 /* ---- Transactions (STORE_WRITE) ---------------------------------------------------------------- */
 
-/* events may be NULL with count 0. The counts are kept by the store: see store_counts(). */
+/*
+ * events, those of the batch in their order, stay as they are until the transaction has ended; NULL with
+ * count 0. The counts are kept by the store: see store_counts().
+ */
 int store_begin(struct store *store, const struct event *const *events, size_t count);
 /* Durable when it returns 0; otherwise it was rolled back (but for STORE_E_ARGUMENT: no transaction, or
  * a savepoint is still open). */

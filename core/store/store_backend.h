@@ -33,7 +33,7 @@ struct store_backend {
     const char *dialect;
 
     /* `place` is what follows the scheme. As store_open(); *out has all of struct store set. */
-    int (*open)(const char *place, enum store_mode mode, int lock_wait_ms, struct store **out,
+    int (*open)(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size);
     void (*close)(struct store *store); /* nothing is open any more */
 

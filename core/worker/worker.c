@@ -25,11 +25,13 @@
 #include "worker/batch.h"
 
 #define STORE_LOCK_WAIT_MS 30000
-#define OUTBOX_DRAIN_MS    1000
-#define FIRST_RETRY_MS     100
-#define LONGEST_RETRY_MS   5000
-#define LOG_AGAIN_US       (60 * 1000000)
-#define IDLE_POLL_MS       1000 /* a lost wake-up costs no more than this */
+#define LEASE_MARGIN_MS                                                                            \
+    30000 /* from an attempt's end to its being written down, outages included */
+#define OUTBOX_DRAIN_MS  1000
+#define FIRST_RETRY_MS   100
+#define LONGEST_RETRY_MS 5000
+#define LOG_AGAIN_US     (60 * 1000000)
+#define IDLE_POLL_MS     1000 /* a lost wake-up costs no more than this */
 
 struct worker {
     int index;
@@ -68,15 +70,27 @@ static void set_signals(void)
 
 static int open_store(struct worker *worker, char *error, size_t error_size)
 {
-    if (store_open(worker->config->store.url, STORE_WRITE, STORE_LOCK_WAIT_MS, &worker->parts.store,
-                   error, error_size) < 0)
+    const struct config *config = worker->config;
+    const char *spool = spool_reader_instance(worker->spool);
+    char owner[128];
+    snprintf(owner, sizeof owner, "%s/%d", spool, worker->index);
+    const struct store_options options = {.url = config->store.url,
+                                          .mode = STORE_WRITE,
+                                          .lock_wait_ms = STORE_LOCK_WAIT_MS,
+                                          .password_file = config->store.password_file,
+                                          .spool = spool,
+                                          .owner = owner,
+                                          .lease_ms = config->pbx.timeout_ms + LEASE_MARGIN_MS,
+                                          .repeatable = config->pbx.idempotent};
+    if (store_open(&options, &worker->parts.store, error, error_size) < 0)
         return -1;
     struct store *store = worker->parts.store;
     int abandoned = store_begin(store, NULL, 0);
     if (abandoned >= 0)
         abandoned = store_actions_abandon(store, clock_wall_ms(), worker->config->pbx.idempotent);
     if (abandoned < 0 || store_commit(store) < 0) {
-        snprintf(error, error_size, "%s: %s", worker->config->store.url, store_error(store));
+        /* It says where the store is; the URL may hold a password. */
+        snprintf(error, error_size, "%s", store_error(store));
         return -1;
     }
     if (abandoned > 0) {

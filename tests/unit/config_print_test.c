@@ -75,6 +75,7 @@ static void test_printed_form(void **state)
                               "}\n"
                               "store {\n"
                               "    url = \"sqlite:/s/pbxhook.db\"\n"
+                              "    password_file = \"\"\n"
                               "}\n"
                               "pbx {\n"
                               "    url = \"http://localhost:3001/api/client/actions\"\n"
@@ -101,6 +102,33 @@ static void test_printed_form(void **state)
     free(text);
     config_free(assert_round_trip(config));
     config_free(config);
+}
+
+/* People never see it; the worker, which reads what is printed without comments, has to. */
+static void test_password_in_the_store_url_is_masked(void **state)
+{
+    static const char *const urls[][2] = {
+        {"postgresql://pbx:s3cret@db/x?sslmode=require",
+         "postgresql://pbx:***@db/x?sslmode=require"},
+        {"postgres://pbx@db/x?password=s3cret&port=1", "postgres://pbx@db/x?password=***&port=1"},
+        {"postgresql:///x?host=/run&sslpassword=s3cret",
+         "postgresql:///x?host=/run&sslpassword=***"},
+        {"postgresql://pbx@db/x?application_name=a", "postgresql://pbx@db/x?application_name=a"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        setenv("PBXHOOK_STORE_URL", urls[i][0], 1);
+        struct config *config = load_environment();
+        char *shown = print_text(config, 1);
+        char *exact = print_text(config, 0);
+        assert_null(strstr(shown, "s3cret"));
+        assert_non_null(strstr(shown, urls[i][1]));
+        assert_non_null(strstr(exact, urls[i][0]));
+        free(shown);
+        free(exact);
+        config_free(config);
+    }
+    unsetenv("PBXHOOK_STORE_URL");
 }
 
 static void test_origins_stand_beside(void **state)
@@ -312,6 +340,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_printed_form),
+        cmocka_unit_test(test_password_in_the_store_url_is_masked),
         cmocka_unit_test(test_origins_stand_beside),
         cmocka_unit_test(test_hostile_values),
         cmocka_unit_test(test_every_byte),

@@ -134,13 +134,14 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_LISTEN", "[::]:0"},
         {"PBXHOOK_STATE_DIR", "/s"},
         {"PBXHOOK_PLUGIN_DIR", "/p"},
-        {"PBXHOOK_WORKERS", "1"},
+        {"PBXHOOK_WORKERS", "2"},
         {"PBXHOOK_HANDLER_TIMEOUT", "1500ms"},
         {"PBXHOOK_WEBHOOK_UNKNOWN_EVENTS", "reject"},
         {"PBXHOOK_WEBHOOK_DEDUPLICATE", "false"},
         {"PBXHOOK_WEBHOOK_MAX_BODY", "64KiB"},
         {"PBXHOOK_SPOOL_MAX_BYTES", "1GiB"},
-        {"PBXHOOK_STORE_URL", "sqlite:/d"},
+        {"PBXHOOK_STORE_URL", "postgresql://d"},
+        {"PBXHOOK_STORE_PASSWORD_FILE", "/dev/zero"},
         {"PBXHOOK_PBX_URL", "https://pbx.example/a"},
         {"PBXHOOK_PBX_ACTION_TYPE", "delegate"},
         {"PBXHOOK_PBX_DEADLINE", "2m"},
@@ -171,7 +172,9 @@ static void test_every_key_has_a_variable(void **state)
     assert_int_equal(config->webhook.deduplicate, 0);
     assert_int_equal(config->webhook.max_body_bytes, 65536);
     assert_int_equal(config->spool.max_bytes, 1073741824);
-    assert_string_equal(config->store.url, "sqlite:/d");
+    assert_int_equal(config->workers, 2);
+    assert_string_equal(config->store.url, "postgresql://d");
+    assert_string_equal(config->store.password_file, "/dev/zero");
     assert_string_equal(config->pbx.url, "https://pbx.example/a");
     assert_string_equal(config->pbx.action_type, "delegate");
     assert_int_equal(config->pbx.deadline_ms, 120000);

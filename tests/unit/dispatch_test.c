@@ -37,7 +37,8 @@ static void open_store(struct scene *scene)
     char error[512], *url;
 
     assert_true(asprintf(&url, "sqlite:%s", path) > 0);
-    if (store_open(url, STORE_WRITE, 0, &scene->store, error, sizeof error) != 0)
+    const struct store_options options = {.url = url, .mode = STORE_WRITE};
+    if (store_open(&options, &scene->store, error, sizeof error) != 0)
         fail_msg("%s", error);
     free(url);
     free(path);

@@ -296,13 +296,11 @@ int fakes_store_opens(void)
     return count;
 }
 
-int store_open(const char *url, enum store_mode mode, int lock_wait_ms, struct store **out,
-               char *error, size_t error_size)
+int store_open(const struct store_options *options, struct store **out, char *error,
+               size_t error_size)
 {
-    (void)url;
-    (void)lock_wait_ms;
     lock();
-    int works = fake.store_works && mode == STORE_READ;
+    int works = fake.store_works && options->mode == STORE_READ;
     fake.store_opens++;
     unlock();
     if (!works) {

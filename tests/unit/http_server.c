@@ -20,6 +20,7 @@ void http_server_prepare(struct http_server *server)
     memset(server, 0, sizeof *server);
     server->config.listen = "127.0.0.1:0";
     server->config.store.url = "sqlite:nowhere";
+    server->config.store.password_file = "";
     server->config.webhook.deduplicate = 1;
     server->config.webhook.max_body_bytes = 256 << 10;
     server->config.dashboard.cors_origins = origins;

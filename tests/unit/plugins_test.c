@@ -37,7 +37,8 @@ static int set_up(void **state)
     snprintf(scene->dir, sizeof scene->dir, "/tmp/pbxhook-plugins-XXXXXX");
     assert_non_null(mkdtemp(scene->dir));
     snprintf(url, sizeof url, "sqlite:%s/pbxhook.db", scene->dir);
-    if (store_open(url, STORE_WRITE, 0, &scene->store, error, sizeof error) != 0)
+    const struct store_options options = {.url = url, .mode = STORE_WRITE};
+    if (store_open(&options, &scene->store, error, sizeof error) != 0)
         fail_msg("%s", error);
     scene->metrics = calloc(1, sizeof *scene->metrics);
     assert_non_null(scene->metrics);

@@ -36,7 +36,7 @@ static int set_up(void **state)
 {
     fakes_reset();
     sem_init(&answered, 0, 0);
-    struct reader_thread *thread = reader_thread_new("sqlite:nowhere", notify, NULL);
+    struct reader_thread *thread = reader_thread_new("sqlite:nowhere", "", notify, NULL);
     if (thread == NULL)
         return -1;
     *state = thread;

@@ -63,7 +63,8 @@ int services_set_up(void **state)
     snprintf(scene->dir, sizeof scene->dir, "/tmp/pbxhook-services-XXXXXX");
     assert_non_null(mkdtemp(scene->dir));
     snprintf(url, sizeof url, "sqlite:%s/pbxhook.db", scene->dir);
-    if (store_open(url, STORE_WRITE, 0, &scene->store, error, sizeof error) != 0)
+    const struct store_options place = {.url = url, .mode = STORE_WRITE};
+    if (store_open(&place, &scene->store, error, sizeof error) != 0)
         fail_msg("%s", error);
     scene->config.pbx.action_type = "call.waiting";
     scene->config.pbx.deadline_ms = DEADLINE_MS;

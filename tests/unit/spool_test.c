@@ -178,6 +178,33 @@ static void test_survives_reopening(void **state)
     commit_events(fixture->writer, 3, 1); /* goes on behind the newest seq */
 }
 
+/* Whose the events are: the file's own name, and no other file's. */
+static void test_instance_is_the_files_own(void **state)
+{
+    struct fixture *fixture = *state;
+    char first[64];
+    open_writer(fixture);
+    struct spool_reader *reader = open_reader(fixture, 0, 1);
+    snprintf(first, sizeof first, "%s", spool_reader_instance(reader));
+    assert_int_equal(strspn(first, "0123456789abcdef"), 32);
+    assert_int_equal(strlen(first), 32);
+    spool_reader_close(reader);
+    spool_writer_close(fixture->writer);
+    fixture->writer = NULL;
+    open_writer(fixture);
+    reader = open_reader(fixture, 0, 1);
+    assert_string_equal(spool_reader_instance(reader), first);
+    spool_reader_close(reader);
+
+    void *other = NULL;
+    assert_int_equal(set_up(&other), 0);
+    open_writer(other);
+    reader = open_reader(other, 0, 1);
+    assert_string_not_equal(spool_reader_instance(reader), first);
+    spool_reader_close(reader);
+    tear_down(&other);
+}
+
 static void test_workers_share_the_calls(void **state)
 {
     struct fixture *fixture = *state;
@@ -350,6 +377,7 @@ int main(void)
         TEST(test_bodies_bound_a_read),
         TEST(test_done_is_removed_and_depth_follows),
         TEST(test_survives_reopening),
+        TEST(test_instance_is_the_files_own),
         TEST(test_workers_share_the_calls),
         TEST(test_file_is_private),
         TEST(test_what_is_no_spool_is_refused_and_kept),

@@ -37,7 +37,10 @@ static void expect_refusal(const char *url, enum store_mode mode, int code, cons
 {
     char error[512] = "";
     struct store *store = (struct store *)error;
-    assert_int_equal(store_open(url, mode, 0, &store, error, sizeof(error)), code);
+    assert_int_equal(
+        store_open(&(const struct store_options){.url = url, .mode = mode, .lock_wait_ms = 0},
+                   &store, error, sizeof(error)),
+        code);
     assert_null(store);
     if (strstr(error, told) == NULL)
         fail_msg("\"%s\" is not in: %s", told, error);
@@ -144,7 +147,10 @@ static void hold_and_wait(const struct fixture *fixture, int ready, int told)
     char error[512];
     char byte = 0;
     struct store *store;
-    if (store_open(fixture->url, STORE_WRITE, 0, &store, error, sizeof(error)) < 0)
+    if (store_open(&(const struct store_options){.url = fixture->url,
+                                                 .mode = STORE_WRITE,
+                                                 .lock_wait_ms = 0},
+                   &store, error, sizeof(error)) < 0)
         _exit(1);
     struct event event = make_event("call.new", "unfinished", 10);
     if (store_begin(store, NULL, 0) < 0 || store_call_save(store, &event) < 0)
@@ -188,13 +194,17 @@ static void next_writer_waits_for_the_lock(void **state)
     char error[512];
     struct holder holder = start_holder(fixture);
     int64_t started_us = clock_mono_us();
-    assert_int_equal(
-        store_open(fixture->url, STORE_WRITE, 50, &fixture->store, error, sizeof(error)),
-        STORE_E_BUSY);
+    assert_int_equal(store_open(&(const struct store_options){.url = fixture->url,
+                                                              .mode = STORE_WRITE,
+                                                              .lock_wait_ms = 50},
+                                &fixture->store, error, sizeof(error)),
+                     STORE_E_BUSY);
     assert_true(clock_mono_us() - started_us >= 50000);
     close(holder.tell);
-    int result =
-        store_open(fixture->url, STORE_WRITE, 20000, &fixture->store, error, sizeof(error));
+    int result = store_open(&(const struct store_options){.url = fixture->url,
+                                                          .mode = STORE_WRITE,
+                                                          .lock_wait_ms = 20000},
+                            &fixture->store, error, sizeof(error));
     assert_int_equal(result, 0);
     assert_int_equal(reap(holder.pid), 0);
     assert_int_equal(new_calls(fixture), 0);
@@ -261,8 +271,10 @@ static void poll_counts(const struct fixture *fixture, int told)
     fcntl(told, F_SETFL, O_NONBLOCK);
     do {
         struct store_counts counts;
-        if (reader == NULL &&
-            store_open(fixture->url, STORE_READ, 0, &reader, error, sizeof(error)) < 0)
+        if (reader == NULL && store_open(&(const struct store_options){.url = fixture->url,
+                                                                       .mode = STORE_READ,
+                                                                       .lock_wait_ms = 0},
+                                         &reader, error, sizeof(error)) < 0)
             _exit(1);
         if (store_counts(reader, &counts) < 0)
             _exit(2);

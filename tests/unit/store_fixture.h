@@ -48,7 +48,8 @@ static inline struct store *fixture_open(const struct fixture *fixture, enum sto
 {
     char error[512] = "";
     struct store *store = NULL;
-    if (store_open(fixture->url, mode, 0, &store, error, sizeof(error)) < 0)
+    const struct store_options options = {.url = fixture->url, .mode = mode};
+    if (store_open(&options, &store, error, sizeof(error)) < 0)
         fail_msg("%s", error);
     return store;
 }
