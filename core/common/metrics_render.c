@@ -244,6 +244,8 @@ static void render_processes(FILE *out, struct metrics_receiver *receiver,
                 metrics_get(&receiver->worker_restarts));
     put_gauge(out, "pbxhook_workers_ready", "Workers that are ready.", gauges->workers_ready);
     put_gauge(out, "pbxhook_http_connections", "Open HTTP connections.", gauges->connections);
+    put_gauge(out, "pbxhook_stream_readers", "Readers of the dashboard's live stream.",
+              gauges->stream_readers);
     put_family(out, "pbxhook_build_info", "gauge", "The version that runs.");
     fputs("pbxhook_build_info{version=\"" PBXHOOK_VERSION "\"} 1\n", out);
 }

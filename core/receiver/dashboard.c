@@ -126,6 +126,7 @@ static void read_gauges(struct request_shared *shared, struct metrics_gauges *ou
     *out = (struct metrics_gauges){.spool_events = depth.events,
                                    .spool_bytes = depth.bytes,
                                    .connections = shared->connections.count,
+                                   .stream_readers = stream_readers(shared->stream),
                                    .workers_ready = supervisor_ready(shared->supervisor)};
     if (depth.events > 0 && depth.oldest_received_ms > 0)
         out->spool_oldest_ms = clock_wall_ms() - depth.oldest_received_ms;

@@ -257,7 +257,9 @@ int http_open(const struct http_options *options, struct http **out, char *error
     http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     http->shared.reader = reader_thread_new(
         options->config->store.url, options->config->store.password_file, notify_loop, http);
-    if (http->wake_fd < 0 || http->shared.reader == NULL ||
+    http->shared.stream =
+        stream_new(options->config->store.url, options->config->store.password_file);
+    if (http->wake_fd < 0 || http->shared.reader == NULL || http->shared.stream == NULL ||
         make_acknowledgements(&http->shared) < 0 || start_daemon(http, listen_fd) < 0) {
         snprintf(error, error_size, "%s: no memory or descriptors for the HTTP server",
                  http->address);
@@ -281,12 +283,15 @@ void http_set_spool(struct http *http, struct spool_thread *spool)
 int http_start(struct http *http)
 {
     int code = reader_thread_start(http->shared.reader);
+    if (code == 0)
+        code = stream_start(http->shared.stream);
     if (code == 0) {
         http->shared.now_us = clock_mono_us();
         code = -pthread_create(&http->loop, NULL, run, http);
     }
     if (code < 0) {
         log_error("can't start the HTTP threads", log_text("error", strerror(-code)));
+        stream_stop(http->shared.stream);
         reader_thread_stop(http->shared.reader);
         return -1;
     }
@@ -303,6 +308,7 @@ void http_stop(struct http *http, int drain_ms)
     atomic_store(&http->stop, 1);
     http_wake(http);
     pthread_join(http->loop, NULL);
+    stream_stop(http->shared.stream);
     reader_thread_stop(http->shared.reader);
     http->started = 0;
 }
@@ -325,6 +331,7 @@ void http_free(struct http *http)
         if (shared->ok[closing] != NULL)
             MHD_destroy_response(shared->ok[closing]);
     }
+    stream_free(shared->stream);
     reader_thread_free(shared->reader);
     if (http->wake_fd >= 0)
         close(http->wake_fd);

@@ -79,6 +79,7 @@ static enum MHD_Result begin_request(struct request_shared *shared,
     place->request = request;
     shared->open++;
     shared->receiving++;
+    request->path = path;
     if (admit(request, path, method, version))
         return request_send_answer(request);
     return MHD_YES;

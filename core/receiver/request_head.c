@@ -62,6 +62,10 @@ static enum MHD_Result read_field(void *arg, enum MHD_ValueKind kind, const char
         if (strcasecmp(name, "webhook-id") == 0)
             head->webhook_id = value;
         break;
+    case 13:
+        if (strcasecmp(name, "Last-Event-ID") == 0)
+            head->last_event_id = value;
+        break;
     case 12:
         if (strcasecmp(name, "Content-Type") == 0)
             head->content_type = value;

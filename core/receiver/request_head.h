@@ -21,6 +21,7 @@ struct request_head {
     const char *webhook_id;
     const char *idempotency_key;
     const char *origin;
+    const char *last_event_id;
 };
 
 void request_head_read(struct MHD_Connection *connection, struct request_head *out);

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "receiver/dashboard.h"
+#include "receiver/stream_handover.h"
 #include "receiver/webhook.h"
 
 #define READ (ROUTE_GET | ROUTE_HEAD)
@@ -34,6 +35,11 @@ static const struct route routes[] = {
      .cors = 1,
      .summary = "the calls that are not finished",
      .handle = dashboard_handle_active_calls},
+    {.path = "/api/dashboard/stream",
+     .methods = READ | ROUTE_OPTIONS,
+     .cors = 1,
+     .summary = "the same numbers live, as Server-Sent Events",
+     .handle = stream_handover},
     {.path = "/healthz",
      .methods = READ,
      .summary = "200 while the server lives",

@@ -152,6 +152,7 @@ static void test_metrics_are_all_there(struct world *world)
         "pbxhook_action_latency_seconds_count",
         "pbxhook_worker_restarts_total",
         "pbxhook_http_connections",
+        "pbxhook_stream_readers",
     };
     world_start(world);
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)

@@ -199,6 +199,7 @@ static void everything_is_there_from_the_start(void **state)
         "pbxhook_worker_restarts_total 0",
         "pbxhook_workers_ready 0",
         "pbxhook_http_connections 0",
+        "pbxhook_stream_readers 0",
         "pbxhook_build_info{version=\"" PBXHOOK_VERSION "\"} 1",
     };
     struct metrics_receiver receiver = {0};
@@ -221,6 +222,7 @@ static void shows_what_was_counted(void **state)
                                           .spool_bytes = 3500,
                                           .spool_oldest_ms = 1250,
                                           .connections = 64,
+                                          .stream_readers = 12,
                                           .workers_ready = 2};
     int histograms;
 
@@ -243,6 +245,7 @@ static void shows_what_was_counted(void **state)
     assert_line(text, "pbxhook_spool_bytes 3500");
     assert_line(text, "pbxhook_spool_oldest_seconds 1.25");
     assert_line(text, "pbxhook_http_connections 64");
+    assert_line(text, "pbxhook_stream_readers 12");
     assert_line(text, "pbxhook_workers_ready 2");
     assert_line(text, "pbxhook_ack_duration_seconds_bucket{le=\"0.00025\"} 2");
     assert_line(text, "pbxhook_ack_duration_seconds_bucket{le=\"0.0005\"} 3");
