@@ -210,7 +210,7 @@ static void everything_is_there_from_the_start(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         assert_line(text, lines[i]);
-    assert_int_equal(check_exposition(text, &histograms), 21);
+    assert_int_equal(check_exposition(text, &histograms), 22);
     assert_int_equal(histograms, 4);
     free(text);
 }

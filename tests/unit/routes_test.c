@@ -22,6 +22,7 @@ static const struct {
     {"/webhook", "POST", 200, 0},
     {"/api/dashboard/count", "GET, HEAD, POST, OPTIONS", 0, 1},
     {"/api/calls/active", "GET, HEAD, OPTIONS", 0, 1},
+    {"/api/dashboard/stream", "GET, HEAD, OPTIONS", 0, 1},
     {"/healthz", "GET, HEAD", 0, 0},
     {"/readyz", "GET, HEAD", 0, 0},
     {"/metrics", "GET, HEAD", 0, 0},
