@@ -8,9 +8,13 @@
 #include <stdio.h>
 
 struct store;
+struct store_call;
 
 /* Each writes one whole document: 0, or the store's negative result, STORE_E_MEMORY. */
 int dashboard_json_counts(struct store *store, FILE *out);
 int dashboard_json_active_calls(struct store *store, FILE *out);
+
+/* One call as an object: 0, or STORE_E_MEMORY. */
+int dashboard_json_call(const struct store_call *call, FILE *out);
 
 #endif

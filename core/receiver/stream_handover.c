@@ -12,17 +12,10 @@
 #include <unistd.h>
 
 #include "receiver/cors.h"
+#include "receiver/dashboard.h"
 #include "receiver/request.h"
 
 #define FIELDS_SIZE 768 /* an origin is compared with those of the configuration: 512 at most */
-
-static void refuse_for_now(struct request *request, const char *detail)
-{
-    request_refuse(request, &(struct problem){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
-                                              .detail = detail,
-                                              .header = MHD_HTTP_HEADER_RETRY_AFTER,
-                                              .value = "5"});
-}
 
 /* What cors_add_headers() adds, as text; Vary even where any origin may read. */
 static void write_fields(const struct request *request, char out[FIELDS_SIZE])
@@ -86,17 +79,17 @@ void stream_handover(struct request *request)
         return;
     }
     if (request->shared->stopping) {
-        refuse_for_now(request, "the server is stopping");
+        dashboard_refuse_for_now(request, "the server is stopping");
         return;
     }
     write_fields(request, fields);
     request_wait(request); /* suspended: its descriptor is in no epoll set */
     int own = swap_socket(fd);
     if (own < 0) {
-        refuse_for_now(request, "no descriptors for one more reader of the stream");
+        dashboard_refuse_for_now(request, "no descriptors for one more reader of the stream");
     } else if (stream_take(stream, own, fields, request->head.last_event_id) < 0) {
         swap_back(fd, own);
-        refuse_for_now(request, "too many readers of the stream: ask again later");
+        dashboard_refuse_for_now(request, "too many readers of the stream: ask again later");
     } else {
         request_answer(request, MHD_HTTP_OK, NULL); /* closes what is left: nobody's socket */
     }

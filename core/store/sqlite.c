@@ -160,4 +160,9 @@ const struct store_backend sqlite_backend = {
     .retry_next_due = sqlite_retry_next_due,
     .counts = sqlite_counts,
     .active_calls = sqlite_active_calls,
+    .calls = sqlite_calls,
+    .events_after = sqlite_events_after,
+    .events_latest = sqlite_events_latest,
+    .call_events = sqlite_call_events,
+    .call_actions = sqlite_call_actions,
 };

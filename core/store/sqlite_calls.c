@@ -149,10 +149,13 @@ static int advance(struct sqlite_store *store, const struct event *event,
     int result =
         sqlite_run(store, SQL_CALL_ADVANCE,
                    SQL_PARAMS(param_int(call->id), param_text(lifecycle_type(event->state)),
-                              param_int(event->time_ms), param_text(event->field[EVENT_QUEUE]),
-                              param_text(event->field[EVENT_ACTOR])));
+                              param_int(event->time_ms)));
     if (result == 0)
         result = check_updated(store, call);
+    if (result == 0 && (filled_by(event) & follow) != 0)
+        result = sqlite_run(store, SQL_CALL_FOLLOW,
+                            SQL_PARAMS(param_int(call->id), param_text(event->field[EVENT_QUEUE]),
+                                       param_text(event->field[EVENT_ACTOR])));
     if (result == 0 && (event->state == LIFECYCLE_FINISHED || call->state == LIFECYCLE_FINISHED))
         result =
             sqlite_run(store, SQL_CALL_FINISH,

@@ -31,17 +31,26 @@ enum sqlite_statement {
     SQL_COUNT_LIST,
     SQL_EVENT_ADD,
     SQL_EVENT_FIND,
+    SQL_EVENT_LIST,
+    SQL_EVENT_LATEST,
+    SQL_EVENT_LIST_OF_CALL,
     SQL_CALL_LOOK_UP,
     SQL_CALL_ADD,
     SQL_CALL_ADVANCE,
+    SQL_CALL_FOLLOW,
     SQL_CALL_FINISH,
     SQL_CALL_FILL,
     SQL_CALL_ADD_PAYLOAD,
     SQL_CALL_FIND,
     SQL_CALL_LIST_ACTIVE,
+    SQL_CALL_LIST,
+    SQL_CALL_LIST_BY_NUMBER,
+    SQL_CALL_LIST_BY_QUEUE,
+    SQL_CALL_LIST_UNFINISHED,
     SQL_USER_ADD,
     SQL_USER_FIND,
     SQL_ACTION_ADD,
+    SQL_ACTION_LIST_OF_CALL,
     SQL_ACTION_DUE,
     SQL_ACTION_CLAIM,
     SQL_ACTION_EXPIRE,
@@ -275,5 +284,18 @@ int sqlite_retry_next_due(struct store *store, int64_t *due_ms);
 int sqlite_counts(struct store *store, struct store_counts *out);
 int sqlite_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
                         void *arg);
+/* A row that begins with CALL_COLUMNS, as of SQL_CALL_FIND, into *record. */
+int sqlite_take_call(struct sqlite_store *store, sqlite3_stmt *stmt,
+                     struct sqlite_call_record *record);
+
+int sqlite_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                 void *arg);
+int sqlite_events_after(struct store *store, int64_t after, int limit, store_event_fn row,
+                        void *arg);
+int sqlite_events_latest(struct store *store, int64_t *id);
+int sqlite_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
+                       void *arg);
+int sqlite_call_actions(struct store *store, const char *call_id, int limit,
+                        store_past_action_fn row, void *arg);
 
 #endif

@@ -408,3 +408,56 @@ int store_active_calls(struct store *store, int (*row)(void *arg, const struct s
         return result;
     return settle(store, store->backend->active_calls(store, row, arg));
 }
+
+int store_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (filter->limit < 0)
+        return bad_argument(store, "limit");
+    if (filter->queue == NULL || filter->number == NULL)
+        return bad_argument(store, "filter");
+    return settle(store, store->backend->calls(store, filter, row, arg));
+}
+
+int store_events_after(struct store *store, int64_t after, int limit, store_event_fn row, void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (limit < 0)
+        return bad_argument(store, "limit");
+    return settle(store, store->backend->events_after(store, after, limit, row, arg));
+}
+
+int store_events_latest(struct store *store, int64_t *id)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->events_latest(store, id));
+}
+
+int store_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
+                      void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (call_id == NULL || limit < 0)
+        return bad_argument(store, call_id == NULL ? "call_id" : "limit");
+    return settle(store, store->backend->call_events(store, call_id, limit, row, arg));
+}
+
+int store_call_actions(struct store *store, const char *call_id, int limit,
+                       store_past_action_fn row, void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (call_id == NULL || limit < 0)
+        return bad_argument(store, call_id == NULL ? "call_id" : "limit");
+    return settle(store, store->backend->call_actions(store, call_id, limit, row, arg));
+}

@@ -94,6 +94,7 @@ struct store_call {
     char *call_id, *code, *direction, *our_number, *their_number, *queue, *actor;
     enum lifecycle state; /* LIFECYCLE_NONE: known only by events outside the seven */
     int64_t created_ms, status_ms;
+    int64_t id; /* its row: with created_ms its place among the calls */
 };
 /* All strings are in the store's own memory until the next call of the same function. */
 
@@ -252,5 +253,61 @@ int store_counts(struct store *store, struct store_counts *out);
  */
 int store_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
                        void *arg);
+
+/* A row is borrowed for its callback; nonzero stops: STORE_E_STOPPED. */
+typedef int (*store_call_fn)(void *arg, const struct store_call *call);
+
+struct store_call_filter {
+    unsigned states;    /* 1 << LIFECYCLE_..., several; 0: any            */
+    int64_t from_ms;    /* created at this time or later                  */
+    int64_t before_ms;  /* and before this place: (created_ms, id) is less */
+    int64_t before_id;  /* 0 for the first page                           */
+    const char *queue;  /* "": any                                        */
+    const char *number; /* their_number; "": any                          */
+    int limit;
+};
+/*
+ * The newest first, by (created_ms, id): the last one's is the next page's place. Whatever is asked, no
+ * more is read than an index picks out: the number's calls, the unfinished ones, the queue's, the time's.
+ */
+int store_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                void *arg);
+
+struct store_event {
+    int64_t id;
+    const char *call_id, *type;
+    int64_t time_ms, received_ms;
+    const char *body;
+    size_t body_size;
+};
+typedef int (*store_event_fn)(void *arg, const struct store_event *event);
+
+/*
+ * Up to limit events behind the id `after`, in the order in which they became readable: who asks with the
+ * last id that he has misses none.
+ */
+int store_events_after(struct store *store, int64_t after, int limit, store_event_fn row,
+                       void *arg);
+/* The greatest id of these: 1 and *id, or 0 when there is no event. */
+int store_events_latest(struct store *store, int64_t *id);
+/* A call's events, by the time at which they happened. */
+int store_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
+                      void *arg);
+
+struct store_past_action {
+    int64_t id, event_id;
+    const char *state; /* "pending", "sending", "delivered", "confirmed", ... */
+    int64_t state_ms;  /* since when                                          */
+    int64_t received_ms;
+    int attempts;
+    int http_status;    /* of the last answer; 0: there was none */
+    const char *detail; /* one line for people, or ""            */
+    const char *body;
+};
+typedef int (*store_past_action_fn)(void *arg, const struct store_past_action *action);
+
+/* What the PBX was told about a call, in the order in which it was asked for. */
+int store_call_actions(struct store *store, const char *call_id, int limit,
+                       store_past_action_fn row, void *arg);
 
 #endif

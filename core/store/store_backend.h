@@ -73,6 +73,15 @@ struct store_backend {
     int (*counts)(struct store *store, struct store_counts *out); /* without delta */
     int (*active_calls)(struct store *store, int (*row)(void *arg, const struct store_call *call),
                         void *arg);
+    int (*calls)(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                 void *arg);
+    int (*events_after)(struct store *store, int64_t after, int limit, store_event_fn row,
+                        void *arg);
+    int (*events_latest)(struct store *store, int64_t *id);
+    int (*call_events)(struct store *store, const char *call_id, int limit, store_event_fn row,
+                       void *arg);
+    int (*call_actions)(struct store *store, const char *call_id, int limit,
+                        store_past_action_fn row, void *arg);
 };
 
 extern const struct store_backend sqlite_backend;

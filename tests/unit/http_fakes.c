@@ -33,6 +33,7 @@ static struct {
     struct store_counts counts;
     const struct store_call *calls;
     int call_count;
+    struct fake_filter filter;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void lock(void)
@@ -60,6 +61,7 @@ void fakes_reset(void)
     memset(&fake.counts, 0, sizeof fake.counts);
     fake.calls = NULL;
     fake.call_count = 0;
+    memset(&fake.filter, 0, sizeof fake.filter);
     unlock();
 }
 
@@ -357,4 +359,78 @@ int store_active_calls(struct store *store, int (*row)(void *arg, const struct s
     }
     unlock();
     return result;
+}
+
+void fakes_last_filter(struct fake_filter *out)
+{
+    lock();
+    *out = fake.filter;
+    unlock();
+}
+
+int store_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                void *arg)
+{
+    lock();
+    fake.filter.filter = *filter;
+    snprintf(fake.filter.queue, sizeof fake.filter.queue, "%s", filter->queue);
+    snprintf(fake.filter.number, sizeof fake.filter.number, "%s", filter->number);
+    unlock();
+    return store_active_calls(store, row, arg);
+}
+
+int store_call_find(struct store *store, const char *call_id, const struct store_call **out)
+{
+    (void)store;
+    lock();
+    int result = begin_read();
+    for (int i = 0; result == 0 && i < fake.call_count; i++) {
+        if (strcmp(fake.calls[i].call_id, call_id) == 0) {
+            *out = &fake.calls[i];
+            result = 1;
+        }
+    }
+    unlock();
+    return result;
+}
+
+/* The history's own test has a real store; here no call has a timeline. */
+int store_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
+                      void *arg)
+{
+    (void)store;
+    (void)call_id;
+    (void)limit;
+    (void)row;
+    (void)arg;
+    return 0;
+}
+
+int store_call_actions(struct store *store, const char *call_id, int limit,
+                       store_past_action_fn row, void *arg)
+{
+    (void)store;
+    (void)call_id;
+    (void)limit;
+    (void)row;
+    (void)arg;
+    return 0;
+}
+
+/* One event, that tells what was asked. */
+int store_events_after(struct store *store, int64_t after, int limit, store_event_fn row, void *arg)
+{
+    char type[64];
+    (void)store;
+    snprintf(type, sizeof type, "after %lld limit %d", (long long)after, limit);
+    const struct store_event event = {
+        .id = after + 1, .call_id = "c", .type = type, .body = "{}", .body_size = 2};
+    return row(arg, &event) != 0 ? STORE_E_STOPPED : 0;
+}
+
+int store_events_latest(struct store *store, int64_t *id)
+{
+    (void)store;
+    *id = 1000;
+    return 1;
 }

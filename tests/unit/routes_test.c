@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +23,16 @@ static const struct {
     {"/webhook", "POST", 200, 0},
     {"/api/dashboard/count", "GET, HEAD, POST, OPTIONS", 0, 1},
     {"/api/calls/active", "GET, HEAD, OPTIONS", 0, 1},
+    {"/api/calls", "GET, HEAD, OPTIONS", 0, 1},
+    {"/api/calls/", "GET, HEAD, OPTIONS", 0, 1},
+    {"/api/events", "GET, HEAD, OPTIONS", 0, 1},
     {"/api/dashboard/stream", "GET, HEAD, OPTIONS", 0, 1},
     {"/healthz", "GET, HEAD", 0, 0},
     {"/readyz", "GET, HEAD", 0, 0},
     {"/metrics", "GET, HEAD", 0, 0},
+    {"/api", "GET, HEAD", 0, 0},
     {"/", "GET, HEAD", 0, 0},
+    {"/assets/", "GET, HEAD", 0, 0},
 };
 #define EXPECTED_COUNT (sizeof expected / sizeof expected[0])
 
@@ -35,10 +41,15 @@ static void has_the_routes(void **state)
     (void)state;
     for (size_t i = 0; i < EXPECTED_COUNT; i++) {
         char allow[ROUTE_ALLOW_SIZE];
-        const struct route *route = routes_find(expected[i].path);
+        char path[64];
+        size_t length = strlen(expected[i].path);
+        int has_name = length > 1 && expected[i].path[length - 1] == '/';
+        snprintf(path, sizeof path, "%s%s", expected[i].path, has_name ? "name%2f" : "");
+        const struct route *route = routes_find(path);
         assert_non_null(route);
         assert_string_equal(route->path, expected[i].path);
         assert_non_null(route->handle);
+        assert_string_equal(routes_name(route, path), has_name ? "name%2f" : "");
         routes_allow(route, allow);
         assert_string_equal(allow, expected[i].allow);
         assert_int_equal(route->success, expected[i].success);
@@ -49,9 +60,25 @@ static void has_the_routes(void **state)
 static void has_nothing_else(void **state)
 {
     static const char *const strangers[] = {
-        "",          "*",           "/webhook/", "/webhook%00", "/Webhook", "//webhook",
-        "/api",      "/webhookx",   "webhook",   "/../webhook", "http://",  "http://host/nothing",
-        "/metrics ", "ftp://host/", NULL,
+        "",
+        "*",
+        "/webhook/",
+        "/webhook%00",
+        "/Webhook",
+        "//webhook",
+        "/api",
+        "/webhookx",
+        "webhook",
+        "/../webhook",
+        "http://",
+        "http://host/nothing",
+        "/metrics ",
+        "ftp://host/",
+        "/api/",
+        "/api/calls/",
+        "/api/calls/a/b",
+        "/assets/",
+        NULL,
     };
     (void)state;
     for (size_t i = 0; strangers[i] != NULL; i++) {

@@ -1,0 +1,133 @@
+/* history.c: reads the parameters of the history's routes and hands the question to the reader thread. */
+#include "receiver/history.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/event.h"
+#include "common/lifecycle.h"
+#include "receiver/dashboard.h"
+#include "receiver/history_json.h"
+#include "receiver/query.h"
+#include "receiver/request.h"
+
+#define LIMIT_STANDARD 50
+#define LIMIT_MAX      500
+
+/* A zeroed question of the request's own; NULL: it was refused. */
+static void *new_question(struct request *request, size_t size)
+{
+    request->question = calloc(1, size);
+    if (request->question == NULL)
+        dashboard_refuse_for_now(request, "out of memory: ask again later");
+    return request->question;
+}
+
+/* ---- Calls ---------------------------------------------------------------------------------------- */
+
+/* "ongoing", "call.ongoing", several with commas; "active" is all but finished. */
+static unsigned parse_state(const char *word, size_t size)
+{
+    if (size == strlen("active") && strncmp(word, "active", size) == 0)
+        return (1u << LIFECYCLE_FINISHED) - 1;
+    for (int state = 0; state < LIFECYCLE_COUNT; state++) {
+        const char *const names[] = {lifecycle_word((enum lifecycle)state),
+                                     lifecycle_type((enum lifecycle)state)};
+        for (int i = 0; i < 2; i++) {
+            if (strlen(names[i]) == size && strncmp(word, names[i], size) == 0)
+                return 1u << state;
+        }
+    }
+    return 0;
+}
+
+static int parse_states(const char *text, unsigned *states)
+{
+    while (*text != '\0') {
+        size_t size = strcspn(text, ",");
+        unsigned wanted = parse_state(text, size);
+        if (wanted == 0)
+            return -1;
+        *states |= wanted;
+        text += size + (text[size] == ',');
+    }
+    return 0;
+}
+
+static int read_states(struct request *request, unsigned *states)
+{
+    char text[128] = "";
+    if (query_text(request, "status", text, sizeof text) < 0)
+        return -1;
+    if (parse_states(text, states) == 0)
+        return 0;
+    return query_refuse(
+        request, "status",
+        "must be active, new, standby, waiting, entered, ongoing, left or finished, "
+        "or several with commas");
+}
+
+/* What history_json_calls() gave out: the place of the last call of a page. */
+static int read_cursor(struct request *request, struct history_calls *question)
+{
+    char text[64] = "";
+    int end = 0;
+    if (query_text(request, "cursor", text, sizeof text) < 0)
+        return -1;
+    if (text[0] == '\0')
+        return 0;
+    if (sscanf(text, "%" SCNd64 ".%" SCNd64 "%n", &question->cursor_ms, &question->cursor_id,
+               &end) == 2 &&
+        text[end] == '\0' && question->cursor_ms >= 0 && question->cursor_id > 0)
+        return 0;
+    return query_refuse(request, "cursor", "must be the \"next\" of an earlier answer");
+}
+
+void history_handle_calls(struct request *request)
+{
+    struct history_calls *question = new_question(request, sizeof *question);
+    int64_t limit = LIMIT_STANDARD;
+    if (question == NULL)
+        return;
+    question->to_ms = INT64_MAX;
+    if (read_states(request, &question->states) < 0 ||
+        query_time(request, "from", &question->from_ms) < 0 ||
+        query_time(request, "to", &question->to_ms) < 0 ||
+        query_text(request, "queue", question->queue, sizeof question->queue) < 0 ||
+        query_text(request, "number", question->number, sizeof question->number) < 0 ||
+        query_int(request, "limit", 1, LIMIT_MAX, &limit) < 0 || read_cursor(request, question) < 0)
+        return;
+    question->limit = (int)limit;
+    dashboard_ask(request, history_json_calls);
+}
+
+void history_handle_call(struct request *request)
+{
+    struct history_call *question = new_question(request, sizeof *question);
+    const char *name = routes_name(request->route, request->path);
+    if (question == NULL)
+        return;
+    if (query_decode(name, 0, question->call_id, sizeof question->call_id) < 0) {
+        query_refuse(request, "call_id", "too long, or not percent-encoded UTF-8");
+        return;
+    }
+    dashboard_ask(request, history_json_call);
+}
+
+/* ---- Events --------------------------------------------------------------------------------------- */
+
+void history_handle_events(struct request *request)
+{
+    struct history_events *question = new_question(request, sizeof *question);
+    int64_t limit = LIMIT_STANDARD;
+    if (question == NULL)
+        return;
+    question->after = HISTORY_LATEST;
+    if (query_int(request, "after", 0, INT64_MAX, &question->after) < 0 ||
+        query_int(request, "limit", 1, LIMIT_MAX, &limit) < 0)
+        return;
+    question->limit = (int)limit;
+    dashboard_ask(request, history_json_events);
+}
