@@ -69,20 +69,29 @@ static int read_states(struct request *request, unsigned *states)
         "or several with commas");
 }
 
-/* What history_json_calls() gave out: the place of the last call of a page. */
-static int read_cursor(struct request *request, struct history_calls *question)
+/* "A.B" with nothing before, between or behind: what an answer gave out as "next". 0 or -1. */
+static int parse_place(const char *text, int64_t *first, int64_t *second)
+{
+    int end = 0;
+    if (text[0] < '0' || text[0] > '9' ||
+        sscanf(text, "%" SCNd64 ".%" SCNd64 "%n", first, second, &end) != 2 || text[end] != '\0' ||
+        *first < 0 || *second < 0)
+        return -1;
+    return 0;
+}
+
+/* 1: it is there; 0: it is not; -1: refused. */
+static int read_place(struct request *request, const char *name, int64_t *first, int64_t *second)
 {
     char text[64] = "";
-    int end = 0;
-    if (query_text(request, "cursor", text, sizeof text) < 0)
+    if (query_text(request, name, text, sizeof text) < 0)
         return -1;
     if (text[0] == '\0')
         return 0;
-    if (sscanf(text, "%" SCNd64 ".%" SCNd64 "%n", &question->cursor_ms, &question->cursor_id,
-               &end) == 2 &&
-        text[end] == '\0' && question->cursor_ms >= 0 && question->cursor_id > 0)
-        return 0;
-    return query_refuse(request, "cursor", "must be the \"next\" of an earlier answer");
+    if (parse_place(text, first, second) == 0)
+        return 1;
+    query_refuse(request, name, "must be the \"next\" of an earlier answer");
+    return -1;
 }
 
 void history_handle_calls(struct request *request)
@@ -97,7 +106,8 @@ void history_handle_calls(struct request *request)
         query_time(request, "to", &question->to_ms) < 0 ||
         query_text(request, "queue", question->queue, sizeof question->queue) < 0 ||
         query_text(request, "number", question->number, sizeof question->number) < 0 ||
-        query_int(request, "limit", 1, LIMIT_MAX, &limit) < 0 || read_cursor(request, question) < 0)
+        query_int(request, "limit", 1, LIMIT_MAX, &limit) < 0 ||
+        read_place(request, "cursor", &question->cursor_ms, &question->cursor_id) < 0)
         return;
     question->limit = (int)limit;
     dashboard_ask(request, history_json_calls);
@@ -124,10 +134,10 @@ void history_handle_events(struct request *request)
     int64_t limit = LIMIT_STANDARD;
     if (question == NULL)
         return;
-    question->after = HISTORY_LATEST;
-    if (query_int(request, "after", 0, INT64_MAX, &question->after) < 0 ||
-        query_int(request, "limit", 1, LIMIT_MAX, &limit) < 0)
+    int found = read_place(request, "after", &question->after.tx, &question->after.id);
+    if (found < 0 || query_int(request, "limit", 1, LIMIT_MAX, &limit) < 0)
         return;
+    question->newest = !found;
     question->limit = (int)limit;
     dashboard_ask(request, history_json_events);
 }

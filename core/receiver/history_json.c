@@ -10,7 +10,6 @@
 
 #include "common/timestamp.h"
 #include "receiver/dashboard_json.h"
-#include "store/store.h"
 
 /* Of one call; more than that is no call. */
 #define TIMELINE_MAX 1000
@@ -21,7 +20,8 @@ struct writer {
     int failed;
     struct {
         int64_t ms, id;
-    } last; /* the place of the last row */
+    } last; /* the place of the last call */
+    struct store_place last_event;
 };
 
 /* Writes a comma before each but the first. */
@@ -104,8 +104,8 @@ static int write_event(void *arg, const struct store_event *event)
 {
     struct writer *writer = arg;
     begin_row(writer);
-    writer->last.id = event->id;
-    fprintf(writer->out, "{\"id\":%" PRId64 ",\"type\":", event->id);
+    writer->last_event = event->place;
+    fprintf(writer->out, "{\"id\":%" PRId64 ",\"type\":", event->place.id);
     put_text(writer, event->type);
     fputs(",\"call_id\":", writer->out);
     put_text(writer, event->call_id);
@@ -166,31 +166,20 @@ int history_json_call(struct store *store, const void *question, FILE *out)
 
 /* ---- Events --------------------------------------------------------------------------------------- */
 
-/* The newest `limit`: ids have gaps, so it may be a few less. */
-static int find_latest(struct store *store, int limit, int64_t *after)
-{
-    int64_t latest = 0;
-    int result = store_events_latest(store, &latest);
-    if (result < 0)
-        return result;
-    *after = latest > limit ? latest - limit : 0;
-    return 0;
-}
-
 int history_json_events(struct store *store, const void *question, FILE *out)
 {
     const struct history_events *asked = question;
-    struct writer writer = {.out = out};
-    int64_t after = asked->after;
+    struct writer writer = {.out = out, .last_event = asked->after};
+    int result = 0;
 
-    if (after == HISTORY_LATEST) {
-        int result = find_latest(store, asked->limit, &after);
-        if (result < 0)
-            return result;
-    }
-    writer.last.id = after;
+    if (asked->newest)
+        result = store_events_newest(store, asked->limit, &writer.last_event);
+    if (result < 0)
+        return result;
+    const struct store_place after = writer.last_event;
     fputs("{\"data\":[", out);
-    int result = store_events_after(store, after, asked->limit, write_event, &writer);
-    fprintf(out, "],\"next\":%" PRId64 "}", writer.last.id);
+    result = store_events_after(store, &after, asked->limit, write_event, &writer);
+    fprintf(out, "],\"next\":\"%" PRId64 ".%" PRId64 "\"}", writer.last_event.tx,
+            writer.last_event.id);
     return finish(&writer, result);
 }

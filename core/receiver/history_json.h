@@ -8,11 +8,9 @@
 #include <stdio.h>
 
 #include "common/event.h"
-
-struct store;
+#include "store/store.h"
 
 #define HISTORY_TEXT_SIZE (EVENT_MAX_FIELD + 1)
-#define HISTORY_LATEST    (-1) /* after: begin so that the newest are in the answer */
 
 struct history_calls {
     unsigned states; /* as in store_call_filter */
@@ -27,7 +25,8 @@ struct history_call {
 };
 
 struct history_events {
-    int64_t after; /* or HISTORY_LATEST */
+    struct store_place after;
+    int newest; /* begin so that the newest are in the answer: after says nothing */
     int limit;
 };
 

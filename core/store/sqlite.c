@@ -151,7 +151,7 @@ const struct store_backend sqlite_backend = {
     .action_add = sqlite_action_add,
     .actions_claim = sqlite_actions_claim,
     .action_next_due = sqlite_action_next_due,
-    .action_settle = sqlite_action_settle,
+    .actions_settle = sqlite_actions_settle,
     .actions_confirm = sqlite_actions_confirm,
     .actions_abandon = sqlite_actions_abandon,
     .retry_put = sqlite_retry_put,
@@ -162,7 +162,7 @@ const struct store_backend sqlite_backend = {
     .active_calls = sqlite_active_calls,
     .calls = sqlite_calls,
     .events_after = sqlite_events_after,
-    .events_latest = sqlite_events_latest,
+    .events_newest = sqlite_events_newest,
     .call_events = sqlite_call_events,
     .call_actions = sqlite_call_actions,
 };

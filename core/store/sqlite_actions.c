@@ -121,25 +121,39 @@ int sqlite_action_next_due(struct store *store, int64_t *due_ms)
 
 /* ---- Settling ------------------------------------------------------------------------------------ */
 
-int sqlite_action_settle(struct store *store, int64_t id, enum store_action_state state,
-                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail)
+static int settle_one(struct sqlite_store *sqlite, const struct store_settlement *settlement)
 {
-    struct sqlite_store *sqlite = sqlite_of(store);
+    const char *detail = settlement->detail == NULL ? "" : settlement->detail;
+    int http_status = settlement->http_status;
     const struct sqlite_param status =
         http_status == 0 ? (struct sqlite_param){.type = PARAM_NULL} : param_int(http_status);
-    int result = sqlite_run(sqlite, SQL_ACTION_SETTLE,
-                            SQL_PARAMS(param_int(id), param_text(state_name[state]),
-                                       param_int(now_ms), param_int(due_ms), status,
-                                       param_text(detail[0] == '\0' ? NULL : detail),
-                                       param_int(state == STORE_ACTION_DOUBTFUL)));
+    int result =
+        sqlite_run(sqlite, SQL_ACTION_SETTLE,
+                   SQL_PARAMS(param_int(settlement->id), param_text(state_name[settlement->state]),
+                              param_int(settlement->now_ms), param_int(settlement->due_ms), status,
+                              param_text(detail[0] == '\0' ? NULL : detail),
+                              param_int(settlement->state == STORE_ACTION_DOUBTFUL)));
     if (result < 0)
         return result;
     if (sqlite3_changes(sqlite->db) > 0)
         return 1;
     /* It was confirmed in the meantime and stays so; what the PBX answered is worth knowing. */
-    return http_status == 0 ? 0
-                            : sqlite_run(sqlite, SQL_ACTION_ANNOTATE,
-                                         SQL_PARAMS(param_int(id), status, param_text(detail)));
+    return http_status == 0
+               ? 0
+               : sqlite_run(sqlite, SQL_ACTION_ANNOTATE,
+                            SQL_PARAMS(param_int(settlement->id), status, param_text(detail)));
+}
+
+int sqlite_actions_settle(struct store *store, const struct store_settlement *settlements,
+                          int count, unsigned char *changed)
+{
+    int result = 0;
+    for (int i = 0; i < count && result >= 0; i++) {
+        result = settle_one(sqlite_of(store), &settlements[i]);
+        if (result >= 0)
+            changed[i] = (unsigned char)result;
+    }
+    return result < 0 ? result : 0;
 }
 
 /* Confirms one delegate action of the call: 1; 0 when there is none that waits for it. */

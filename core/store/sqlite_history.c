@@ -70,13 +70,12 @@ static int hand_out_events(struct sqlite_store *store, sqlite3_stmt *stmt, store
     int result;
     while ((result = sqlite_next(store, stmt)) == 1) {
         const struct store_event event = {
-            .id = sqlite3_column_int64(stmt, 0),
+            .place = {.id = sqlite3_column_int64(stmt, 0)},
             .call_id = sqlite_column_string(stmt, 1),
             .type = sqlite_column_string(stmt, 2),
             .time_ms = sqlite3_column_int64(stmt, 3),
             .received_ms = sqlite3_column_int64(stmt, 4),
             .body = sqlite_column_string(stmt, 5),
-            .body_size = (size_t)sqlite3_column_bytes(stmt, 5),
         };
         if (row(arg, &event) != 0) {
             sqlite3_reset(stmt);
@@ -86,20 +85,28 @@ static int hand_out_events(struct sqlite_store *store, sqlite3_stmt *stmt, store
     return result;
 }
 
-int sqlite_events_after(struct store *store, int64_t after, int limit, store_event_fn row,
-                        void *arg)
+int sqlite_events_after(struct store *store, const struct store_place *after, int limit,
+                        store_event_fn row, void *arg)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *stmt;
-    int result =
-        sqlite_query(sqlite, SQL_EVENT_LIST, SQL_PARAMS(param_int(after), param_int(limit)), &stmt);
+    int result = sqlite_query(sqlite, SQL_EVENT_LIST,
+                              SQL_PARAMS(param_int(after->id), param_int(limit)), &stmt);
     return result < 0 ? result : hand_out_events(sqlite, stmt, row, arg);
 }
 
-int sqlite_events_latest(struct store *store, int64_t *id)
+int sqlite_events_newest(struct store *store, int count, struct store_place *before)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
-    return sqlite_query_int(sqlite, SQL_EVENT_LATEST, id);
+    sqlite3_stmt *stmt;
+    int result = sqlite_query(sqlite, SQL_EVENT_NEWEST, SQL_PARAMS(param_int(count)), &stmt);
+    if (result == 0)
+        result = sqlite_next(sqlite, stmt);
+    if (result <= 0)
+        return result;
+    before->id = sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return 0;
 }
 
 int sqlite_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,

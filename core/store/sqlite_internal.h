@@ -32,7 +32,7 @@ enum sqlite_statement {
     SQL_EVENT_ADD,
     SQL_EVENT_FIND,
     SQL_EVENT_LIST,
-    SQL_EVENT_LATEST,
+    SQL_EVENT_NEWEST,
     SQL_EVENT_LIST_OF_CALL,
     SQL_CALL_LOOK_UP,
     SQL_CALL_ADD,
@@ -269,8 +269,8 @@ int sqlite_action_add(struct store *store, const char *key, const char *call_id,
 int sqlite_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
                          int *count, struct store_expired *expired);
 int sqlite_action_next_due(struct store *store, int64_t *due_ms);
-int sqlite_action_settle(struct store *store, int64_t id, enum store_action_state state,
-                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
+int sqlite_actions_settle(struct store *store, const struct store_settlement *settlements,
+                          int count, unsigned char *changed);
 int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
 int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
 
@@ -290,9 +290,9 @@ int sqlite_take_call(struct sqlite_store *store, sqlite3_stmt *stmt,
 
 int sqlite_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
                  void *arg);
-int sqlite_events_after(struct store *store, int64_t after, int limit, store_event_fn row,
-                        void *arg);
-int sqlite_events_latest(struct store *store, int64_t *id);
+int sqlite_events_after(struct store *store, const struct store_place *after, int limit,
+                        store_event_fn row, void *arg);
+int sqlite_events_newest(struct store *store, int count, struct store_place *before);
 int sqlite_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
                        void *arg);
 int sqlite_call_actions(struct store *store, const char *call_id, int limit,

@@ -41,7 +41,7 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                       "spool_seq, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
                       "ON CONFLICT (identity) DO NOTHING",
     [SQL_EVENT_LIST] = "SELECT " EVENT_COLUMNS " FROM events WHERE id > ?1 ORDER BY id LIMIT ?2",
-    [SQL_EVENT_LATEST] = "SELECT id FROM events WHERE id > 0 ORDER BY id DESC LIMIT 1",
+    [SQL_EVENT_NEWEST] = "SELECT id FROM events WHERE id > 0 ORDER BY id DESC LIMIT 1 OFFSET ?1",
     [SQL_EVENT_LIST_OF_CALL] = "SELECT " EVENT_COLUMNS " FROM events WHERE call_id = ?1 "
                                "ORDER BY time_ms, id LIMIT ?2",
     [SQL_EVENT_FIND] = "SELECT id, spool_seq, received_ms FROM events WHERE identity = ?1",

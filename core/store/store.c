@@ -12,7 +12,8 @@
 
 #include "store/store_backend.h"
 
-static const struct store_backend *const backends[] = {&sqlite_backend};
+static const struct store_backend *const backends[] = {&sqlite_backend, &postgres_backend,
+                                                       &postgres_short_backend};
 
 #define BACKEND_COUNT (sizeof(backends) / sizeof(backends[0]))
 
@@ -36,7 +37,8 @@ int store_open(const struct store_options *options, struct store **out, char *er
             return backends[i]->open(url + length, options, out, error, error_size);
     }
     /* Only the scheme is shown: what follows may hold a password. */
-    snprintf(error, error_size, "store.url: unknown scheme \"%.*s\"; known is sqlite:PATH",
+    snprintf(error, error_size,
+             "store.url: unknown scheme \"%.*s\"; known are sqlite:PATH and postgresql://...",
              (int)strcspn(url, ":"), url);
     return STORE_E_ARGUMENT;
 }
@@ -52,6 +54,11 @@ void store_close(struct store *store)
 const char *store_error(const struct store *store)
 {
     return store->error;
+}
+
+int store_failure(const struct store *store)
+{
+    return store->failure;
 }
 
 const char *store_dialect(const struct store *store)
@@ -87,8 +94,10 @@ static int settle(struct store *store, int result)
 {
     int keeps = result >= 0 || result == STORE_E_ARGUMENT || result == STORE_E_SQL ||
                 result == STORE_E_STOPPED;
-    if (!keeps && store->transaction == STORE_OPEN)
+    if (!keeps && store->transaction == STORE_OPEN) {
         store->transaction = STORE_LOST;
+        store->failure = result;
+    }
     return result;
 }
 
@@ -108,6 +117,7 @@ int store_begin(struct store *store, const struct event *const *events, size_t c
     if (store->transaction != STORE_IDLE)
         return store_fail(store, STORE_E_ARGUMENT, "a transaction is open already");
     int result = store->backend->begin(store, events, count);
+    store->failure = result;
     if (result == 0) {
         forget_transaction(store);
         store->transaction = STORE_OPEN;
@@ -123,7 +133,7 @@ int store_commit(struct store *store)
     if (result == 0 && store->has_savepoint)
         return store_fail(store, STORE_E_ARGUMENT, "a savepoint is still open");
     if (result == 0)
-        result = store->backend->commit(store);
+        store->failure = result = store->backend->commit(store);
     else
         store->backend->rollback(store);
     forget_transaction(store);
@@ -300,16 +310,35 @@ int store_action_next_due(struct store *store, int64_t *due_ms)
     return settle(store, store->backend->action_next_due(store, due_ms));
 }
 
-int store_action_settle(struct store *store, int64_t id, enum store_action_state state,
-                        int64_t due_ms, int64_t now_ms, int http_status, const char *detail)
+int store_actions_settle(struct store *store, const struct store_settlement *settlements, int count,
+                         unsigned char *changed)
 {
     int result = check_writing(store);
     if (result < 0)
         return result;
-    if (state == STORE_ACTION_SENDING || state == STORE_ACTION_CONFIRMED)
-        return bad_argument(store, "state");
-    return settle(store, store->backend->action_settle(store, id, state, due_ms, now_ms,
-                                                       http_status, detail == NULL ? "" : detail));
+    for (int i = 0; i < count; i++) {
+        if (settlements[i].state == STORE_ACTION_SENDING ||
+            settlements[i].state == STORE_ACTION_CONFIRMED)
+            return bad_argument(store, "state");
+        changed[i] = 0;
+    }
+    if (count == 0)
+        return 0;
+    return settle(store, store->backend->actions_settle(store, settlements, count, changed));
+}
+
+int store_action_settle(struct store *store, int64_t id, enum store_action_state state,
+                        int64_t due_ms, int64_t now_ms, int http_status, const char *detail)
+{
+    const struct store_settlement settlement = {.id = id,
+                                                .state = state,
+                                                .http_status = http_status,
+                                                .due_ms = due_ms,
+                                                .now_ms = now_ms,
+                                                .detail = detail};
+    unsigned char changed = 0;
+    int result = store_actions_settle(store, &settlement, 1, &changed);
+    return result < 0 ? result : changed;
 }
 
 int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms)
@@ -422,7 +451,8 @@ int store_calls(struct store *store, const struct store_call_filter *filter, sto
     return settle(store, store->backend->calls(store, filter, row, arg));
 }
 
-int store_events_after(struct store *store, int64_t after, int limit, store_event_fn row, void *arg)
+int store_events_after(struct store *store, const struct store_place *after, int limit,
+                       store_event_fn row, void *arg)
 {
     int result = check_reading(store);
     if (result < 0)
@@ -432,12 +462,15 @@ int store_events_after(struct store *store, int64_t after, int limit, store_even
     return settle(store, store->backend->events_after(store, after, limit, row, arg));
 }
 
-int store_events_latest(struct store *store, int64_t *id)
+int store_events_newest(struct store *store, int count, struct store_place *before)
 {
     int result = check_reading(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->events_latest(store, id));
+    if (count < 0)
+        return bad_argument(store, "count");
+    *before = (struct store_place){0};
+    return settle(store, store->backend->events_newest(store, count, before));
 }
 
 int store_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,

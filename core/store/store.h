@@ -29,6 +29,8 @@ enum store_mode { STORE_READ, STORE_WRITE };
 #define STORE_E_SQL      (-5) /* a statement of a plugin was refused; the transaction goes on   */
 #define STORE_E_CORRUPT  (-6) /* the file is no database, or damaged, or made by a newer pbxhook */
 #define STORE_E_STOPPED  (-7) /* the row callback asked to stop                                 */
+#define STORE_E_AGAIN    (-8) /* another transaction was in the way; the same again will do     */
+#define STORE_E_REFUSED  (-9) /* the database will not have this data, ever                     */
 
 struct store; /* opaque */
 
@@ -54,6 +56,8 @@ void store_close(struct store *store); /* rolls back what is open; accepts NULL 
 
 /* The last failure's text; borrowed until the next call. */
 const char *store_error(const struct store *store);
+/* What cost the last transaction: the STORE_E_... of the first failure, 0 when nothing did. */
+int store_failure(const struct store *store);
 /* "sqlite" or "postgresql". */
 const char *store_dialect(const struct store *store);
 
@@ -203,6 +207,17 @@ int store_action_next_due(struct store *store, int64_t *due_ms);
 int store_action_settle(struct store *store, int64_t id, enum store_action_state state,
                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
 
+/* The same for several, as one statement of the database's; changed[i] becomes what it would return. */
+struct store_settlement {
+    int64_t id;
+    enum store_action_state state;
+    int http_status;
+    int64_t due_ms, now_ms;
+    const char *detail;
+};
+int store_actions_settle(struct store *store, const struct store_settlement *settlements, int count,
+                         unsigned char *changed);
+
 /*
  * call.waiting came: SENDING, UNKNOWN and DOUBTFUL delegate actions of this call become CONFIRMED. Their number.
  * Other actions of the call are left: call.waiting says nothing about them.
@@ -210,7 +225,7 @@ int store_action_settle(struct store *store, int64_t id, enum store_action_state
 int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
 
 /*
- * At a worker's start: what a former worker left SENDING becomes UNKNOWN; with repeatable (pbx.idempotent)
+ * At a worker's start: what this owner's former life left SENDING becomes UNKNOWN; with repeatable (pbx.idempotent)
  * DOUBTFUL and due at once, while its deadline has not passed. Without it, what was DOUBTFUL can't be sent
  * again and becomes UNKNOWN too. The number of those that became UNKNOWN.
  */
@@ -273,23 +288,28 @@ struct store_call_filter {
 int store_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
                 void *arg);
 
-struct store_event {
+/* Where an event stands in the order in which events became readable. {0, 0}: before all. */
+struct store_place {
+    int64_t tx; /* 0 where one process writes: there the ids are in that order */
     int64_t id;
+};
+
+struct store_event {
+    struct store_place place; /* its id is the event's */
     const char *call_id, *type;
     int64_t time_ms, received_ms;
     const char *body;
-    size_t body_size;
 };
 typedef int (*store_event_fn)(void *arg, const struct store_event *event);
 
 /*
- * Up to limit events behind the id `after`, in the order in which they became readable: who asks with the
- * last id that he has misses none.
+ * Up to limit events behind a place, in the order in which they became readable: who asks with the last
+ * place that he has misses none.
  */
-int store_events_after(struct store *store, int64_t after, int limit, store_event_fn row,
-                       void *arg);
-/* The greatest id of these: 1 and *id, or 0 when there is no event. */
-int store_events_latest(struct store *store, int64_t *id);
+int store_events_after(struct store *store, const struct store_place *after, int limit,
+                       store_event_fn row, void *arg);
+/* The place behind which the newest `count` events are; {0, 0} when there are no more than these. */
+int store_events_newest(struct store *store, int count, struct store_place *before);
 /* A call's events, by the time at which they happened. */
 int store_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
                       void *arg);

@@ -22,6 +22,7 @@ struct store {
     const struct store_backend *backend;
     enum store_mode mode;
     enum store_transaction transaction;
+    int failure; /* what lost this transaction, or the last one */
     int has_savepoint;
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
@@ -58,8 +59,8 @@ struct store_backend {
     int (*actions_claim)(struct store *store, int64_t now_ms, int max, struct store_action **out,
                          int *count, struct store_expired *expired);
     int (*action_next_due)(struct store *store, int64_t *due_ms);
-    int (*action_settle)(struct store *store, int64_t id, enum store_action_state state,
-                         int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
+    int (*actions_settle)(struct store *store, const struct store_settlement *settlements,
+                          int count, unsigned char *changed); /* zeroed */
     int (*actions_confirm)(struct store *store, const char *call_id, int64_t now_ms);
     int (*actions_abandon)(struct store *store, int64_t now_ms, int repeatable);
 
@@ -75,9 +76,9 @@ struct store_backend {
                         void *arg);
     int (*calls)(struct store *store, const struct store_call_filter *filter, store_call_fn row,
                  void *arg);
-    int (*events_after)(struct store *store, int64_t after, int limit, store_event_fn row,
-                        void *arg);
-    int (*events_latest)(struct store *store, int64_t *id);
+    int (*events_after)(struct store *store, const struct store_place *after, int limit,
+                        store_event_fn row, void *arg);
+    int (*events_newest)(struct store *store, int count, struct store_place *before);
     int (*call_events)(struct store *store, const char *call_id, int limit, store_event_fn row,
                        void *arg);
     int (*call_actions)(struct store *store, const char *call_id, int limit,
@@ -85,6 +86,8 @@ struct store_backend {
 };
 
 extern const struct store_backend sqlite_backend;
+extern const struct store_backend postgres_backend;
+extern const struct store_backend postgres_short_backend; /* "postgres://" */
 
 /* Sets the text of store_error() and returns `code`. */
 int store_fail(struct store *store, int code, const char *format, ...)

@@ -4,18 +4,21 @@
  */
 #include "worker/batch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
 
-/* No event is begun later than this after its batch. */
+/* No event is begun later than this after the first one of its batch. */
 #define BATCH_LIMIT_US 20000
 
 /* What one run has found out, to be counted when it is committed. */
 struct tally {
     int64_t started_us;
-    int events; /* run, from the front */
+    int64_t begun_us; /* when the first of its plugins could be called */
+    int events;       /* run, from the front */
+    int retries;      /* that were due       */
     int expired, unknown_expired;
     uint64_t handled, duplicate, unknown;
     uint64_t outcome[METRICS_ACTION_COUNT];
@@ -48,30 +51,51 @@ static void settled_as(struct tally *tally, enum store_action_state state)
     }
 }
 
+/* So many at once: a batch has no more but after an outage. */
+#define SETTLE_AT_ONCE 128
+
+static struct outbox_result *settle_some(struct outbox_result *result,
+                                         const struct batch_parts *parts, struct tally *tally,
+                                         int *code)
+{
+    struct store_settlement settlements[SETTLE_AT_ONCE] = {0};
+    unsigned char changed[SETTLE_AT_ONCE];
+    int count = 0;
+    for (; result != NULL && count < SETTLE_AT_ONCE; result = result->next)
+        settlements[count++] = (struct store_settlement){.id = result->action.id,
+                                                         .state = result->state,
+                                                         .due_ms = result->due_ms,
+                                                         .now_ms = result->finished_ms,
+                                                         .http_status = result->http_status,
+                                                         .detail = result->detail};
+    *code = store_actions_settle(parts->store, settlements, count, changed);
+    for (int i = 0; i < count && *code >= 0; i++) {
+        if (changed[i])
+            settled_as(tally, settlements[i].state);
+    }
+    return result;
+}
+
 static int settle_results(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
 {
-    for (struct outbox_result *result = batch->results; result != NULL; result = result->next) {
-        int changed =
-            store_action_settle(parts->store, result->action.id, result->state, result->due_ms,
-                                result->finished_ms, result->http_status, result->detail);
-        if (changed < 0)
-            return changed;
-        if (changed > 0)
-            settled_as(tally, result->state);
-    }
-    return 0;
+    struct outbox_result *rest = batch->results;
+    int code = 0;
+    while (rest != NULL && code >= 0)
+        rest = settle_some(rest, parts, tally, &code);
+    return code;
 }
 
 static int is_late(const struct tally *tally)
 {
-    return clock_mono_us() - tally->started_us > BATCH_LIMIT_US;
+    return clock_mono_us() - tally->begun_us > BATCH_LIMIT_US;
 }
 
-static int run_retries(const struct batch_parts *parts, const struct tally *tally)
+static int run_retries(const struct batch_parts *parts, struct tally *tally, int max)
 {
     struct store_retry *due = NULL;
     int count = 0;
-    int code = store_retries_due(parts->store, clock_wall_ms(), BATCH_MAX_RETRIES, &due, &count);
+    int code = store_retries_due(parts->store, clock_wall_ms(), max, &due, &count);
+    tally->retries = count;
     for (int i = 0; i < count && code >= 0 && !(i > 0 && is_late(tally)); i++)
         code = dispatch_retry(parts->dispatch, &due[i]);
     store_retries_free(due, count);
@@ -111,20 +135,115 @@ static int claim_actions(const struct batch_parts *parts, struct tally *tally)
     return code;
 }
 
+/* How many events a transaction is begun with: what is not run of them was stored ahead in vain, so with
+ * plugins that take their time it is not much more than was run the last time. */
+static int reach_of(const struct batch *batch)
+{
+    return batch->reach > 0 && batch->reach < BATCH_MAX_EVENTS ? batch->reach : BATCH_MAX_EVENTS;
+}
+
+/* A plugin may have met the failure first, and the functions after it say no more than that there was one. */
+static int why(const struct batch_parts *parts, int code)
+{
+    int failure = store_failure(parts->store);
+    return code < 0 && failure < 0 ? failure : code;
+}
+
 static int run_all(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
 {
-    int code = store_begin(parts->store, (const struct event *const *)batch->event,
-                           (size_t)batch->event_count);
+    int count = batch->event_count < reach_of(batch) ? batch->event_count : reach_of(batch);
+    int code = store_begin(parts->store, (const struct event *const *)batch->event, (size_t)count);
+    tally->begun_us = clock_mono_us();
     if (code >= 0)
         code = settle_results(batch, parts, tally);
     if (code >= 0)
-        code = run_retries(parts, tally);
-    while (tally->events < batch->event_count && code >= 0 &&
-           !(tally->events > 0 && is_late(tally)))
+        code = run_retries(parts, tally, BATCH_MAX_RETRIES);
+    while (tally->events < count && code >= 0 && !(tally->events > 0 && is_late(tally)))
+        code = run_event(parts, batch->event[tally->events++], tally);
+    if (tally->events > 0)
+        batch->reach = tally->events < count ? tally->events * 2 : reach_of(batch) * 2;
+    if (code >= 0)
+        code = claim_actions(parts, tally);
+    return code >= 0 ? store_commit(parts->store) : code;
+}
+
+/* ---- One by one ---------------------------------------------------------------------------------- */
+
+/* The next piece of a batch that was refused as a whole: the results, or one retry, or one event. */
+static int run_piece(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
+{
+    const struct event *const *first = (const struct event *const *)batch->event;
+    int has_results = batch->results != NULL;
+    int has_event = !has_results && batch->event_count > 0;
+    int code = store_begin(parts->store, first, has_event ? 1 : 0);
+    tally->begun_us = clock_mono_us();
+    if (code >= 0 && has_results)
+        code = settle_results(batch, parts, tally);
+    if (code >= 0 && !has_results)
+        code = run_retries(parts, tally, 1);
+    if (code >= 0 && has_event && tally->retries == 0)
         code = run_event(parts, batch->event[tally->events++], tally);
     if (code >= 0)
         code = claim_actions(parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
+}
+
+static int give_up_retry(const struct batch_parts *parts, const char *error)
+{
+    struct store_retry *due = NULL;
+    int count = 0;
+    int code = store_begin(parts->store, NULL, 0);
+    if (code >= 0)
+        code = store_retries_due(parts->store, clock_wall_ms(), 1, &due, &count);
+    if (code >= 0 && count > 0)
+        code = dispatch_give_up_retry(parts->dispatch, &due[0], error);
+    store_retries_free(due, count);
+    return code >= 0 ? store_commit(parts->store) : code;
+}
+
+static int give_up_event(const struct batch_parts *parts, const struct event *event,
+                         const char *error)
+{
+    int64_t id = 0;
+    int code = store_begin(parts->store, &event, 1);
+    if (code >= 0)
+        code = store_event_add(parts->store, event, &id);
+    if (code == STORE_EVENT_NEW)
+        code = dispatch_give_up(parts->dispatch, event, id, error);
+    return code >= 0 ? store_commit(parts->store) : code;
+}
+
+/* The piece that run_piece() could not get stored is kept without what the plugins made of it. */
+static int give_up_piece(struct batch *batch, const struct batch_parts *parts,
+                         const struct tally *refused, struct tally *tally)
+{
+    char error[512];
+    int code;
+    snprintf(error, sizeof error, "the store refused what was made of the event: %s",
+             store_error(parts->store));
+    store_rollback(parts->store);
+    dispatch_rolled_back(parts->dispatch);
+    store_actions_free(refused->claimed, refused->claimed_count);
+    if (batch->results != NULL || (refused->retries == 0 && batch->event_count == 0))
+        return STORE_E_FAILED; /* no event's fault: it is tried again, loudly */
+    if (refused->retries > 0) {
+        code = give_up_retry(parts, error);
+    } else {
+        code = give_up_event(parts, batch->event[0], error);
+        tally->events = 1;
+        tally->handled = 1;
+    }
+    return code < 0 ? STORE_E_FAILED : 0;
+}
+
+static int run_apart(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
+{
+    int code = why(parts, run_piece(batch, parts, tally));
+    if (code != STORE_E_REFUSED)
+        return code;
+    const struct tally refused = *tally;
+    *tally = (struct tally){.started_us = refused.started_us};
+    return give_up_piece(batch, parts, &refused, tally);
 }
 
 static const char *state_word(enum store_action_state state)
@@ -213,19 +332,25 @@ static void drop_results(struct batch *batch)
 int batch_run(struct batch *batch, const struct batch_parts *parts)
 {
     struct tally tally = {.started_us = clock_mono_us()};
-    int code = run_all(batch, parts, &tally);
+    int code = batch->apart > 0 ? run_apart(batch, parts, &tally)
+                                : why(parts, run_all(batch, parts, &tally));
     if (code < 0) {
         store_rollback(parts->store);
         dispatch_rolled_back(parts->dispatch);
         store_actions_free(tally.claimed, tally.claimed_count);
-        return -1;
+        if (code == STORE_E_REFUSED)
+            batch->apart = batch->event_count > 0 ? batch->event_count : 1;
+        return code;
     }
     dispatch_committed(parts->dispatch);
     if (tally.claimed_count > 0)
         outbox_submit(parts->outbox, tally.claimed, tally.claimed_count);
     store_actions_free(tally.claimed, tally.claimed_count);
     count(batch, parts, &tally);
+    batch->apart -= tally.events < batch->apart ? tally.events : batch->apart;
     drop_events(batch, tally.events);
+    if (batch->event_count == 0 && tally.retries == 0)
+        batch->apart = 0;
     drop_results(batch);
     return 0;
 }

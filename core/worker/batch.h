@@ -32,13 +32,18 @@ struct batch {
     int event_count;
     struct outbox_result *results; /* owned */
     int64_t stored_seq;            /* the last event that was committed; all before it are too */
+    int reach;                     /* at most so many events a transaction; 0: BATCH_MAX_EVENTS */
+    int apart; /* so many of the first events are run one by one: the store refuses one of them, or of what
+                  was to be done before them */
 };
 
 /*
  * Runs it as one transaction, or its first events when the plugins take their time: what they asked the
  * PBX for must not wait for the rest. 0: committed, the claimed actions are with the outbox, the numbers
- * are counted; the events that are left stand at the front. -1: nothing of it happened (store_error()
- * says why); run the same batch again.
+ * are counted; the events that are left stand at the front. Negative, a STORE_E_...: nothing of it happened
+ * (store_error() says why); run the same batch again. STORE_E_REFUSED: at once, for then each piece is a
+ * transaction of its own, and the one that is refused is written down as dead handlings; STORE_E_AGAIN: soon;
+ * the others: when the store may work again.
  */
 int batch_run(struct batch *batch, const struct batch_parts *parts);
 

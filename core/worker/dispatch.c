@@ -369,6 +369,42 @@ int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry)
     return result < 0 ? result : 1;
 }
 
+/* ---- Giving up ------------------------------------------------------------------------------- */
+
+static int give_up(struct dispatch *dispatch, const char *plugin, struct metrics_plugin *metric,
+                   const struct event *event, int64_t event_id, int attempt, const char *error)
+{
+    struct ledger_call call = {
+        .event = event, .plugin = plugin, .metric = metric, .attempt = attempt, .error = error};
+
+    return put_back(dispatch, event_id, 0, &call);
+}
+
+int dispatch_give_up(struct dispatch *dispatch, const struct event *event, int64_t event_id,
+                     const char *error)
+{
+    const size_t *plugins;
+    size_t count = dispatch_routes_find(dispatch->routes, event->field[EVENT_TYPE], &plugins);
+    int result = 0;
+
+    for (size_t i = 0; i < count && result == 0; i++) {
+        const struct runner *runner = &dispatch->runners[plugins[i]];
+
+        result = give_up(dispatch, runner->plugin->descriptor.name, runner->metric, event, event_id,
+                         1, error);
+    }
+    return result < 0 ? result : (int)count;
+}
+
+int dispatch_give_up_retry(struct dispatch *dispatch, const struct store_retry *retry,
+                           const char *error)
+{
+    const struct runner *runner = find_runner(dispatch, retry->plugin);
+
+    return give_up(dispatch, retry->plugin, runner == NULL ? NULL : runner->metric, retry->event,
+                   retry->event_id, retry->attempts + 1, error);
+}
+
 /* ---- The batch's end ------------------------------------------------------------------------- */
 
 void dispatch_committed(struct dispatch *dispatch)

@@ -37,6 +37,17 @@ const char *dispatch_types(const struct dispatch *dispatch);
  */
 int dispatch_event(struct dispatch *dispatch, const struct event *event, int64_t event_id);
 
+/*
+ * The store refused this event's transaction for good, whatever a plugin made of it: no plugin is called, and
+ * for each that takes it the handling is written down as dead, with the store's words. Returns as
+ * dispatch_event().
+ */
+int dispatch_give_up(struct dispatch *dispatch, const struct event *event, int64_t event_id,
+                     const char *error);
+/* The same for a handling that was due again. */
+int dispatch_give_up_retry(struct dispatch *dispatch, const struct store_retry *retry,
+                           const char *error);
+
 /* For the log, with the batch's commit: this event was handled before. */
 void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,11 +28,13 @@
 #define STORE_LOCK_WAIT_MS 30000
 #define LEASE_MARGIN_MS                                                                            \
     30000 /* from an attempt's end to its being written down, outages included */
-#define OUTBOX_DRAIN_MS  1000
-#define FIRST_RETRY_MS   100
-#define LONGEST_RETRY_MS 5000
-#define LOG_AGAIN_US     (60 * 1000000)
-#define IDLE_POLL_MS     1000 /* a lost wake-up costs no more than this */
+#define OUTBOX_DRAIN_MS   1000
+#define FIRST_RETRY_MS    100
+#define LONGEST_RETRY_MS  5000
+#define LOG_AGAIN_US      (60 * 1000000)
+#define MOST_COLLISIONS   20 /* in a row: then it is told as a failure */
+#define COLLISION_STEP_MS 10
+#define IDLE_POLL_MS      1000 /* a lost wake-up costs no more than this */
 
 struct worker {
     int index;
@@ -44,6 +47,7 @@ struct worker {
     int64_t reported; /* the last seq that the receiver was told of       */
     int stopping;
     int failures;      /* of the store or the spool, in a row             */
+    int collisions;    /* with other transactions, in a row               */
     char failure[256]; /* the last one's cause, as it was logged          */
     int64_t failure_logged_us;
 };
@@ -246,6 +250,16 @@ static void read_spool(struct worker *worker)
         worker->after = worker->batch.event[count - 1]->seq;
 }
 
+/* Others are at the same calls: the first time they are just done, later it takes luck. */
+static void pause_a_little(int collisions)
+{
+    uint32_t random = 0;
+    int longest_ms = (collisions - 1) * COLLISION_STEP_MS;
+    if (longest_ms == 0 || getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        return;
+    poll(NULL, 0, (int)(random % (uint32_t)longest_ms));
+}
+
 /* One round: what there is, as one transaction; or a wait. */
 static void work_once(struct worker *worker)
 {
@@ -260,7 +274,19 @@ static void work_once(struct worker *worker)
             return;
         }
     }
-    if (batch_run(&worker->batch, &worker->parts) < 0) {
+    int code = batch_run(&worker->batch, &worker->parts);
+    if (code == STORE_E_REFUSED) {
+        log_warning("store refuses a batch: its events are run one by one",
+                    log_int("events", worker->batch.event_count),
+                    log_text("error", store_error(worker->parts.store)));
+        return;
+    }
+    if (code == STORE_E_AGAIN && ++worker->collisions <= MOST_COLLISIONS) {
+        pause_a_little(worker->collisions);
+        return;
+    }
+    worker->collisions = 0;
+    if (code < 0) {
         note_failure(worker, "store failed, trying again until it works; events wait in the spool",
                      store_error(worker->parts.store));
         return;
@@ -270,13 +296,24 @@ static void work_once(struct worker *worker)
     log_flush();
 }
 
+/* What collides is run again; what is refused piece by piece waits for the next worker. */
+static int run_last_batch(struct worker *worker)
+{
+    int code;
+    int tries = 0;
+    do {
+        code = batch_run(&worker->batch, &worker->parts);
+    } while (code == STORE_E_AGAIN && tries++ < MOST_COLLISIONS);
+    return code;
+}
+
 /* Lets what is on its way to the PBX come to its end and writes that down too. */
 static void finish(struct worker *worker)
 {
     outbox_stop(worker->parts.outbox, OUTBOX_DRAIN_MS);
     take_results(worker);
     if ((worker->batch.results != NULL || worker->batch.event_count > 0) &&
-        batch_run(&worker->batch, &worker->parts) < 0)
+        run_last_batch(worker) < 0)
         log_error("last batch was not stored; its events stay in the spool",
                   log_text("error", store_error(worker->parts.store)));
     batch_clear(&worker->batch);

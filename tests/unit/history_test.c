@@ -219,10 +219,19 @@ static void shows_what_is_no_call_by_its_events(void **state)
 
 /* ---- Events ----------------------------------------------------------------------------------------- */
 
+static void take_next(const json_t *answer, struct store_place *out)
+{
+    long long tx, id;
+    const char *next = json_string_value(json_object_get(answer, "next"));
+    assert_non_null(next);
+    assert_int_equal(sscanf(next, "%lld.%lld", &tx, &id), 2);
+    *out = (struct store_place){.tx = tx, .id = id};
+}
+
 static void feeds_every_event_once_and_in_order(void **state)
 {
     struct fixture *fixture = *state;
-    struct history_events question = {.after = 0, .limit = 4};
+    struct history_events question = {.limit = 4};
     int64_t last = 0;
     int seen = 0;
 
@@ -237,29 +246,30 @@ static void feeds_every_event_once_and_in_order(void **state)
             last = id;
             seen++;
         }
-        question.after = json_integer_value(json_object_get(answer, "next"));
+        take_next(answer, &question.after);
         json_decref(answer);
         if (count == 0)
             break;
     }
     assert_int_equal(seen, 25);
-    assert_int_equal(question.after, last); /* where to go on later */
+    assert_int_equal(question.after.id, last); /* where to go on later */
 
-    question = (struct history_events){.after = HISTORY_LATEST, .limit = 2};
+    question = (struct history_events){.newest = 1, .limit = 2};
     json_t *answer = read_json(fixture, history_json_events, &question);
     assert_int_equal(json_array_size(json_object_get(answer, "data")), 2);
-    assert_int_equal(json_integer_value(json_object_get(answer, "next")), last);
+    take_next(answer, &question.after);
+    assert_int_equal(question.after.id, last);
     json_decref(answer);
 }
 
 static void an_empty_store_has_an_empty_history(void **state)
 {
     struct fixture *fixture = *state;
-    struct history_events question = {.after = HISTORY_LATEST, .limit = 2};
+    struct history_events question = {.newest = 1, .limit = 2};
 
     json_t *answer = read_json(fixture, history_json_events, &question);
     assert_int_equal(json_array_size(json_object_get(answer, "data")), 0);
-    assert_int_equal(json_integer_value(json_object_get(answer, "next")), 0);
+    assert_string_equal(json_string_value(json_object_get(answer, "next")), "0.0");
     json_decref(answer);
     expect_calls(fixture, (struct history_calls){.limit = 1}, "");
 }

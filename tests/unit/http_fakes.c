@@ -418,19 +418,21 @@ int store_call_actions(struct store *store, const char *call_id, int limit,
 }
 
 /* One event, that tells what was asked. */
-int store_events_after(struct store *store, int64_t after, int limit, store_event_fn row, void *arg)
+int store_events_after(struct store *store, const struct store_place *after, int limit,
+                       store_event_fn row, void *arg)
 {
-    char type[64];
+    char type[96];
     (void)store;
-    snprintf(type, sizeof type, "after %lld limit %d", (long long)after, limit);
+    snprintf(type, sizeof type, "after %lld.%lld limit %d", (long long)after->tx,
+             (long long)after->id, limit);
     const struct store_event event = {
-        .id = after + 1, .call_id = "c", .type = type, .body = "{}", .body_size = 2};
+        .place = {after->tx, after->id + 1}, .call_id = "c", .type = type, .body = "{}"};
     return row(arg, &event) != 0 ? STORE_E_STOPPED : 0;
 }
 
-int store_events_latest(struct store *store, int64_t *id)
+int store_events_newest(struct store *store, int count, struct store_place *before)
 {
     (void)store;
-    *id = 1000;
-    return 1;
+    *before = (struct store_place){.tx = 9, .id = 1000 - count};
+    return 0;
 }

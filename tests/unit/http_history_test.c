@@ -131,11 +131,12 @@ static void names_the_parameter_that_is_wrong(void **state)
         {"/api/calls?limit=5x", "limit"},
         {"/api/calls?limit=99999999999999999999", "limit"},
         {"/api/calls?cursor=1", "cursor"},
-        {"/api/calls?cursor=1.0", "cursor"},
+        {"/api/calls?cursor=-1.2", "cursor"},
         {"/api/calls?cursor=1.2x", "cursor"},
         {"/api/calls/%zz", "call_id"},
         {"/api/calls/%01", "call_id"},
-        {"/api/events?after=-1", "after"},
+        {"/api/events?after=-1.0", "after"},
+        {"/api/events?after=7", "after"},
         {"/api/events?after=x", "after"},
         {"/api/events?limit=1000", "limit"},
     };
@@ -152,10 +153,11 @@ static void feeds_events(void **state)
 {
     struct http_server *server = *state;
 
-    check(server, "/api/events?after=7&limit=3", 200, "\"type\":\"after 7 limit 3\"");
-    check(server, "/api/events?after=0", 200, "\"type\":\"after 0 limit 50\"");
-    check(server, "/api/events?after=7", 200, "],\"next\":8}");
-    check(server, "/api/events?limit=10", 200, "\"type\":\"after 990 limit 10\""); /* the newest */
+    check(server, "/api/events?after=2.7&limit=3", 200, "\"type\":\"after 2.7 limit 3\"");
+    check(server, "/api/events?after=0.0", 200, "\"type\":\"after 0.0 limit 50\"");
+    check(server, "/api/events?after=2.7", 200, "],\"next\":\"2.8\"}");
+    check(server, "/api/events?limit=10", 200,
+          "\"type\":\"after 9.990 limit 10\""); /* the newest */
 }
 
 static void says_when_the_store_is_away(void **state)

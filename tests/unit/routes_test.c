@@ -66,7 +66,7 @@ static void has_nothing_else(void **state)
         "/webhook%00",
         "/Webhook",
         "//webhook",
-        "/api",
+        "/apix",
         "/webhookx",
         "webhook",
         "/../webhook",

@@ -17,11 +17,12 @@
 
 #include <cmocka.h>
 
+#include "postgres/database.h"
 #include "store/store.h"
 
 struct fixture {
     char directory[64];
-    char url[128];
+    char url[DATABASE_URL_SIZE];
     struct store *store; /* open for writing, empty */
 };
 
@@ -29,6 +30,7 @@ struct test_backend {
     const char *name;
     /* Sets the url of a new, empty place; `directory` is the test's own. */
     void (*make_place)(struct fixture *fixture);
+    void (*drop_place)(struct fixture *fixture); /* may be NULL */
 };
 
 static inline void sqlite_make_place(struct fixture *fixture)
@@ -36,8 +38,19 @@ static inline void sqlite_make_place(struct fixture *fixture)
     snprintf(fixture->url, sizeof(fixture->url), "sqlite:%s/store.db", fixture->directory);
 }
 
+static inline void postgres_make_place(struct fixture *fixture)
+{
+    database_make(fixture->url);
+}
+
+static inline void postgres_drop_place(struct fixture *fixture)
+{
+    database_drop(fixture->url);
+}
+
 static const struct test_backend backends[] = {
-    {"sqlite", sqlite_make_place},
+    {"sqlite", sqlite_make_place, NULL},
+    {"postgresql", postgres_make_place, postgres_drop_place},
 };
 
 static const struct test_backend *current_backend;
@@ -48,7 +61,12 @@ static inline struct store *fixture_open(const struct fixture *fixture, enum sto
 {
     char error[512] = "";
     struct store *store = NULL;
-    const struct store_options options = {.url = fixture->url, .mode = mode};
+    const struct store_options options = {.url = fixture->url,
+                                          .mode = mode,
+                                          .lock_wait_ms = 10000, /* a server lets go a little later */
+                                          .spool = "spool",
+                                          .owner = mode == STORE_WRITE ? "spool/0" : NULL,
+                                          .lease_ms = 3600000};
     if (store_open(&options, &store, error, sizeof(error)) < 0)
         fail_msg("%s", error);
     return store;
@@ -89,6 +107,8 @@ static inline int fixture_teardown(void **state)
 {
     struct fixture *fixture = *state;
     store_close(fixture->store);
+    if (current_backend != NULL && current_backend->drop_place != NULL)
+        current_backend->drop_place(fixture);
     fixture_remove_directory(fixture);
     free(fixture);
     return 0;
@@ -121,6 +141,12 @@ static inline int check_ok(const struct fixture *fixture, int result)
     if (result < 0)
         fail_msg("result %d: %s", result, store_error(fixture->store));
     return result;
+}
+
+/* The statement of the backend in hand, where the two differ. */
+static inline const char *either(const char *sqlite, const char *postgresql)
+{
+    return strcmp(current_backend->name, "sqlite") == 0 ? sqlite : postgresql;
 }
 
 static inline void begin(struct fixture *fixture)

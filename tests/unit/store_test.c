@@ -262,7 +262,7 @@ static void payload_is_the_first_ones(void **state)
     event = make_event("call.new", "a", 30);
     check_ok(fixture, store_call_save(fixture->store, &event));
     check_ok(fixture, store_sql(fixture->store, sql, NULL, 0, take_text, text, NULL));
-    assert_string_equal(text, "{\"first\":1}");
+    assert_string_equal(text, either("{\"first\":1}", "{\"first\": 1}"));
     assert_int_equal(find_call(fixture, "a")->state, LIFECYCLE_NEW); /* and it advanced */
     commit(fixture);
 }

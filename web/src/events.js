@@ -7,7 +7,7 @@ import { openTimeline } from './timeline.js';
 const SHOWN = 40;
 
 let events = [];
-let next = null;
+let next = null; // where to go on, as the server said
 
 /** A member of the event's own object, in either envelope. */
 const member = (event, name) => event.body?.chamada?.[name] ?? event.body?.[name];

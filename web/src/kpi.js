@@ -144,7 +144,7 @@ export function showKpi() {
     const known = answer != null;
     for (const tile of document.querySelectorAll('[data-kpi]'))
         tile.hidden = !known;
-    document.body.dataset.kpi = known;
+    document.body.dataset.indicators = known;
     $('day').hidden = !known;
     if (known)
         showNumbers();

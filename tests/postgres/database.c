@@ -1,0 +1,87 @@
+/* database.c: see its header. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "postgres/database.h"
+
+#define SOCKET_FILE PBXHOOK_BUILD_DIR "/tests/postgres/socket"
+
+const char *database_socket_dir(void)
+{
+    static char directory[128];
+    const char *given = getenv("PBXHOOK_TEST_POSTGRES");
+    if (given != NULL)
+        return given;
+    FILE *file = fopen(SOCKET_FILE, "re");
+    if (file == NULL || fgets(directory, sizeof(directory), file) == NULL)
+        fail_msg("no server: start one with sh tests/postgres/cluster.sh start %s, as ctest does",
+                 SOCKET_FILE);
+    fclose(file);
+    directory[strcspn(directory, "\n")] = '\0';
+    return directory;
+}
+
+static void make_url(char url[DATABASE_URL_SIZE], const char *name)
+{
+    snprintf(url, DATABASE_URL_SIZE, "postgresql://pbxhook@/%s?host=%s", name,
+             database_socket_dir());
+}
+
+PGconn *database_connect(const char *url)
+{
+    PGconn *connection = PQconnectdb(url);
+    if (PQstatus(connection) != CONNECTION_OK)
+        fail_msg("%s", PQerrorMessage(connection));
+    return connection;
+}
+
+PGresult *database_run(PGconn *connection, const char *sql)
+{
+    PGresult *result = PQexec(connection, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(connection));
+    return result;
+}
+
+const char *database_ask(const char *url, const char *sql)
+{
+    static char answer[512];
+    PGconn *connection = database_connect(url);
+    PGresult *result = database_run(connection, sql);
+    snprintf(answer, sizeof(answer), "%s", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+    PQfinish(connection);
+    return answer;
+}
+
+static void run_on_server(const char *sql)
+{
+    char url[DATABASE_URL_SIZE];
+    make_url(url, "postgres");
+    database_ask(url, sql);
+}
+
+void database_make(char url[DATABASE_URL_SIZE])
+{
+    static int last;
+    char name[64], sql[128];
+    snprintf(name, sizeof(name), "test_%ld_%d", (long)getpid(), ++last);
+    snprintf(sql, sizeof(sql), "CREATE DATABASE %s", name);
+    run_on_server(sql);
+    make_url(url, name);
+}
+
+void database_drop(const char *url)
+{
+    char name[64] = "", sql[128];
+    sscanf(url, "postgresql://pbxhook@/%63[^?]", name);
+    snprintf(sql, sizeof(sql), "DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
+    run_on_server(sql);
+}
