@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/event.h"
 #include "common/lifecycle.h"
 #include "receiver/dashboard.h"
 #include "receiver/history_json.h"
+#include "receiver/kpi_json.h"
 #include "receiver/query.h"
 #include "receiver/request.h"
 
@@ -140,4 +142,63 @@ void history_handle_events(struct request *request)
     question->newest = !found;
     question->limit = (int)limit;
     dashboard_ask(request, history_json_events);
+}
+
+/* ---- Indicators ------------------------------------------------------------------------------------ */
+
+#define MINUTE_MS      60000
+#define DAY_MINUTES    1440
+#define BUCKET_MINUTES 15
+
+/* "15m", "1h", "1d"; minutes. */
+static int read_bucket(struct request *request, int64_t *minutes)
+{
+    char text[16] = "", unit = '\0';
+    int end = 0, count = 0;
+    if (query_text(request, "bucket", text, sizeof text) < 0)
+        return -1;
+    if (text[0] == '\0')
+        return 0;
+    if (text[0] >= '1' && text[0] <= '9' && sscanf(text, "%3d%c%n", &count, &unit, &end) == 2 &&
+        text[end] == '\0' && strchr("mhd", unit) != NULL) {
+        *minutes = (int64_t)count * (unit == 'm' ? 1 : unit == 'h' ? 60 : DAY_MINUTES);
+        return 0;
+    }
+    return query_refuse(request, "bucket", "must be minutes, hours or days as 15m, 1h or 1d");
+}
+
+/* The whole minutes that the span touches, no more than there may be buckets. */
+static int set_span(struct request *request, struct kpi_question *question, int64_t from_ms,
+                    int64_t to_ms)
+{
+    if (from_ms >= to_ms)
+        return query_refuse(request, "from", "must be before to");
+    question->from_minute = from_ms / MINUTE_MS;
+    question->to_minute = (to_ms + MINUTE_MS - 1) / MINUTE_MS;
+    if ((question->to_minute - question->from_minute) / question->bucket_minutes < KPI_BUCKETS_MAX)
+        return 0;
+    return query_refuse(request, "bucket", "too short for so long a time: 1500 buckets at most");
+}
+
+void history_handle_kpi(struct request *request)
+{
+    const struct config *config = request->shared->config;
+    struct kpi_question *question = new_question(request, sizeof *question);
+    int64_t to_ms = clock_wall_ms();
+    if (question == NULL)
+        return;
+    question->now_ms = to_ms;
+    question->bucket_minutes = BUCKET_MINUTES;
+    question->level_limit = config->dashboard.answer_within;
+    question->level_percent = config->dashboard.answer_percent;
+    question->short_limit = config->dashboard.short_abandon;
+    question->lost_after_ms = (int64_t)config->dashboard.lost_after_hours * 60 * MINUTE_MS;
+    if (query_time(request, "to", &to_ms) < 0)
+        return;
+    int64_t from_ms = to_ms - (int64_t)DAY_MINUTES * MINUTE_MS;
+    if (query_time(request, "from", &from_ms) < 0 ||
+        read_bucket(request, &question->bucket_minutes) < 0 ||
+        set_span(request, question, from_ms, to_ms) < 0)
+        return;
+    dashboard_ask(request, kpi_json);
 }

@@ -10,5 +10,6 @@ struct request;
 void history_handle_calls(struct request *request);
 void history_handle_call(struct request *request);
 void history_handle_events(struct request *request);
+void history_handle_kpi(struct request *request);
 
 #endif

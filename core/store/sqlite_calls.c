@@ -213,6 +213,8 @@ int sqlite_call_put(struct store *store, const struct event *event, int with_pay
             sqlite, SQL_CALL_ADD_PAYLOAD,
             SQL_PARAMS(param_int(call.id), param_sized_text(event->body, event->body_size)));
     if (result == 0)
+        result = sqlite_kpi_mark(sqlite, event, call.id);
+    if (result == 0)
         sqlite_call_cache_put(&sqlite->call_cache, call_id, &call);
     return result;
 }

@@ -34,6 +34,7 @@ enum sqlite_statement {
     SQL_EVENT_LIST,
     SQL_EVENT_NEWEST,
     SQL_EVENT_LIST_OF_CALL,
+    SQL_EVENT_AT,
     SQL_CALL_LOOK_UP,
     SQL_CALL_ADD,
     SQL_CALL_ADVANCE,
@@ -65,6 +66,13 @@ enum sqlite_statement {
     SQL_RETRY_DONE,
     SQL_RETRY_DUE,
     SQL_RETRY_NEXT_DUE,
+    SQL_KPI_MARK_WAITING,
+    SQL_KPI_MARK_ANSWERED,
+    SQL_KPI_MARK_LEFT,
+    SQL_KPI_MARK_ENDED,
+    SQL_KPI_LIST,
+    SQL_KPI_CALLERS,
+    SQL_KPI_ACTIONS,
     SQL_STATEMENT_COUNT
 };
 
@@ -297,5 +305,14 @@ int sqlite_call_events(struct store *store, const char *call_id, int limit, stor
                        void *arg);
 int sqlite_call_actions(struct store *store, const char *call_id, int limit,
                         store_past_action_fn row, void *arg);
+
+/* Notes what the event says of its call's milestones. */
+int sqlite_kpi_mark(struct sqlite_store *store, const struct event *event, int64_t call);
+int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+               void *arg);
+int sqlite_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
+int sqlite_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
+                       store_kpi_action_fn row, void *arg);
+int sqlite_events_since(struct store *store, int64_t since_ms, int64_t *count);
 
 #endif

@@ -44,6 +44,7 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_EVENT_NEWEST] = "SELECT id FROM events WHERE id > 0 ORDER BY id DESC LIMIT 1 OFFSET ?1",
     [SQL_EVENT_LIST_OF_CALL] = "SELECT " EVENT_COLUMNS " FROM events WHERE call_id = ?1 "
                                "ORDER BY time_ms, id LIMIT ?2",
+    [SQL_EVENT_AT] = "SELECT id, received_ms FROM events WHERE id >= ?1 ORDER BY id LIMIT 1",
     [SQL_EVENT_FIND] = "SELECT id, spool_seq, received_ms FROM events WHERE identity = ?1",
 
     [SQL_CALL_LOOK_UP] = "SELECT id, status, status_ms, created_ms, code <> '', direction <> '', "
@@ -137,6 +138,26 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                       "ORDER BY h.due_ms, h.event_id LIMIT ?2",
     [SQL_RETRY_NEXT_DUE] = "SELECT due_ms FROM handlings WHERE state = 'retry' "
                            "ORDER BY due_ms LIMIT 1",
+
+    /* Each changes a row only when it has something new to say: the triggers run for what is changed. */
+    [SQL_KPI_MARK_WAITING] = "UPDATE calls SET waiting_ms = ?2, wait_queue = ?3 WHERE id = ?1 "
+                             "AND (waiting_ms IS NULL OR waiting_ms > ?2)",
+    [SQL_KPI_MARK_ANSWERED] = "UPDATE calls SET answered_ms = ?2 WHERE id = ?1 "
+                              "AND (answered_ms IS NULL OR answered_ms > ?2)",
+    [SQL_KPI_MARK_LEFT] = "UPDATE calls SET left_ms = ?2 WHERE id = ?1 "
+                          "AND (left_ms IS NULL OR left_ms < ?2)",
+    [SQL_KPI_MARK_ENDED] = "UPDATE calls SET ended_ms = ?2 WHERE id = ?1 "
+                           "AND (ended_ms IS NULL OR ended_ms < ?2)",
+    [SQL_KPI_LIST] =
+        "SELECT minute, queue, max_wait_ms, offered, answered, abandoned, wait_ms, "
+        "talked, talk_ms, handled, handle_ms, "
+        "answered_5, answered_10, answered_15, answered_20, answered_30, answered_60, answered_120, "
+        "abandoned_5, abandoned_10, abandoned_15, abandoned_20, abandoned_30, abandoned_60, abandoned_120 "
+        "FROM kpi WHERE minute >= ?1 AND minute < ?2",
+    [SQL_KPI_CALLERS] = "SELECT coalesce(sum(n), 0) FROM kpi_callers "
+                        "WHERE minute >= ?1 AND minute < ?2",
+    [SQL_KPI_ACTIONS] = "SELECT upper_ms, sum(n), max(max_ms) FROM kpi_actions "
+                        "WHERE minute >= ?1 AND minute < ?2 GROUP BY upper_ms ORDER BY upper_ms",
 };
 
 const char *sqlite_statement_sql(enum sqlite_statement which)

@@ -494,3 +494,50 @@ int store_call_actions(struct store *store, const char *call_id, int limit,
         return bad_argument(store, call_id == NULL ? "call_id" : "limit");
     return settle(store, store->backend->call_actions(store, call_id, limit, row, arg));
 }
+
+/* ---- Indicators ---------------------------------------------------------------------------------- */
+
+const int store_kpi_seconds[STORE_KPI_LIMITS] = {5, 10, 15, 20, 30, 60, 120};
+
+static int check_kpi(struct store *store)
+{
+    int result = check_reading(store);
+    if (result == 0 && store->backend->kpi == NULL)
+        return store_fail(store, STORE_E_ARGUMENT, "a %s store keeps no indicators",
+                          store->backend->dialect);
+    return result;
+}
+
+int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+              void *arg)
+{
+    int result = check_kpi(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->kpi(store, from_minute, to_minute, row, arg));
+}
+
+int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
+{
+    int result = check_kpi(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->kpi_callers(store, from_minute, to_minute, count));
+}
+
+int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
+                      store_kpi_action_fn row, void *arg)
+{
+    int result = check_kpi(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->kpi_actions(store, from_minute, to_minute, row, arg));
+}
+
+int store_events_since(struct store *store, int64_t since_ms, int64_t *count)
+{
+    int result = check_kpi(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->events_since(store, since_ms, count));
+}

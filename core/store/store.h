@@ -330,4 +330,40 @@ typedef int (*store_past_action_fn)(void *arg, const struct store_past_action *a
 int store_call_actions(struct store *store, const char *call_id, int limit,
                        store_past_action_fn row, void *arg);
 
+/* ---- Indicators ---------------------------------------------------------------------------------- */
+
+/* The waits that calls are counted within, in seconds. */
+#define STORE_KPI_LIMITS 7
+extern const int store_kpi_seconds[STORE_KPI_LIMITS];
+
+/* Sums over calls; what a call counts as is said in core/receiver/kpi_json.c. */
+struct store_kpi {
+    int64_t offered, answered, abandoned;
+    int64_t wait_ms; /* of the answered */
+    int64_t max_wait_ms;
+    int64_t talked, talk_ms;    /* calls whose talk has ended, and how long they were */
+    int64_t handled, handle_ms; /* answered calls that have ended                     */
+    int64_t answered_within[STORE_KPI_LIMITS], abandoned_within[STORE_KPI_LIMITS];
+};
+typedef int (*store_kpi_fn)(void *arg, int64_t minute, const char *queue,
+                            const struct store_kpi *sums);
+
+/*
+ * A row for each minute (since 1970) and queue in which a call was offered, from one minute to before
+ * another. They are kept with each event: no call is looked at. STORE_E_ARGUMENT: this store keeps none.
+ */
+int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+              void *arg);
+/* How many users were made then. */
+int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
+
+/* How long actions took from their event's arrival to the PBX's answer: buckets, the shortest first. */
+#define STORE_KPI_ACTION_BUCKETS 16
+typedef int (*store_kpi_action_fn)(void *arg, int64_t upper_ms, int64_t count, int64_t max_ms);
+int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
+                      store_kpi_action_fn row, void *arg);
+
+/* How many events arrived since then. */
+int store_events_since(struct store *store, int64_t since_ms, int64_t *count);
+
 #endif

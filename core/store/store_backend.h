@@ -83,6 +83,14 @@ struct store_backend {
                        void *arg);
     int (*call_actions)(struct store *store, const char *call_id, int limit,
                         store_past_action_fn row, void *arg);
+
+    /* All four or none. */
+    int (*kpi)(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+               void *arg);
+    int (*kpi_callers)(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
+    int (*kpi_actions)(struct store *store, int64_t from_minute, int64_t to_minute,
+                       store_kpi_action_fn row, void *arg);
+    int (*events_since)(struct store *store, int64_t since_ms, int64_t *count);
 };
 
 extern const struct store_backend sqlite_backend;

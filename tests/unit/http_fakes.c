@@ -436,3 +436,36 @@ int store_events_newest(struct store *store, int count, struct store_place *befo
     *before = (struct store_place){.tx = 9, .id = 1000 - count};
     return 0;
 }
+
+const int store_kpi_seconds[STORE_KPI_LIMITS] = {5, 10, 15, 20, 30, 60, 120};
+
+/* Indicators need a real store. */
+int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+              void *arg)
+{
+    (void)store;
+    (void)from_minute;
+    (void)to_minute;
+    (void)row;
+    (void)arg;
+    return STORE_E_ARGUMENT;
+}
+
+int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
+{
+    (void)count;
+    return store_kpi(store, from_minute, to_minute, NULL, NULL);
+}
+
+int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
+                      store_kpi_action_fn row, void *arg)
+{
+    (void)row;
+    return store_kpi(store, from_minute, to_minute, NULL, arg);
+}
+
+int store_events_since(struct store *store, int64_t since_ms, int64_t *count)
+{
+    (void)count;
+    return store_kpi(store, since_ms, since_ms, NULL, NULL);
+}

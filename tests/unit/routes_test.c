@@ -26,6 +26,7 @@ static const struct {
     {"/api/calls", "GET, HEAD, OPTIONS", 0, 1},
     {"/api/calls/", "GET, HEAD, OPTIONS", 0, 1},
     {"/api/events", "GET, HEAD, OPTIONS", 0, 1},
+    {"/api/dashboard/kpi", "GET, HEAD, OPTIONS", 0, 1},
     {"/api/dashboard/stream", "GET, HEAD, OPTIONS", 0, 1},
     {"/healthz", "GET, HEAD", 0, 0},
     {"/readyz", "GET, HEAD", 0, 0},
