@@ -8,7 +8,8 @@
 # authentication of its own: publish the port on loopback, or behind a proxy that has.
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential cmake pkg-config \
-    libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libpq-dev libconfuse-dev libssl-dev
+    libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libsqlite3-dev libpq-dev libconfuse-dev libssl-dev \
+    nodejs npm
 WORKDIR /src
 COPY CMakeLists.txt ./
 COPY cmake cmake
@@ -16,6 +17,7 @@ COPY config config
 COPY core core
 COPY include include
 COPY plugins plugins
+COPY web web
 RUN cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr \
         -DCMAKE_INSTALL_SYSCONFDIR=/etc -DPBXHOOK_TESTS=OFF \
     && cmake --build build -j "$(nproc)" \

@@ -14,8 +14,8 @@ function(embed_web out)
       COMMAND ${CMAKE_COMMAND} -E make_directory ${built}
       COMMAND ${CMAKE_COMMAND} -E copy ${web}/package.json ${web}/package-lock.json ${web}/.npmrc
               ${web}/build.mjs ${built}
-      COMMAND ${CMAKE_COMMAND} -E chdir ${built} ${NPM} ci --no-progress --loglevel=error
-      COMMAND ${CMAKE_COMMAND} -E touch ${built}/installed
+      COMMAND ${CMAKE_COMMAND} -DNPM=${NPM} -DDIRECTORY=${built}
+              -P ${PROJECT_SOURCE_DIR}/cmake/install_web.cmake
       DEPENDS ${web}/package.json ${web}/package-lock.json ${web}/.npmrc ${web}/build.mjs
       COMMENT "Installing what the dashboard's page is bundled with"
       VERBATIM)

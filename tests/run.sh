@@ -1,7 +1,8 @@
 #!/bin/sh
 # run.sh: the whole test suite on a clean checkout. Installs Debian's packages that the build and the
 # tests need, builds with gcc and with clang, warnings being errors, and runs every test three times:
-# as it is, under the address and undefined behaviour sanitizers, and under the thread sanitizer.
+# as it is, under the address and undefined behaviour sanitizers, and under the thread sanitizer. The page is
+# tested in a real browser.
 #
 #   sh tests/run.sh [PRESET...]     presets: dev asan tsan (default: all three)
 set -eu
@@ -12,7 +13,7 @@ test_packages="postgresql libcmocka-dev clang libclang-rt-14-dev g++ sqlite3 bin
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 esac
@@ -29,6 +30,13 @@ for preset in "$@"; do
     say "Testing: $preset"
     ctest --preset "$preset" -j "$jobs" || failed="$failed $preset"
 done
+
+say "The page in a real browser"
+BUILD=
+for preset in "$@"; do
+    [ "$preset" != dev ] || BUILD=build/dev
+done
+BUILD=$BUILD sh tests/browser/run.sh || failed="$failed browser"
 
 say "Building with clang"
 CC=clang cmake -S . -B build/clang -DCMAKE_BUILD_TYPE=Debug -DPBXHOOK_WERROR=ON >/dev/null
