@@ -68,6 +68,12 @@ static void swap_back(int fd, int own)
     close(own);
 }
 
+/* What goes over TLS is libmicrohttpd's to encrypt: such a connection can't be given away. */
+static int is_encrypted(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION) != NULL;
+}
+
 void stream_handover(struct request *request)
 {
     struct stream *stream = request->shared->stream;
@@ -80,6 +86,11 @@ void stream_handover(struct request *request)
     }
     if (request->shared->stopping) {
         dashboard_refuse_for_now(request, "the server is stopping");
+        return;
+    }
+    if (is_encrypted(request->connection)) {
+        dashboard_refuse_for_now(request, "no live stream over this server's own TLS: ask for "
+                                          "/api/dashboard/count from time to time");
         return;
     }
     write_fields(request, fields);

@@ -203,7 +203,7 @@ test('both themes and both languages, from a phone to a wall', async () => {
         { name: 'huge', width: 3840, height: 2160, scheme: 'dark', locale: 'en-US' },
     ];
     for (const look of looks) {
-        const page = await browser.open(world.url, look);
+        const page = await browser.open(world.url, { ...look, before: () => localStorage.setItem('pbxhook.span', 'hour') });
         await linkIs(page, 'live');
         await until('the charts', async () => (await page.locator('.chart canvas').count()) === 2);
         await until('rows', async () => (await page.locator('#call-rows tr').count()) > 3);
