@@ -54,7 +54,8 @@ static int commit(struct store *base)
 {
     struct pg_store *store = pg_of(base);
     int is_sent = 0;
-    int result = pg_flush_queue(store);
+    /* In a round trip of its own, if the claim has not done it: what its results say may forbid the commit. */
+    int result = pg_flush(store);
     if (result == 0)
         result = pg_drop_events(store);
     if (result == 0)

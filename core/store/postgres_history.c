@@ -1,7 +1,8 @@
 /*
  * postgres_history.c: the calls that were, each call's timeline, and the events in the order in which they
- * became readable. Called through store.c in either mode. It never writes, but for what the open transaction
- * holds back.
+ * became readable. An event is handed out when no transaction runs any more that is older than its own, in
+ * any database of the cluster: somebody's long one holds the feed up, and loses nothing of it. Called through
+ * store.c in either mode. It never writes, but for what the open transaction holds back.
  */
 #include <stdio.h>
 

@@ -87,14 +87,16 @@ static int fail(struct pg_store *store)
 {
     const struct pg_fault *fault = &store->fault;
     int code = pg_classify(fault->sqlstate);
+    int is_ours = fault->which >= 0;
+    /* What was prepared is not there, or not as it was: a new connection prepares it anew. */
+    int is_stale = is_ours && code == STORE_E_AGAIN && !is_class(fault->sqlstate, "40");
     /* The server is going, or a replica that was the primary: another connection may find a better one. */
     int is_lost = is_class(fault->sqlstate, "08") || is_class(fault->sqlstate, "57P") ||
                   strcmp(fault->sqlstate, "25006") == 0 || strcmp(fault->sqlstate, "25P03") == 0 ||
-                  strcmp(fault->sqlstate, "26000") == 0 || strcmp(fault->sqlstate, "0A000") == 0 ||
                   store->conn == NULL || PQstatus(store->conn) == CONNECTION_BAD;
     store_fail(&store->base, code, "%s: %s (SQLSTATE %s)", store->place, fault->message,
                fault->sqlstate);
-    if (is_lost)
+    if (is_lost || is_stale)
         pg_disconnect(store);
     return code;
 }

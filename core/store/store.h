@@ -1,11 +1,12 @@
 /*
- * store.h: the database of calls, users, events and actions, behind one door: SQLite today,
- * PostgreSQL behind the same functions. A store is used by one thread.
+ * store.h: the database of calls, users, events and actions, behind one door: SQLite or PostgreSQL.
+ * A store is used by one thread.
  *
  * A worker opens it with STORE_WRITE and does everything in batches: store_begin() with the events
  * of the batch (so that a store on a network can fetch ahead), the functions for each event,
  * store_commit(). The receiver's reader thread opens it with STORE_READ and uses only the functions
- * under "Reading". On SQLite exactly one STORE_WRITE exists at any time: it holds PATH.lock.
+ * under "Reading". On SQLite exactly one STORE_WRITE exists at any time: it holds PATH.lock. On PostgreSQL
+ * one of each owner does.
  *
  * Results: 0 or more, or one of the negative STORE_E_..., with the text in store_error(). Inside a
  * transaction STORE_E_ARGUMENT, STORE_E_SQL and STORE_E_STOPPED leave it as it was; every other error
@@ -35,7 +36,7 @@ enum store_mode { STORE_READ, STORE_WRITE };
 struct store; /* opaque */
 
 struct store_options {
-    const char *url; /* "sqlite:PATH" */
+    const char *url; /* "sqlite:PATH", "postgresql://..." or "postgres://..." */
     enum store_mode mode;
     int lock_wait_ms; /* for the former writer to let go */
     /* The rest is what a store that several workers share wants to know; NULL is "". */
@@ -137,6 +138,8 @@ typedef int (*store_row_fn)(void *arg, const struct store_value *values, uint32_
  * and DETACH, writing to pbxhook's own tables, more than one statement, and another number of parameters
  * than the statement has. STORE_E_STOPPED when `row` stopped it. A binary column is handed out as a
  * text, its bytes as they are. `row` may call back into the store, but not end or undo anything.
+ * On PostgreSQL refused are, besides, what changes the session and COPY, CALL, DO, LOCK; see plugin.h for
+ * its types.
  */
 int store_sql(struct store *store, const char *sql, const struct store_value *params,
               uint32_t count, store_row_fn row, void *arg, int64_t *changed);

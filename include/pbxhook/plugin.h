@@ -307,12 +307,19 @@ struct pbxhook_db_api {
      * One SQL statement for tables of your own, with `count` parameters bound as $1, $2, ...
      * *changed (may be NULL) is the number of rows changed. pbxhook's own tables are not part of the
      * contract: read them if you like, but write them only through the functions above. Transaction
-     * statements (BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ...) are refused with PBXHOOK_E_SQL.
+     * statements (BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ...) are refused with PBXHOOK_E_SQL. On PostgreSQL
+     * your tables are made in the schema pbxhook_plugins, COPY, CALL, DO, LOCK and what changes the
+     * session are refused as well, and a statement that fails leaves no trace.
      */
     int32_t (*execute)(const struct pbxhook_context *ctx, const char *sql,
                        const struct pbxhook_value *params, uint32_t count, int64_t *changed);
 
-    /* The same, calling `row` for each row; returns 0 also when `row` stopped it. */
+    /*
+     * The same, calling `row` for each row; returns 0 also when `row` stopped it. Of PostgreSQL's types
+     * the integers and boolean (0 or 1) come as PBXHOOK_INT64, float4 and float8 as PBXHOOK_DOUBLE,
+     * numeric as PBXHOOK_INT64 if it is written without a fraction and fits, else as PBXHOOK_DOUBLE (cast it
+     * to text for all its digits), and all others as PBXHOOK_TEXT, bytea as its bytes.
+     */
     int32_t (*query)(const struct pbxhook_context *ctx, const char *sql,
                      const struct pbxhook_value *params, uint32_t count, pbxhook_row_fn row,
                      void *arg);

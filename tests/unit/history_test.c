@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "common/clock.h"
 #include "receiver/history_json.h"
 #include "receiver/reader_thread.h"
 
@@ -228,6 +229,24 @@ static void take_next(const json_t *answer, struct store_place *out)
     *out = (struct store_place){.tx = tx, .id = id};
 }
 
+/*
+ * Waits until so many events are handed out: PostgreSQL holds them back while any transaction that is older
+ * runs in its cluster, and other tests have theirs there.
+ */
+static void await_events(struct fixture *fixture, size_t count)
+{
+    const struct history_events question = {.limit = 500};
+    int64_t until_us = clock_mono_us() + 20000000;
+    size_t got = 0;
+    while (got != count) {
+        json_t *answer = read_json(fixture, history_json_events, &question);
+        got = json_array_size(json_object_get(answer, "data"));
+        json_decref(answer);
+        if (clock_mono_us() > until_us)
+            fail_msg("%zu events in 20 s, not %zu", got, count);
+    }
+}
+
 static void feeds_every_event_once_and_in_order(void **state)
 {
     struct fixture *fixture = *state;
@@ -235,7 +254,8 @@ static void feeds_every_event_once_and_in_order(void **state)
     int64_t last = 0;
     int seen = 0;
 
-    store_ten_calls(fixture); /* 25 events */
+    store_ten_calls(fixture);
+    await_events(fixture, 25);
     for (;;) {
         json_t *answer = read_json(fixture, history_json_events, &question);
         const json_t *data = json_object_get(answer, "data");

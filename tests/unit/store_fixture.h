@@ -63,7 +63,8 @@ static inline struct store *fixture_open(const struct fixture *fixture, enum sto
     struct store *store = NULL;
     const struct store_options options = {.url = fixture->url,
                                           .mode = mode,
-                                          .lock_wait_ms = 10000, /* a server lets go a little later */
+                                          .lock_wait_ms =
+                                              10000, /* a server lets go a little later */
                                           .spool = "spool",
                                           .owner = mode == STORE_WRITE ? "spool/0" : NULL,
                                           .lease_ms = 3600000};
@@ -122,6 +123,15 @@ static inline void fixture_reopen(struct fixture *fixture)
 
 #define STORE_TEST(function)                                                                       \
     cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
+
+static inline int run_for_backend(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+        if (strcmp(backends[i].name, name) == 0)
+            current_backend = &backends[i];
+    }
+    return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+}
 
 static inline int run_for_each_backend(const struct CMUnitTest *tests, size_t count)
 {

@@ -546,13 +546,29 @@ static void check_recount(struct fixture *fixture)
     store_rollback(fixture->store);
 }
 
+/* A plugin's own statement sees what was done before it, in this savepoint and outside. */
+static void model_ask(const struct model *model, struct fixture *fixture)
+{
+    int64_t calls = 0;
+    int64_t users = 0;
+    for (int i = 0; i < MODEL_CALLS; i++)
+        calls += model->call[i].known;
+    for (int i = 0; i < MODEL_USERS; i++)
+        users += model->user[i];
+    assert_int_equal(query_integer(fixture, "SELECT count(*) FROM calls"), calls);
+    assert_int_equal(query_integer(fixture, "SELECT count(*) FROM users"), users);
+}
+
 static void random_work(struct model *model, struct fixture *fixture)
 {
     for (uint32_t i = random_below(6); i > 0; i--) {
-        if (random_below(4) == 0)
+        uint32_t what = random_below(20);
+        if (what < 5)
             model_put_user(model, fixture);
-        else
+        else if (what < 19)
             model_put_call(model, fixture);
+        else
+            model_ask(model, fixture);
     }
 }
 

@@ -1,0 +1,189 @@
+/*
+ * batch_test.c: a worker's transactions with the real plugins and a real PostgreSQL: what the database refuses is
+ * found, kept without its work, and costs the others nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "postgres/database.h"
+#include "worker/batch.h"
+
+struct scene {
+    char url[DATABASE_URL_SIZE];
+    struct config config;
+    struct metrics_worker *metrics;
+    struct batch_parts parts;
+    struct batch batch;
+};
+
+static int set_up(void **state)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+    char error[1024];
+
+    assert_non_null(scene);
+    database_make(scene->url);
+    const struct store_options options = {
+        .url = scene->url, .mode = STORE_WRITE, .spool = "s", .owner = "s/0"};
+    scene->metrics = calloc(1, sizeof *scene->metrics);
+    assert_non_null(scene->metrics);
+    scene->config.plugin_dir = (char *)PBXHOOK_BUILD_DIR "/plugins";
+    scene->config.pbx.url = (char *)"http://127.0.0.1:9/nobody";
+    scene->config.pbx.action_type = (char *)"call.waiting";
+    scene->config.pbx.user = scene->config.pbx.password_file = (char *)"";
+    scene->config.pbx.deadline_ms = 10000;
+    scene->config.pbx.timeout_ms = 1000;
+    scene->config.pbx.connections = 4;
+    log_open("test", LOG_LEVEL_ERROR);
+    if (store_open(&options, &scene->parts.store, error, sizeof error) < 0 ||
+        outbox_start(&scene->config, &scene->parts.outbox, error, sizeof error) < 0 ||
+        dispatch_open(&scene->config, scene->parts.store, scene->metrics, &scene->parts.dispatch,
+                      error, sizeof error) < 0)
+        fail_msg("%s", error);
+    scene->parts.metrics = scene->metrics;
+    *state = scene;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *scene = *state;
+
+    batch_clear(&scene->batch);
+    dispatch_close(scene->parts.dispatch);
+    outbox_stop(scene->parts.outbox, 0);
+    outbox_free(scene->parts.outbox);
+    store_close(scene->parts.store);
+    database_drop(scene->url);
+    free(scene->metrics);
+    free(scene);
+    return 0;
+}
+
+static void add_event(struct scene *scene, const char *type, const char *call_id, const char *extra)
+{
+    char body[256];
+    struct event *event = NULL;
+    struct event_problem problem;
+    int size = snprintf(body, sizeof body,
+                        "{\"type\":\"%s\",\"call_id\":\"%s\",\"their_number\":\"119\","
+                        "\"timestamp\":\"2026-11-01T10:00:00.000Z\"%s}",
+                        type, call_id, extra);
+
+    if (event_parse(body, (size_t)size, 1793527200000, &event, &problem) < 0)
+        fail_msg("%s", problem.detail);
+    assert_int_equal(event_identify_by_content(event), 0);
+    event->seq = scene->batch.event_count + 1;
+    scene->batch.event[scene->batch.event_count++] = event;
+}
+
+/* Runs until all is done; the number of transactions that were refused. */
+static int run_to_the_end(struct scene *scene)
+{
+    int refused = 0;
+
+    for (int i = 0; scene->batch.event_count > 0; i++) {
+        int code = batch_run(&scene->batch, &scene->parts);
+        refused += code == STORE_E_REFUSED;
+        if ((code < 0 && code != STORE_E_REFUSED) || i > 100)
+            fail_msg("%d: %s", code, store_error(scene->parts.store));
+    }
+    return refused;
+}
+
+static void assert_asked(const struct scene *scene, const char *sql, const char *expected)
+{
+    const char *answer = database_ask(scene->url, sql);
+    if (strcmp(answer, expected) != 0)
+        fail_msg("%s: %s", sql, answer);
+}
+
+static void one_that_is_refused_costs_the_others_nothing(void **state)
+{
+    struct scene *scene = *state;
+
+    database_ask(scene->url, "ALTER TABLE pbxhook.calls ADD CONSTRAINT no_bad_ones "
+                             "CHECK (call_id <> 'bad')");
+    add_event(scene, "call.new", "a", "");
+    add_event(scene, "call.new", "bad", "");
+    add_event(scene, "call.new", "b", "");
+    add_event(scene, "call.finished", "bad", "");
+    add_event(scene, "call.new", "c", "");
+    assert_int_equal(run_to_the_end(scene), 1);
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.events", "5");
+    assert_asked(scene, "SELECT string_agg(call_id, ' ' ORDER BY call_id) FROM pbxhook.calls",
+                 "a b c");
+    assert_asked(scene,
+                 "SELECT string_agg(plugin || ':' || state, ' ' ORDER BY plugin) "
+                 "FROM pbxhook.handlings WHERE error LIKE '%no_bad_ones%'",
+                 "call_finished:dead call_new:dead");
+    assert_asked(scene, "SELECT body::json ->> 'call_id' FROM pbxhook.handlings LIMIT 1", "bad");
+    assert_asked(scene, "SELECT sum(n) FROM pbxhook.counts WHERE name = 'call.new'", "3");
+    assert_int_equal(scene->batch.apart, 0);
+    /* The next one is a whole again, and so is what comes behind it. */
+    add_event(scene, "call.standby", "a", "");
+    add_event(scene, "call.standby", "b", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.calls WHERE status = 'call.standby'", "2");
+}
+
+/* Tried again, and refused then: the retry is the culprit, not the events of its batch. */
+static void retry_that_is_refused_is_dead(void **state)
+{
+    struct scene *scene = *state;
+
+    add_event(scene, "call.new", "bad", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    database_ask(scene->url,
+                 "DELETE FROM pbxhook.calls; ALTER TABLE pbxhook.calls ADD CONSTRAINT no_bad_ones "
+                 "CHECK (call_id <> 'bad'); INSERT INTO pbxhook.handlings SELECT id, 'call_new', "
+                 "'retry', 1, now() - interval '1 s', now(), 'later', NULL FROM pbxhook.events");
+    add_event(scene, "call.new", "a", "");
+    add_event(scene, "call.new", "b", "");
+    assert_int_equal(run_to_the_end(scene), 1);
+    assert_asked(scene, "SELECT string_agg(call_id, ' ' ORDER BY call_id) FROM pbxhook.calls",
+                 "a b");
+    assert_asked(scene, "SELECT plugin || ' ' || state || ' ' || attempts FROM pbxhook.handlings",
+                 "call_new dead 2");
+}
+
+/* JSON for jansson, a number beyond all bounds for jsonb. */
+static void body_that_is_no_jsonb_is_kept_as_text(void **state)
+{
+    struct scene *scene = *state;
+
+    add_event(scene, "call.new", "plain", "");
+    add_event(scene, "call.new", "odd", ",\"x\":1e-400000");
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_asked(scene,
+                 "SELECT string_agg(jsonb_typeof(body), ' ' ORDER BY call_id) FROM pbxhook.events",
+                 "string object");
+    assert_asked(scene,
+                 "SELECT string_agg(jsonb_typeof(payload), ' ' ORDER BY call_id) "
+                 "FROM pbxhook.payloads p JOIN pbxhook.calls c ON c.id = p.call",
+                 "string object");
+    assert_asked(scene,
+                 "SELECT (body #>> '{}')::json ->> 'x' FROM pbxhook.events WHERE call_id = 'odd'",
+                 "1e-400000");
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.handlings", "0");
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(one_that_is_refused_costs_the_others_nothing),
+        CASE(retry_that_is_refused_is_dead),
+        CASE(body_that_is_no_jsonb_is_kept_as_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
