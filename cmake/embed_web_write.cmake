@@ -1,10 +1,10 @@
 # Run by embed_web(): writes the C file. index.html is "/", every other file "/assets/NAME".
 set(types
-  .css "text/css; charset=utf-8"
-  .html "text/html; charset=utf-8"
-  .js "text/javascript; charset=utf-8"
+  .css "text/css\; charset=utf-8"
+  .html "text/html\; charset=utf-8"
+  .js "text/javascript\; charset=utf-8"
   .svg "image/svg+xml"
-  .txt "text/plain; charset=utf-8"
+  .txt "text/plain\; charset=utf-8"
   .woff2 "font/woff2"
   .webmanifest "application/manifest+json")
 file(GLOB files ${FROM}/*)

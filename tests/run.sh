@@ -38,8 +38,8 @@ for preset in "$@"; do
 done
 BUILD=$BUILD sh tests/browser/run.sh || failed="$failed browser"
 
-say "Building with clang"
-CC=clang cmake -S . -B build/clang -DCMAKE_BUILD_TYPE=Debug -DPBXHOOK_WERROR=ON >/dev/null
+say "Building with clang, without the page"
+CC=clang cmake -S . -B build/clang -DCMAKE_BUILD_TYPE=Debug -DPBXHOOK_WERROR=ON -DPBXHOOK_WEB=OFF >/dev/null
 cmake --build build/clang -j "$jobs"
 
 [ -z "$failed" ] || fail "Tests failed in:$failed"

@@ -243,6 +243,7 @@ test('what is served says what it may do', async () => {
     assert.match(response.headers.get('content-security-policy'), /default-src 'none'; script-src 'self'/);
     assert.doesNotMatch(response.headers.get('content-security-policy'), /unsafe/);
     assert.equal(response.headers.get('x-content-type-options'), 'nosniff');
+    assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8');
     const html = await response.text();
     assert.doesNotMatch(html, /<script(?![^>]*\bsrc=)|\son\w+=|<style|\sstyle=/);
     const again = await fetch(world.url, { headers: { 'If-None-Match': response.headers.get('etag') } });
