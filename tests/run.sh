@@ -20,6 +20,7 @@ esac
 [ $# -gt 0 ] || set -- dev asan tsan
 
 need_packages $build_packages $test_packages
+command -v npm >/dev/null 2>&1 || need_packages nodejs npm # for the page
 
 jobs=$(nproc)
 failed=
