@@ -4,8 +4,6 @@
  * any database of the cluster: somebody's long one holds the feed up, and loses nothing of it. Called through
  * store.c in either mode. It never writes, but for what the open transaction holds back.
  */
-#include <stdio.h>
-
 #include "store/postgres_internal.h"
 
 /* A copy of the result: the row callback may use the store. PQclear()ed by the caller. */
@@ -19,20 +17,6 @@ static int take_rows(struct pg_store *store, const PGresult *result, void *arg)
 static int read_rows(struct pg_store *store, enum pg_statement which, PGresult **rows)
 {
     return pg_query(store, which, &store->params, take_rows, rows);
-}
-
-/* ",call.new,call.ongoing,", or "" for all; as the statements want it. */
-#define STATES_SIZE (LIFECYCLE_COUNT * 16)
-
-static void write_states(unsigned states, char out[STATES_SIZE])
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (int state = 0; state < LIFECYCLE_COUNT && states != 0; state++) {
-        if ((states & 1u << state) != 0)
-            used += (size_t)snprintf(out + used, STATES_SIZE - used, "%s%s,", used == 0 ? "," : "",
-                                     lifecycle_type((enum lifecycle)state));
-    }
 }
 
 static enum pg_statement choose_statement(const struct store_call_filter *filter)
@@ -52,10 +36,10 @@ int pg_calls(struct store *base, const struct store_call_filter *filter, store_c
 {
     struct pg_store *store = pg_of(base);
     struct pg_params *params = &store->params;
-    char states[STATES_SIZE];
+    char states[STORE_STATES_SIZE];
     PGresult *rows = NULL;
 
-    write_states(filter->states, states);
+    store_write_states(filter->states, states);
     int result = pg_prepare_reading(store);
     if (result < 0)
         return result;

@@ -4,22 +4,6 @@
  */
 #include "store/sqlite_internal.h"
 
-#include <stdio.h>
-
-/* ",call.new,call.ongoing,", or "" for all; as the statements want it. */
-#define STATES_SIZE (LIFECYCLE_COUNT * 16)
-
-static void write_states(unsigned states, char out[STATES_SIZE])
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (int state = 0; state < LIFECYCLE_COUNT && states != 0; state++) {
-        if ((states & 1u << state) != 0)
-            used += (size_t)snprintf(out + used, STATES_SIZE - used, "%s%s,", used == 0 ? "," : "",
-                                     lifecycle_type((enum lifecycle)state));
-    }
-}
-
 /* The statement whose index leaves the least to look at: each of them knows all conditions. */
 static enum sqlite_statement choose_statement(const struct store_call_filter *filter)
 {
@@ -37,10 +21,10 @@ int sqlite_calls(struct store *store, const struct store_call_filter *filter, st
                  void *arg)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
-    char states[STATES_SIZE];
+    char states[STORE_STATES_SIZE];
     sqlite3_stmt *stmt;
 
-    write_states(filter->states, states);
+    store_write_states(filter->states, states);
     int result = sqlite_query(sqlite, choose_statement(filter),
                               SQL_PARAMS(param_int(filter->before_ms), param_int(filter->before_id),
                                          param_int(filter->from_ms), param_text(states),

@@ -438,6 +438,17 @@ int store_active_calls(struct store *store, int (*row)(void *arg, const struct s
     return settle(store, store->backend->active_calls(store, row, arg));
 }
 
+void store_write_states(unsigned states, char out[STORE_STATES_SIZE])
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int state = 0; state < LIFECYCLE_COUNT && states != 0; state++) {
+        if ((states & 1u << state) != 0)
+            used += (size_t)snprintf(out + used, STORE_STATES_SIZE - used, "%s%s,",
+                                     used == 0 ? "," : "", lifecycle_type((enum lifecycle)state));
+    }
+}
+
 int store_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
                 void *arg)
 {

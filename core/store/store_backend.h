@@ -97,6 +97,10 @@ extern const struct store_backend sqlite_backend;
 extern const struct store_backend postgres_backend;
 extern const struct store_backend postgres_short_backend; /* "postgres://" */
 
+/* The states of a store_call_filter as ",call.new,call.ongoing,", "" for any: a statement looks for ",status,". */
+#define STORE_STATES_SIZE (LIFECYCLE_COUNT * 16)
+void store_write_states(unsigned states, char out[STORE_STATES_SIZE]);
+
 /* Sets the text of store_error() and returns `code`. */
 int store_fail(struct store *store, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
