@@ -370,8 +370,11 @@ int http_open(const struct http_options *options, struct http **out, char *error
     http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     http->shared.reader = reader_thread_new(
         options->config->store.url, options->config->store.password_file, notify_loop, http);
+    http->shared.stream =
+        stream_new(options->config->store.url, options->config->store.password_file);
     if (http->wake_fd < 0 || http->ended_fd < 0 || http->shared.reader == NULL ||
-        make_acknowledgements(&http->shared) < 0 || start_daemon(http, listen_fd) < 0) {
+        http->shared.stream == NULL || make_acknowledgements(&http->shared) < 0 ||
+        start_daemon(http, listen_fd) < 0) {
         snprintf(error, error_size, "%s: no memory or descriptors for the HTTP server",
                  http->address);
         goto failed;
@@ -394,6 +397,8 @@ void http_set_spool(struct http *http, struct spool_thread *spool)
 int http_start(struct http *http)
 {
     int code = reader_thread_start(http->shared.reader);
+    if (code == 0)
+        code = stream_start(http->shared.stream);
     if (code == 0) {
         http->shared.now_us = clock_mono_us();
         atomic_store(&http->round_us, http->shared.now_us);
@@ -401,6 +406,7 @@ int http_start(struct http *http)
     }
     if (code < 0) {
         log_error("can't start the HTTP threads", log_text("error", strerror(-code)));
+        stream_stop(http->shared.stream);
         reader_thread_stop(http->shared.reader);
         return -1;
     }
@@ -430,6 +436,7 @@ void http_stop(struct http *http, int drain_ms)
         return;
     http_begin_stop(http, drain_ms);
     pthread_join(http->loop, NULL);
+    stream_stop(http->shared.stream);
     reader_thread_stop(http->shared.reader);
     http->started = 0;
 }
@@ -452,6 +459,7 @@ void http_free(struct http *http)
         if (shared->ok[closing] != NULL)
             MHD_destroy_response(shared->ok[closing]);
     }
+    stream_free(shared->stream);
     reader_thread_free(shared->reader);
     access_free(shared->access);
     tls_close(&http->tls);
