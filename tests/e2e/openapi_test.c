@@ -213,7 +213,9 @@ static void test_answers_are_as_documented(struct world *world)
         {"/readyz", "/readyz"},
         {"/api", "/api"},
     };
+    static const char *const plugins[] = {"crasher", NULL};
     load_document();
+    world_add_plugins(world, plugins);
     world_start(world);
     for (int i = 0; i < EVENTS_OF_CALL; i++) {
         char time[EVENT_TIME_SIZE];
@@ -226,7 +228,9 @@ static void test_answers_are_as_documented(struct world *world)
     }
     world_post(world, &(struct event_text){.type = "call.new", .call_id = "two"});
     world_post(world, &(struct event_text){.type = "call.strange", .call_id = "strange"});
-    store_await_events(world, 9);
+    world_post(world, &(struct event_text){.type = "test.reject", .call_id = "two"});
+    store_await_events(world, 10);
+    await(store_int(world, "SELECT count(*) FROM handlings WHERE state = 'dead'", NULL) == 1);
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
         check_answer(world, targets[i][0], targets[i][1]);
     json_decref(document);
