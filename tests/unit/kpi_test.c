@@ -195,6 +195,29 @@ static void any_order_gives_the_same(void **state)
     *state = fixture;
 }
 
+/* The indicators are history: what is removed for its age was there, and stays in the sums. */
+static void pruned_calls_stay_in_the_sums(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kpi_question question = two_minutes();
+    struct store_pruned pruned = {0};
+    int more = 1;
+
+    begin(fixture);
+    for (int i = 0; i < STEP_COUNT; i++)
+        take_step(fixture, &steps[i]);
+    commit(fixture);
+    while (more == 1) {
+        begin(fixture);
+        more = check_ok(fixture, store_prune(fixture->store, INT64_MAX, 100, &pruned));
+        commit(fixture);
+    }
+    assert_int_equal(pruned.calls, 7); /* all but e and i, whose end did not come */
+    json_t *answer = ask(fixture, &question);
+    check_all(answer);
+    json_decref(answer);
+}
+
 static void zero_denominators_have_no_answer(void **state)
 {
     struct fixture *fixture = *state;
@@ -300,6 +323,7 @@ int main(void)
         STORE_TEST(is_what_was_calculated_by_hand),   STORE_TEST(any_order_gives_the_same),
         STORE_TEST(zero_denominators_have_no_answer), STORE_TEST(a_silent_call_is_lost),
         STORE_TEST(counts_callers_and_recent_events), STORE_TEST(measures_delegates),
+        STORE_TEST(pruned_calls_stay_in_the_sums),
     };
     current_backend = &backends[0]; /* the other store keeps none yet */
     return _cmocka_run_group_tests("sqlite", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
