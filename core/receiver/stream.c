@@ -46,6 +46,7 @@ struct stream {
     int epoll_fd, wake_fd;
     pthread_t id;
     int started;
+    int limit; /* of readers */
 
     /* The thread's alone. */
     struct reader *newest;
@@ -279,6 +280,7 @@ struct stream *stream_new(const char *store_url, const char *password_file)
     if (stream == NULL)
         return NULL;
     stream->epoll_fd = stream->wake_fd = -1;
+    stream->limit = STREAM_READERS_MAX;
     if (pthread_mutex_init(&stream->lock, NULL) != 0) {
         free(stream);
         return NULL;
@@ -289,6 +291,11 @@ struct stream *stream_new(const char *store_url, const char *password_file)
         return NULL;
     }
     return stream;
+}
+
+void stream_set_limit(struct stream *stream, int readers)
+{
+    stream->limit = readers;
 }
 
 int stream_start(struct stream *stream)
@@ -339,7 +346,7 @@ void stream_free(struct stream *stream)
 
 int stream_take(struct stream *stream, int fd, const char *fields, const char *last_id)
 {
-    if (atomic_load(&stream->readers) >= STREAM_READERS_MAX)
+    if (atomic_load(&stream->readers) >= stream->limit)
         return -1;
     struct reader *reader = calloc(1, sizeof *reader);
     size_t size = strlen(HEAD) + strlen(fields) + sizeof "\r\n";

@@ -11,13 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Readers at one time; the next is refused. */
+/* Readers at one time, where there are descriptors for them; the next is refused. */
 #define STREAM_READERS_MAX 1024
 
 struct stream;
 
 /* Prepares; starts nothing. NULL when out of memory or descriptors. */
 struct stream *stream_new(const char *store_url, const char *password_file);
+/* At most so many readers; STREAM_READERS_MAX if nothing is said. Before it is started. */
+void stream_set_limit(struct stream *stream, int readers);
 /* 0, or a negative errno. */
 int stream_start(struct stream *stream);
 /* Ends the thread and closes all its readers. Accepts NULL, and one that was not started. */

@@ -254,6 +254,26 @@ static void is_no_place_for_too_many(void **state)
     close(refused);
 }
 
+/* Where descriptors are few, the stream has only some of them. */
+static void takes_as_many_as_it_may(void **state)
+{
+    struct stream *stream = stream_new("sqlite:nowhere", "");
+    int pair[2];
+
+    (void)state;
+    assert_non_null(stream);
+    stream_set_limit(stream, 1);
+    assert_int_equal(stream_start(stream), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    int taken = dup(pair[1]);
+    assert_int_equal(stream_take(stream, taken, "", NULL), 0);
+    assert_int_equal(stream_take(stream, pair[1], "", NULL), -1);
+    stream_stop(stream);
+    stream_free(stream);
+    close(pair[1]); /* still ours */
+    close(pair[0]);
+}
+
 /* A reader that does not read: its socket is full before the next change. */
 static void drops_a_reader_that_does_not_keep_up(void **state)
 {
@@ -373,6 +393,7 @@ int main(void)
         http_case(says_when_the_store_is_away_and_back),
         http_case(asks_the_store_only_while_somebody_reads),
         http_case(is_no_place_for_too_many),
+        http_case(takes_as_many_as_it_may),
         http_case(drops_a_reader_that_does_not_keep_up),
         http_case(goes_on_when_readers_come_and_go),
         http_case(answers_head_and_refuses_other_methods),
