@@ -5,8 +5,8 @@ CREATE INDEX calls_queue ON pbxhook.calls (queue, created_at, id) WHERE queue <>
 CREATE INDEX calls_number ON pbxhook.calls (their_number, created_at, id) WHERE their_number <> '';
 
 -- A call's whole timeline.
-CREATE INDEX events_call ON pbxhook.events (call_id, happened_at);
-CREATE INDEX actions_call ON pbxhook.actions (call_id);
+CREATE INDEX events_call ON pbxhook.events USING hash (call_id);
+CREATE INDEX actions_call ON pbxhook.actions USING hash (call_id);
 
 -- The order in which events became readable. Ids are drawn before a transaction commits, so a smaller one may
 -- appear behind a greater one; what is ordered by (tx, id), and read only up to the oldest transaction that
