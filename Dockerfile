@@ -14,7 +14,7 @@
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential cmake pkg-config \
         libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev libsqlite3-dev libconfuse-dev \
-        libssl-dev \
+        libssl-dev nodejs npm \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY CMakeLists.txt ./
@@ -26,6 +26,7 @@ COPY include include
 COPY packaging packaging
 COPY plugins plugins
 COPY tests/mock_pbx tests/mock_pbx
+COPY web web
 RUN cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR=lib \
         -DPBXHOOK_TESTS=OFF -DPBXHOOK_MOCK_PBX=ON \
     && cmake --build build -j "$(nproc)" \

@@ -20,6 +20,8 @@ esac
 
 build=build/quickstart
 need_packages $build_packages
+# The dashboard's page is bundled with npm. Whoever has one keeps it; without, only the page is missing.
+command -v npm >/dev/null 2>&1 || need_packages nodejs npm
 
 say "Building into $build"
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DPBXHOOK_TESTS=OFF -DPBXHOOK_MOCK_PBX=ON >/dev/null
@@ -60,7 +62,11 @@ done
 
 cat <<TEXT
 
-  pbxhook runs. In another terminal:
+  pbxhook runs. The wall, live:
+
+    http://127.0.0.1:$port/
+
+  In another terminal:
 
     curl -s http://127.0.0.1:$port/api/dashboard/count     the counts
     curl -s http://127.0.0.1:$port/api/calls/active        the calls that are going on
@@ -70,6 +76,10 @@ cat <<TEXT
   A mock PBX now places $rate calls a second, each with its seven events. Ctrl-C stops it all.
 
 TEXT
+# A desktop opens the page by itself; on a server there is nobody to look.
+if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && command -v xdg-open >/dev/null 2>&1; then
+    xdg-open "http://127.0.0.1:$port/" >/dev/null 2>&1 &
+fi
 
 "$build/tests/mock_pbx/mock-pbx" --listen "127.0.0.1:$pbx_port" \
     --webhook "http://127.0.0.1:$port/api/client/webhook" \

@@ -1,7 +1,8 @@
 #!/bin/sh
 # run.sh: the whole test suite on a clean checkout. Installs Debian's packages that the build and the
 # tests need, builds with gcc and with clang, warnings being errors, and runs every test three times:
-# as it is, under the address and undefined behaviour sanitizers, and under the thread sanitizer.
+# as it is, under the address and undefined behaviour sanitizers, and under the thread sanitizer. The page is
+# tested in a real browser.
 #
 #   sh tests/run.sh [PRESET...]     presets: dev asan tsan (default: all three)
 set -eu
@@ -13,13 +14,14 @@ systemd mandoc bsdextrautils"
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 esac
 [ $# -gt 0 ] || set -- dev asan tsan
 
 need_packages $build_packages $test_packages
+command -v npm >/dev/null 2>&1 || need_packages nodejs npm # for the page
 
 jobs=$(nproc)
 failed=
@@ -31,8 +33,15 @@ for preset in "$@"; do
     ctest --preset "$preset" -j "$jobs" || failed="$failed $preset"
 done
 
-say "Building with clang"
-CC=clang cmake -S . -B build/clang -DCMAKE_BUILD_TYPE=Debug -DPBXHOOK_WERROR=ON >/dev/null
+say "The page in a real browser"
+BUILD=
+for preset in "$@"; do
+    [ "$preset" != dev ] || BUILD=build/dev
+done
+BUILD=$BUILD sh tests/browser/run.sh || failed="$failed browser"
+
+say "Building with clang, without the page"
+CC=clang cmake -S . -B build/clang -DCMAKE_BUILD_TYPE=Debug -DPBXHOOK_WERROR=ON -DPBXHOOK_WEB=OFF >/dev/null
 cmake --build build/clang -j "$jobs"
 
 [ -z "$failed" ] || fail "Tests failed in:$failed"

@@ -107,6 +107,11 @@ struct config {
         char *token_file;    /* bearer tokens; "" none                                         */
         int metrics_public;  /* boolean: /metrics asks for none of them                        */
         char **cors_origins; /* allowed origins, "*" for any; NULL at the end; may be empty */
+        /* Of the indicators: the first and third are places in store_kpi_seconds. */
+        int answer_within;  /* Y of the service level                          */
+        int answer_percent; /* X, its target                                   */
+        int short_abandon;
+        int lost_after_hours; /* a call silent for longer is lost, not active */
     } dashboard;
 
     struct {

@@ -30,6 +30,8 @@ _Static_assert(sizeof(enum log_level) == sizeof(int), "a word is kept in an int"
 
 static const char *const unknown_words[] = {"keep", "reject", NULL};
 static const char *const acknowledge_words[] = {"spooled", "stored", NULL};
+/* In the order of store_kpi_seconds. */
+static const char *const wait_words[] = {"5s", "10s", "15s", "20s", "30s", "60s", "120s", NULL};
 static const char *const level_words[] = {"error", "warning", "info", "debug", NULL};
 
 const struct config_key config_keys[] = {
@@ -419,6 +421,40 @@ const struct config_key config_keys[] = {
          "without path and default port",
      .help = "Web pages of these origins may read the dashboard's routes; \"*\" allows any.",
      .offset = MEMBER(dashboard.cors_origins)},
+    {.section = "dashboard",
+     .name = "answer_within",
+     .live = 1,
+     .type = CONFIG_WORD,
+     .standard = "20s",
+     .words = wait_words,
+     .help = "Calls answered within this time count for the service level.",
+     .offset = MEMBER(dashboard.answer_within)},
+    {.section = "dashboard",
+     .name = "answer_percent",
+     .live = 1,
+     .type = CONFIG_INTEGER,
+     .standard = "80",
+     .min = 1,
+     .max = 99,
+     .help = "The service level's target, in percent.",
+     .offset = MEMBER(dashboard.answer_percent)},
+    {.section = "dashboard",
+     .name = "short_abandon",
+     .live = 1,
+     .type = CONFIG_WORD,
+     .standard = "5s",
+     .words = wait_words,
+     .help = "Callers who hang up within this time are counted as short abandons, too.",
+     .offset = MEMBER(dashboard.short_abandon)},
+    {.section = "dashboard",
+     .name = "lost_after_hours",
+     .live = 1,
+     .type = CONFIG_INTEGER,
+     .standard = "4",
+     .min = 1,
+     .max = 720,
+     .help = "A call without an end that is silent for longer is lost, not active.",
+     .offset = MEMBER(dashboard.lost_after_hours)},
 
     {.section = "log",
      .name = "level",

@@ -130,6 +130,7 @@ struct metrics_gauges {
     int64_t spool_bytes;
     int64_t spool_oldest_ms; /* age of the oldest event waiting, 0 when none */
     int connections;
+    int stream_readers;
     int workers_ready;
 };
 

@@ -183,6 +183,8 @@ static void render_processes(FILE *out, struct metrics_receiver *receiver,
     put_counter(out, "pbxhook_http_connections_evicted_total",
                 "Connections closed to make room for others.",
                 metrics_get(&receiver->connections_evicted));
+    put_gauge(out, "pbxhook_stream_readers", "Readers of the dashboard's live stream.",
+              gauges->stream_readers);
     put_family(out, "pbxhook_build_info", "gauge", "The version that runs.");
     fputs("pbxhook_build_info{version=\"" PBXHOOK_VERSION "\"} 1\n", out);
 }

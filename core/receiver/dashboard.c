@@ -42,7 +42,7 @@ static void answer_constant(struct request *request, const char *text)
     request_answer(request, MHD_HTTP_OK, add_headers(response, JSON_TYPE));
 }
 
-static void refuse_for_now(struct request *request, const char *detail)
+void dashboard_refuse_for_now(struct request *request, const char *detail)
 {
     request_refuse(request, &(struct problem){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
                                               .detail = detail,
@@ -56,9 +56,16 @@ static void look_up(struct request *request, enum reader_kind kind)
 {
     request->job.kind = kind;
     if (reader_thread_submit(request->shared->reader, &request->job) < 0)
-        refuse_for_now(request, "too many requests wait for the store: ask again later");
+        dashboard_refuse_for_now(request, "too many requests wait for the store: ask again later");
     else
         request_wait(request);
+}
+
+void dashboard_ask(struct request *request, reader_write_fn write)
+{
+    request->job.write = write;
+    request->job.question = request->question;
+    look_up(request, READER_OWN);
 }
 
 void dashboard_handle_count(struct request *request)
@@ -80,8 +87,13 @@ static void decide(struct request *request)
 {
     struct reader_text *text = request->job.text;
     request->job.text = NULL;
+    if (text == NULL && request->job.absent) {
+        request_refuse(request, &(struct problem){.status = MHD_HTTP_NOT_FOUND,
+                                                  .detail = "nothing is stored under that name"});
+        return;
+    }
     if (text == NULL) {
-        refuse_for_now(request, "the store can't be read now: ask again later");
+        dashboard_refuse_for_now(request, "the store can't be read now: ask again later");
         return;
     }
     struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
@@ -114,11 +126,11 @@ void dashboard_handle_readiness(struct request *request)
     struct request_shared *shared = request->shared;
 
     if (shared->stopping)
-        refuse_for_now(request, "the server is stopping");
+        dashboard_refuse_for_now(request, "the server is stopping");
     else if (supervisor_ready(shared->supervisor) == 0)
-        refuse_for_now(request, "no worker is ready to handle events");
+        dashboard_refuse_for_now(request, "no worker is ready to handle events");
     else if (spool_thread_failing(shared->spool))
-        refuse_for_now(request, "the spool can't be written, events are refused");
+        dashboard_refuse_for_now(request, "the spool can't be written, events are refused");
     else
         answer_constant(request, "{\"status\":\"ready\"}");
 }
@@ -131,6 +143,7 @@ static void read_gauges(struct request_shared *shared, struct metrics_gauges *ou
     *out = (struct metrics_gauges){.spool_events = depth.events,
                                    .spool_bytes = depth.bytes,
                                    .connections = shared->connections.count,
+                                   .stream_readers = stream_readers(shared->stream),
                                    .workers_ready = supervisor_ready(shared->supervisor)};
     if (depth.events > 0 && depth.oldest_received_ms > 0)
         out->spool_oldest_ms = clock_wall_ms() - depth.oldest_received_ms;

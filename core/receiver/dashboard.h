@@ -5,8 +5,9 @@
 #ifndef PBXHOOK_DASHBOARD_H
 #define PBXHOOK_DASHBOARD_H
 
+#include "receiver/reader_thread.h"
+
 struct request;
-struct reader_job;
 
 void dashboard_handle_count(struct request *request);
 void dashboard_handle_active_calls(struct request *request);
@@ -15,6 +16,11 @@ void dashboard_handle_health(struct request *request);
 void dashboard_handle_readiness(struct request *request);
 void dashboard_handle_metrics(struct request *request);
 void dashboard_handle_index(struct request *request);
+
+/* Asks the store what request->question says; the answer is what `write` writes, or 404. */
+void dashboard_ask(struct request *request, reader_write_fn write);
+/* 503: ask again later. */
+void dashboard_refuse_for_now(struct request *request, const char *detail);
 
 /* The reader thread has answered these, a list from reader_thread_take(): decides their answers. */
 void dashboard_take_answered(struct reader_job *jobs);

@@ -31,6 +31,22 @@ int dashboard_json_counts(struct store *store, FILE *out)
     return ferror(out) ? STORE_E_MEMORY : 0;
 }
 
+int dashboard_json_call(const struct store_call *call, FILE *out)
+{
+    char created[TIMESTAMP_SIZE], status_time[TIMESTAMP_SIZE];
+
+    timestamp_format(call->created_ms, created);
+    timestamp_format(call->status_ms, status_time);
+    json_t *object = json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "call_id", call->call_id, "status",
+        lifecycle_type(call->state), "code", call->code, "direction", call->direction, "our_number",
+        call->our_number, "their_number", call->their_number, "queue", call->queue, "actor",
+        call->actor, "created", created, "status_time", status_time);
+    int failed = object == NULL || json_dumpf(object, out, JSON_COMPACT) < 0;
+    json_decref(object);
+    return failed ? STORE_E_MEMORY : 0;
+}
+
 struct json_writer {
     FILE *out;
     int count;
@@ -40,22 +56,11 @@ struct json_writer {
 static int write_call(void *arg, const struct store_call *call)
 {
     struct json_writer *writer = arg;
-    char created[TIMESTAMP_SIZE], status_time[TIMESTAMP_SIZE];
-
-    timestamp_format(call->created_ms, created);
-    timestamp_format(call->status_ms, status_time);
     json_t *id = json_string(call->call_id);
-    json_t *object = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "call_id", call->call_id, "status",
-        lifecycle_type(call->state), "code", call->code, "direction", call->direction, "our_number",
-        call->our_number, "their_number", call->their_number, "queue", call->queue, "actor",
-        call->actor, "created", created, "status_time", status_time);
     if (writer->count++ > 0)
         fputc(',', writer->out);
-    writer->failed =
-        id == NULL || object == NULL || json_dumpf(id, writer->out, JSON_ENCODE_ANY) < 0 ||
-        fputc(':', writer->out) == EOF || json_dumpf(object, writer->out, JSON_COMPACT) < 0;
-    json_decref(object);
+    writer->failed = id == NULL || json_dumpf(id, writer->out, JSON_ENCODE_ANY) < 0 ||
+                     fputc(':', writer->out) == EOF || dashboard_json_call(call, writer->out) < 0;
     json_decref(id);
     return writer->failed;
 }

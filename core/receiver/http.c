@@ -266,28 +266,41 @@ static int make_acknowledgements(struct request_shared *shared)
     return 0;
 }
 
-/* How many connections there may be: raises the limit of descriptors as far as it goes. */
-static unsigned connection_limit(unsigned wanted)
+/* As many descriptors as there may be, once their limit is raised as far as it goes. */
+static int64_t raise_descriptors(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return wanted;
+        return INT64_MAX;
     if (limit.rlim_cur < limit.rlim_max) {
         struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
             limit = raised;
     }
-    if (limit.rlim_cur >= wanted + DESCRIPTORS_KEPT)
-        return wanted;
-    unsigned connections = limit.rlim_cur > 2 * DESCRIPTORS_KEPT
-                               ? (unsigned)limit.rlim_cur - DESCRIPTORS_KEPT
-                               : DESCRIPTORS_KEPT;
-    if (connections > wanted)
-        connections = wanted;
+    return limit.rlim_cur < INT64_MAX ? (int64_t)limit.rlim_cur : INT64_MAX;
+}
+
+/*
+ * Shares them: readers of the stream are no connections of libmicrohttpd any more, and must not take what
+ * the spool and the webhook need. Where there are too few, the stream has a quarter.
+ */
+static void share_descriptors(struct http *http, int wanted)
+{
+    int64_t shared = raise_descriptors() - DESCRIPTORS_KEPT;
+    int64_t readers = STREAM_READERS_MAX;
+
+    if (shared < DESCRIPTORS_KEPT)
+        shared = DESCRIPTORS_KEPT;
+    if (readers > shared / 4)
+        readers = shared / 4;
+    stream_set_limit(http->shared.stream, (int)readers);
+    http->connection_limit = wanted;
+    if (shared - readers >= wanted)
+        return;
+    http->connection_limit = (int)(shared - readers);
     log_warning("fewer connections than http.max_connections: raise the limit of open files "
                 "(LimitNOFILE)",
-                log_int("connections", connections), log_int("wanted", wanted));
-    return connections;
+                log_int("connections", http->connection_limit), log_int("wanted", wanted));
 }
 
 static int start_daemon(struct http *http, int listen_fd)
@@ -305,7 +318,7 @@ static int start_daemon(struct http *http, int listen_fd)
         flags |= MHD_USE_TLS;
     if (log_enabled(LOG_LEVEL_DEBUG))
         flags |= MHD_USE_ERROR_LOG;
-    http->connection_limit = (int)connection_limit((unsigned)config->http.max_connections);
+    share_descriptors(http, config->http.max_connections);
     http->listen_fd = listen_fd;
     http->daemon = MHD_start_daemon(
         flags, 0, http_handler_accept, shared, http_handler_request, shared,
@@ -370,8 +383,11 @@ int http_open(const struct http_options *options, struct http **out, char *error
     http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     http->shared.reader = reader_thread_new(
         options->config->store.url, options->config->store.password_file, notify_loop, http);
+    http->shared.stream =
+        stream_new(options->config->store.url, options->config->store.password_file);
     if (http->wake_fd < 0 || http->ended_fd < 0 || http->shared.reader == NULL ||
-        make_acknowledgements(&http->shared) < 0 || start_daemon(http, listen_fd) < 0) {
+        http->shared.stream == NULL || make_acknowledgements(&http->shared) < 0 ||
+        start_daemon(http, listen_fd) < 0) {
         snprintf(error, error_size, "%s: no memory or descriptors for the HTTP server",
                  http->address);
         goto failed;
@@ -394,6 +410,8 @@ void http_set_spool(struct http *http, struct spool_thread *spool)
 int http_start(struct http *http)
 {
     int code = reader_thread_start(http->shared.reader);
+    if (code == 0)
+        code = stream_start(http->shared.stream);
     if (code == 0) {
         http->shared.now_us = clock_mono_us();
         atomic_store(&http->round_us, http->shared.now_us);
@@ -401,6 +419,7 @@ int http_start(struct http *http)
     }
     if (code < 0) {
         log_error("can't start the HTTP threads", log_text("error", strerror(-code)));
+        stream_stop(http->shared.stream);
         reader_thread_stop(http->shared.reader);
         return -1;
     }
@@ -430,6 +449,7 @@ void http_stop(struct http *http, int drain_ms)
         return;
     http_begin_stop(http, drain_ms);
     pthread_join(http->loop, NULL);
+    stream_stop(http->shared.stream);
     reader_thread_stop(http->shared.reader);
     http->started = 0;
 }
@@ -452,6 +472,7 @@ void http_free(struct http *http)
         if (shared->ok[closing] != NULL)
             MHD_destroy_response(shared->ok[closing]);
     }
+    stream_free(shared->stream);
     reader_thread_free(shared->reader);
     access_free(shared->access);
     tls_close(&http->tls);

@@ -66,9 +66,9 @@ static int admit(struct request *request, const char *path, const char *method, 
         head->content_length > (uint64_t)request->shared->config->webhook.max_body_bytes;
     request->route = routes_find(path);
     if (request->route == NULL)
-        request_refuse(
-            request, &(struct problem){.status = MHD_HTTP_NOT_FOUND,
-                                       .detail = "there is nothing here: GET / lists the routes"});
+        request_refuse(request, &(struct problem){
+                                    .status = MHD_HTTP_NOT_FOUND,
+                                    .detail = "there is nothing here: GET /api lists the routes"});
     else if ((request->route->methods & request->method) == 0)
         refuse_method(request);
     else if (request->method != ROUTE_OPTIONS)
@@ -103,6 +103,7 @@ static enum MHD_Result begin_request(struct request_shared *shared,
     place->request = request;
     shared->open++;
     shared->receiving++;
+    request->path = path;
     if (admit(request, path, method, version))
         return request_send_answer(request);
     return MHD_YES;

@@ -1,6 +1,7 @@
 /*
- * reader_thread.c: takes all jobs that wait, does one read for each kind among them and hands them
- * back. The JSON is made here too: a thousand active calls would stall the HTTP loop.
+ * reader_thread.c: takes all jobs that wait, does one read for each kind among them (for each job that has a
+ * question of its own) and hands them back. The JSON is made here too: a thousand active calls would stall
+ * the HTTP loop.
  */
 #include "receiver/reader_thread.h"
 
@@ -65,25 +66,27 @@ static int open_store(struct reader_thread *thread)
     return -1;
 }
 
-/* Reads and writes the answer as text; 0, or the store's or the memory's failure. */
-static int write_answer(struct store *store, enum reader_kind kind, FILE *out)
+/* As reader_write_fn. */
+static int write_answer(struct store *store, const struct reader_job *job, FILE *out)
 {
-    switch (kind) {
+    switch (job->kind) {
     case READER_COUNTS:
         return dashboard_json_counts(store, out);
     case READER_ACTIVE_CALLS:
         return dashboard_json_active_calls(store, out);
     case READER_DEAD_LETTERS:
         return dashboard_json_dead_letters(store, out);
-    case READER_KIND_COUNT:
-        break;
+    default:
+        return job->write(store, job->question, out);
     }
-    return STORE_E_ARGUMENT;
 }
 
-/* A new text with one reference; NULL when the store can't be read or memory ran out. */
-static struct reader_text *read_text(struct reader_thread *thread, enum reader_kind kind)
+/* A new text with one reference; NULL when there is no such thing (told in *absent), the store can't be
+ * read or memory ran out. */
+static struct reader_text *read_text(struct reader_thread *thread, const struct reader_job *job,
+                                     int *absent)
 {
+    *absent = 0;
     if (open_store(thread) < 0)
         return NULL;
     struct reader_text *text = calloc(1, sizeof *text);
@@ -94,13 +97,18 @@ static struct reader_text *read_text(struct reader_thread *thread, enum reader_k
     int result = STORE_E_MEMORY;
     FILE *out = open_memstream(&text->data, &text->size);
     if (out != NULL) {
-        result = write_answer(thread->store, kind, out);
+        result = write_answer(thread->store, job, out);
         if (fclose(out) != 0 && result == 0)
             result = STORE_E_MEMORY;
     }
-    if (result == 0) {
+    if (result >= 0)
         note_outcome(thread, NULL);
+    if (result == 0)
         return text;
+    if (result > 0) {
+        *absent = 1;
+        reader_text_release(text);
+        return NULL;
     }
     note_outcome(thread, result == STORE_E_MEMORY ? "out of memory" : store_error(thread->store));
     /* Whatever it was, a new connection is the surest way out of it. */
@@ -110,36 +118,53 @@ static struct reader_text *read_text(struct reader_thread *thread, enum reader_k
     return NULL;
 }
 
-/* Gives each job a reference; the last job of the list. */
-static struct reader_job *share_text(struct reader_job *jobs, struct reader_text *text)
+/* One read for all of them: each gets a reference. */
+static void share_answer(struct reader_thread *thread, struct reader_job *jobs)
 {
-    struct reader_job *last = NULL;
     int count = 0;
+    int absent;
+    struct reader_text *text = read_text(thread, jobs, &absent);
 
     for (struct reader_job *job = jobs; job != NULL; job = job->next) {
         job->text = text;
-        last = job;
         count++;
     }
     if (text != NULL)
         atomic_store(&text->references, count);
-    return last;
 }
 
-/* Answers all jobs of a kind that wait, if there are any. With the lock held but while it reads. */
+/* Takes all jobs of a kind, or the oldest one when each has a question of its own. */
+static struct reader_job *take_waiting(struct reader_thread *thread, enum reader_kind kind)
+{
+    struct reader_job **place = &thread->waiting[kind];
+    if (kind == READER_OWN) {
+        while ((*place)->next != NULL)
+            place = &(*place)->next;
+    }
+    struct reader_job *jobs = *place;
+    *place = NULL;
+    return jobs;
+}
+
+/* Answers what waits of a kind, if there is something. With the lock held but while it reads. */
 static void answer_kind(struct reader_thread *thread, enum reader_kind kind)
 {
-    struct reader_job *jobs = thread->waiting[kind];
-    if (jobs == NULL)
+    if (thread->waiting[kind] == NULL)
         return;
-    thread->waiting[kind] = NULL;
+    struct reader_job *jobs = take_waiting(thread, kind);
+    struct reader_job *last = jobs;
     pthread_mutex_unlock(&thread->lock);
 
-    struct reader_job *last = share_text(jobs, read_text(thread, kind));
+    if (kind == READER_OWN)
+        jobs->text = read_text(thread, jobs, &jobs->absent);
+    else
+        share_answer(thread, jobs);
 
     pthread_mutex_lock(&thread->lock);
-    for (struct reader_job *job = jobs; job != NULL; job = job->next)
+    for (struct reader_job *job = jobs; job != NULL; job = job->next) {
         thread->waiting_count--;
+        last = job;
+    }
     last->next = thread->answered;
     thread->answered = jobs;
     pthread_mutex_unlock(&thread->lock);
@@ -230,6 +255,7 @@ int reader_thread_submit(struct reader_thread *thread, struct reader_job *job)
     int result = -1;
 
     job->text = NULL;
+    job->absent = 0;
     pthread_mutex_lock(&thread->lock);
     if (thread->waiting_count < READER_QUEUE_MAX) {
         job->next = thread->waiting[job->kind];

@@ -8,11 +8,26 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Jobs that may wait; the next is refused. */
 #define READER_QUEUE_MAX 1024
 
-enum reader_kind { READER_COUNTS, READER_ACTIVE_CALLS, READER_DEAD_LETTERS, READER_KIND_COUNT };
+struct store;
+
+enum reader_kind {
+    READER_COUNTS,
+    READER_ACTIVE_CALLS,
+    READER_DEAD_LETTERS,
+    READER_OWN, /* a question of the job's own, answered for it alone */
+    READER_KIND_COUNT
+};
+
+/*
+ * Reads and writes one whole document. On the reader thread. 0; 1: there is no such thing (what was written
+ * is dropped); or the store's negative result, STORE_E_MEMORY.
+ */
+typedef int (*reader_write_fn)(struct store *store, const void *question, FILE *out);
 
 /* The JSON that answers one or more jobs. */
 struct reader_text {
@@ -24,8 +39,12 @@ struct reader_text {
 /* Embedded in a request; the thread's while submitted. */
 struct reader_job {
     enum reader_kind kind;
-    struct reader_text
-        *text; /* the answer, a reference of the job's own; NULL: the store can't be read */
+    reader_write_fn write; /* READER_OWN's, and what it is told: stays as it is while submitted */
+    const void *question;
+    /* The answer, a reference of the job's own; NULL: there is no such thing if `absent`, else the store
+     * can't be read. */
+    struct reader_text *text;
+    int absent;
     struct reader_job *next;
 };
 

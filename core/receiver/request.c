@@ -39,6 +39,7 @@ void request_free(struct request *request)
     if (!request->response_shared && request->response != NULL)
         MHD_destroy_response(request->response);
     reader_text_release(request->job.text);
+    free(request->question);
     event_free(request->ticket.event);
     free(request->body);
     free(request);

@@ -23,6 +23,7 @@
 #include "receiver/request_head.h"
 #include "receiver/routes.h"
 #include "receiver/spool_thread.h"
+#include "receiver/stream.h"
 #include "receiver/supervisor.h"
 
 /* All bodies in memory together, as they are read and as events on their way to the spool. */
@@ -36,6 +37,7 @@ struct request_shared {
     struct spool_thread *spool;
     struct reader_thread *reader;
     struct access *access;
+    struct stream *stream;
     /* For events that are safe: 204 and 200, made once; the second pair closes the connection. */
     struct MHD_Response *no_content[2], *ok[2];
     struct connections connections;
@@ -60,6 +62,7 @@ struct request {
     struct MHD_Connection *connection;
     struct connection *place;  /* the connection's, in the list of them */
     const struct route *route; /* NULL: there is none */
+    const char *path;          /* as the client sent it, without the query; libmicrohttpd's */
     enum route_method method;
     enum request_state state;
     struct request_head head;
@@ -72,6 +75,7 @@ struct request {
 
     struct spool_ticket ticket;
     struct reader_job job;
+    void *question;      /* the job's, one allocation; NULL: none */
     int64_t complete_us; /* monotonic: when its last byte was there; 0: it was not yet */
 
     unsigned status; /* the answer */

@@ -99,6 +99,8 @@ static enum MHD_Result read_field(void *arg, enum MHD_ValueKind kind, const char
     case 13:
         if (strcasecmp(name, "Authorization") == 0)
             set_once(head, &head->authorization, value);
+        else if (strcasecmp(name, "Last-Event-ID") == 0)
+            head->last_event_id = value;
         break;
     case 15:
         if (strcasecmp(name, "Idempotency-Key") == 0)

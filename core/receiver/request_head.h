@@ -28,6 +28,7 @@ struct request_head {
     const char *idempotency_key;
     const char *origin;
     struct forwarded_lines x_forwarded_for, forwarded;
+    const char *last_event_id;
 };
 
 void request_head_read(struct MHD_Connection *connection, struct request_head *out);

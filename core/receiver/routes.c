@@ -8,6 +8,9 @@
 #include <jansson.h>
 
 #include "receiver/dashboard.h"
+#include "receiver/history.h"
+#include "receiver/stream_handover.h"
+#include "receiver/web.h"
 #include "receiver/webhook.h"
 
 #define READ (ROUTE_GET | ROUTE_HEAD)
@@ -40,9 +43,41 @@ static const struct route routes[] = {
      .handle = dashboard_handle_active_calls},
     {.path = "/api/dead-letters",
      .methods = READ | ROUTE_OPTIONS,
+     .access = ROUTE_READERS,
      .cors = 1,
      .summary = "events that a plugin did not handle, the newest hundred",
      .handle = dashboard_handle_dead_letters},
+    {.path = "/api/calls",
+     .methods = READ | ROUTE_OPTIONS,
+     .access = ROUTE_READERS,
+     .cors = 1,
+     .summary = "calls, the newest first; status, from, to, queue, number, limit, cursor",
+     .handle = history_handle_calls},
+    {.path = "/api/calls/",
+     .has_name = 1,
+     .methods = READ | ROUTE_OPTIONS,
+     .access = ROUTE_READERS,
+     .cors = 1,
+     .summary = "one call with its events and actions: /api/calls/{call_id}",
+     .handle = history_handle_call},
+    {.path = "/api/events",
+     .methods = READ | ROUTE_OPTIONS,
+     .access = ROUTE_READERS,
+     .cors = 1,
+     .summary = "events in the order they were stored; after, limit",
+     .handle = history_handle_events},
+    {.path = "/api/dashboard/kpi",
+     .methods = READ | ROUTE_OPTIONS,
+     .access = ROUTE_READERS,
+     .cors = 1,
+     .summary = "indicators of a day or another time; from, to, bucket",
+     .handle = history_handle_kpi},
+    {.path = "/api/dashboard/stream",
+     .methods = READ | ROUTE_OPTIONS,
+     .access = ROUTE_READERS,
+     .cors = 1,
+     .summary = "the same numbers live, as Server-Sent Events",
+     .handle = stream_handover},
     {.path = "/healthz",
      .methods = READ,
      .summary = "200 while the server lives",
@@ -56,7 +91,13 @@ static const struct route routes[] = {
      .access = ROUTE_METRICS,
      .summary = "metrics in Prometheus text format",
      .handle = dashboard_handle_metrics},
-    {.path = "/", .methods = READ, .summary = "this list", .handle = dashboard_handle_index},
+    {.path = "/api", .methods = READ, .summary = "this list", .handle = dashboard_handle_index},
+    {.path = "/", .methods = READ, .summary = "the dashboard's page", .handle = web_handle},
+    {.path = "/assets/",
+     .has_name = 1,
+     .methods = READ,
+     .summary = "what the page is made of",
+     .handle = web_handle},
 };
 
 static const struct {
@@ -87,15 +128,31 @@ static const char *strip_authority(const char *path)
     return rest == NULL ? "/" : rest;
 }
 
+static int matches(const struct route *route, const char *path)
+{
+    size_t length = strlen(route->path);
+    if (!route->has_name)
+        return strcmp(path, route->path) == 0;
+    return strncmp(path, route->path, length) == 0 && path[length] != '\0' &&
+           strchr(path + length, '/') == NULL;
+}
+
 const struct route *routes_find(const char *path)
 {
     if (path[0] != '/')
         path = strip_authority(path);
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (strcmp(path, routes[i].path) == 0)
+        if (matches(&routes[i], path))
             return &routes[i];
     }
     return NULL;
+}
+
+const char *routes_name(const struct route *route, const char *path)
+{
+    if (path[0] != '/')
+        path = strip_authority(path);
+    return path + strlen(route->path);
 }
 
 void routes_allow(const struct route *route, char out[ROUTE_ALLOW_SIZE])

@@ -128,7 +128,9 @@ static int is_away(const struct store *base)
     .retry_next_due = pg_retry_next_due, .letters = pg_letters, .letter_find = pg_letter_find,     \
     .letters_count = pg_letters_count, .letter_replay = pg_letter_replay,                          \
     .letters_replay = pg_letters_replay, .letter_drop = pg_letter_drop, .prune = pg_prune,         \
-    .counts = pg_counts, .active_calls = pg_active_calls
+    .counts = pg_counts, .active_calls = pg_active_calls, .calls = pg_calls,                       \
+    .events_after = pg_events_after, .events_newest = pg_events_newest,                            \
+    .call_events = pg_call_events, .call_actions = pg_call_actions
 
 const struct store_backend postgres_backend = {.scheme = "postgresql://", FUNCTIONS};
 const struct store_backend postgres_short_backend = {.scheme = "postgres://", FUNCTIONS};

@@ -147,6 +147,7 @@ void pg_take_call(const PGresult *result, int row, struct store_call *out)
     out->state = has_status ? lifecycle_from_type(pg_get_text(result, row, 7)) : LIFECYCLE_NONE;
     out->created_ms = pg_get_time(result, row, 8);
     out->status_ms = has_status ? pg_get_time(result, row, 9) : 0;
+    out->id = pg_get_int8(result, row, 10);
 }
 
 /* Copies the texts out of the result. */

@@ -127,11 +127,18 @@ enum pg_statement {
     PG_EVENTS_ADD_SAFELY,
     PG_EVENTS_FIND,
     PG_EVENTS_DROP,
+    PG_EVENTS_LIST,
+    PG_EVENTS_NEWEST,
+    PG_EVENTS_OF_CALL,
     PG_CALLS_LOCK,
     PG_CALLS_ADD,
     PG_CALLS_UPDATE,
     PG_CALL_FIND,
     PG_CALLS_ACTIVE,
+    PG_CALLS_LIST,
+    PG_CALLS_LIST_BY_NUMBER,
+    PG_CALLS_LIST_BY_QUEUE,
+    PG_CALLS_LIST_UNFINISHED,
     PG_PAYLOADS_ADD,
     PG_USERS_FIND,
     PG_USERS_ADD,
@@ -139,6 +146,7 @@ enum pg_statement {
     PG_COUNTS_ADD,
     PG_COUNTS_LIST,
     PG_ACTIONS_UNSETTLED,
+    PG_ACTIONS_OF_CALL,
     PG_ACTIONS_ADD,
     PG_ACTIONS_CONFIRM,
     PG_ACTIONS_CLAIM,
@@ -510,6 +518,18 @@ int pg_prune(struct store *store, int64_t before_ms, int max_rows, int remove,
 
 int pg_counts(struct store *store, struct store_counts *out);
 int pg_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
+                    void *arg);
+/* Connects, and what was changed in this transaction is where it can be read. */
+int pg_prepare_reading(struct pg_store *store);
+
+int pg_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+             void *arg);
+int pg_events_after(struct store *store, const struct store_place *after, int limit,
+                    store_event_fn row, void *arg);
+int pg_events_newest(struct store *store, int count, struct store_place *before);
+int pg_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
+                   void *arg);
+int pg_call_actions(struct store *store, const char *call_id, int limit, store_past_action_fn row,
                     void *arg);
 /* Columns 0 to 9 of a row: the call; its texts are borrowed from the result. */
 void pg_take_call(const PGresult *result, int row, struct store_call *out);

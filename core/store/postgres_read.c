@@ -8,8 +8,7 @@
 
 #include "store/postgres_internal.h"
 
-/* Connected, and what was changed in this transaction is where it can be read. */
-static int prepare(struct pg_store *store)
+int pg_prepare_reading(struct pg_store *store)
 {
     int result = pg_connect(store);
     return result < 0 || store->base.transaction != STORE_OPEN ? result : pg_flush(store);
@@ -68,6 +67,7 @@ static int keep(struct pg_store *store, const struct store_call *call)
     copy->state = call->state;
     copy->created_ms = call->created_ms;
     copy->status_ms = call->status_ms;
+    copy->id = call->id;
     return 0;
 }
 
@@ -121,7 +121,7 @@ int pg_active_calls(struct store *base, int (*row)(void *arg, const struct store
 {
     struct pg_store *store = pg_of(base);
     struct listing listing = {0};
-    int result = prepare(store);
+    int result = pg_prepare_reading(store);
     if (result == 0)
         result = pg_query(store, PG_CALLS_ACTIVE, NULL, take_listing, &listing);
     for (int i = 0; result == 0 && i < PQntuples(listing.result); i++) {

@@ -7,7 +7,23 @@
 
 #define CALL_COLUMNS                                                                               \
     "call_id, code, direction, our_number, their_number, queue, actor, status, created_at, "       \
-    "status_at"
+    "status_at, id"
+
+/* What all lists of calls ask: $1, $2 the place before which, $3 since when, $4 states, $5 queue, $6 number. */
+#define CALL_IS_WANTED                                                                              \
+    "(created_at, id) < ($1::timestamptz, $2::int8) AND created_at >= $3::timestamptz "             \
+    "AND status IS NOT NULL AND ($4::text = '' OR position(',' || status || ',' IN $4::text) > 0) " \
+    "AND ($5::text = '' OR queue = $5::text) AND ($6::text = '' OR their_number = $6::text) "       \
+    "ORDER BY created_at DESC, id DESC LIMIT $7::int8"
+
+/* The body of the event e as it came: what json can't hold is kept as a string with its text. */
+#define EVENT_BODY                                                                                 \
+    "CASE json_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END"
+
+#define EVENT_COLUMNS "tx::text::int8, id, call_id, type, happened_at, received_at, " EVENT_BODY
+
+/* All transactions before it have ended. */
+#define EVENT_IS_SETTLED "tx < pg_snapshot_xmin(pg_current_snapshot())"
 
 /* The condition of the index actions_unsettled. */
 #define ACTION_IS_UNSETTLED "(state IN ('sending', 'unknown') OR (state = 'pending' AND doubtful))"
@@ -24,9 +40,8 @@
 /* As take_retry() reads them. */
 #define RETRY_COLUMNS                                                                              \
     "h.event_id, h.plugin, h.attempts, e.identity, e.call_id, e.type, e.happened_at, "             \
-    "e.received_at, e.spool_seq, coalesce(h.body, "                                                \
-    "CASE json_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END), "         \
-    "h.strikes, h.error FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
+    "e.received_at, e.spool_seq, coalesce(h.body, " EVENT_BODY "), h.strikes, h.error "            \
+    "FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
 
 /* As take_letter() reads them. */
 #define LETTER_COLUMNS                                                                             \
@@ -79,6 +94,15 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
                        "FROM pbxhook.events WHERE identity = ANY ($1::bytea[])",
     [PG_EVENTS_DROP] = "DELETE FROM pbxhook.events WHERE identity = ANY ($1::bytea[])",
 
+    [PG_EVENTS_LIST] = "SELECT " EVENT_COLUMNS " FROM pbxhook.events e "
+                       "WHERE (tx, id) > ($1::int8::text::xid8, $2::int8) "
+                       "AND " EVENT_IS_SETTLED " ORDER BY tx, id LIMIT $3::int8",
+    [PG_EVENTS_NEWEST] = "SELECT tx::text::int8, id FROM pbxhook.events "
+                         "WHERE " EVENT_IS_SETTLED " ORDER BY tx DESC, id DESC "
+                         "OFFSET $1::int8 LIMIT 1",
+    [PG_EVENTS_OF_CALL] = "SELECT " EVENT_COLUMNS " FROM pbxhook.events e WHERE call_id = $1::text "
+                          "ORDER BY happened_at, id LIMIT $2::int8",
+
     [PG_CALLS_LOCK] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls WHERE call_id = ANY ($1::text[]) "
                       "ORDER BY call_id COLLATE \"C\" FOR NO KEY UPDATE",
     [PG_CALLS_ADD] =
@@ -100,6 +124,14 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_CALL_FIND] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls WHERE call_id = $1::text",
     [PG_CALLS_ACTIVE] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls WHERE finished_at IS NULL "
                         "AND status IS NOT NULL ORDER BY call_id COLLATE \"C\"",
+    [PG_CALLS_LIST] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls WHERE " CALL_IS_WANTED,
+    [PG_CALLS_LIST_BY_NUMBER] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls "
+                                "WHERE their_number = $6::text AND their_number <> '' "
+                                "AND " CALL_IS_WANTED,
+    [PG_CALLS_LIST_BY_QUEUE] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls "
+                               "WHERE queue = $5::text AND queue <> '' AND " CALL_IS_WANTED,
+    [PG_CALLS_LIST_UNFINISHED] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls "
+                                 "WHERE finished_at IS NULL AND " CALL_IS_WANTED,
     [PG_PAYLOADS_ADD] =
         "INSERT INTO pbxhook.payloads (call, payload) "
         "SELECT c.id, CASE WHEN v.is_plain THEN v.body::jsonb ELSE pbxhook.body(v.body) END "
@@ -123,6 +155,10 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_ACTIONS_UNSETTLED] = "SELECT id, call_id FROM pbxhook.actions "
                              "WHERE call_id = ANY ($1::text[]) AND " ACTION_IS_UNSETTLED " "
                              "AND delegate",
+    [PG_ACTIONS_OF_CALL] =
+        "SELECT id, event_id, state, state_at, received_at, attempts, coalesce(http_status, 0), "
+        "coalesce(detail, ''), body FROM pbxhook.actions WHERE call_id = $1::text "
+        "ORDER BY id LIMIT $2::int8",
     [PG_ACTIONS_ADD] =
         "INSERT INTO pbxhook.actions (key, call_id, event_id, state, state_at, delegate, due_at, "
         "received_at, expires_at, attempts, body) "
@@ -188,7 +224,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "ORDER BY due_at LIMIT 1), (SELECT lease_until FROM pbxhook.actions "
         "WHERE state = 'sending' ORDER BY lease_until LIMIT 1))",
     [PG_ACTIONS_LOCK] = "SELECT id FROM pbxhook.actions WHERE id = ANY ($1::int8[]) ORDER BY id "
-                       "FOR UPDATE",
+                        "FOR UPDATE",
     [PG_CLAIMS_UNDO] =
         "UPDATE pbxhook.actions SET state = 'pending', attempts = attempts - 1, " ACTION_IS_FREE
         " WHERE id = ANY ($1::int8[]) AND state = 'sending' "
@@ -220,11 +256,9 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "AND (h.failed_at, h.event_id, h.plugin COLLATE \"C\") "
         "< ($1::timestamptz, $2::int8, $3::text COLLATE \"C\") "
         "ORDER BY h.failed_at DESC, h.event_id DESC, h.plugin COLLATE \"C\" DESC LIMIT $4::int8",
-    [PG_LETTER_FIND] =
-        "SELECT " LETTER_COLUMNS ", coalesce(h.body, "
-        "CASE json_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END) "
-        "FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
-        "WHERE h.event_id = $1::int8 AND h.plugin = $2::text AND h.state = 'dead'",
+    [PG_LETTER_FIND] = "SELECT " LETTER_COLUMNS ", coalesce(h.body, " EVENT_BODY ") "
+                       "FROM pbxhook.handlings h JOIN pbxhook.events e ON e.id = h.event_id "
+                       "WHERE h.event_id = $1::int8 AND h.plugin = $2::text AND h.state = 'dead'",
     [PG_LETTERS_COUNT] = "SELECT count(*) FROM pbxhook.handlings WHERE state = 'dead'",
     [PG_LETTER_REPLAY] = "UPDATE pbxhook.handlings SET " LETTER_IS_NEW ", due_at = $3::timestamptz "
                          "WHERE event_id = $1::int8 AND plugin = $2::text AND state = 'dead'",

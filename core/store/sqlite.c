@@ -171,4 +171,13 @@ const struct store_backend sqlite_backend = {
     .prune = sqlite_prune,
     .counts = sqlite_counts,
     .active_calls = sqlite_active_calls,
+    .calls = sqlite_calls,
+    .events_after = sqlite_events_after,
+    .events_newest = sqlite_events_newest,
+    .call_events = sqlite_call_events,
+    .call_actions = sqlite_call_actions,
+    .kpi = sqlite_kpi,
+    .kpi_callers = sqlite_kpi_callers,
+    .kpi_actions = sqlite_kpi_actions,
+    .events_since = sqlite_events_since,
 };

@@ -149,10 +149,13 @@ static int advance(struct sqlite_store *store, const struct event *event,
     int result =
         sqlite_run(store, SQL_CALL_ADVANCE,
                    SQL_PARAMS(param_int(call->id), param_text(lifecycle_type(event->state)),
-                              param_int(event->time_ms), param_text(event->field[EVENT_QUEUE]),
-                              param_text(event->field[EVENT_ACTOR])));
+                              param_int(event->time_ms)));
     if (result == 0)
         result = check_updated(store, call);
+    if (result == 0 && (filled_by(event) & follow) != 0)
+        result = sqlite_run(store, SQL_CALL_FOLLOW,
+                            SQL_PARAMS(param_int(call->id), param_text(event->field[EVENT_QUEUE]),
+                                       param_text(event->field[EVENT_ACTOR])));
     if (result == 0 && (event->state == LIFECYCLE_FINISHED || call->state == LIFECYCLE_FINISHED))
         result =
             sqlite_run(store, SQL_CALL_FINISH,
@@ -209,6 +212,8 @@ int sqlite_call_put(struct store *store, const struct event *event, int with_pay
         result = sqlite_run(
             sqlite, SQL_CALL_ADD_PAYLOAD,
             SQL_PARAMS(param_int(call.id), param_sized_text(event->body, event->body_size)));
+    if (result == 0)
+        result = sqlite_kpi_mark(sqlite, event, call.id);
     if (result == 0)
         sqlite_call_cache_put(&sqlite->call_cache, call_id, &call);
     return result;

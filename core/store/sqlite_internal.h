@@ -31,17 +31,27 @@ enum sqlite_statement {
     SQL_COUNT_LIST,
     SQL_EVENT_ADD,
     SQL_EVENT_FIND,
+    SQL_EVENT_LIST,
+    SQL_EVENT_NEWEST,
+    SQL_EVENT_LIST_OF_CALL,
+    SQL_EVENT_AT,
     SQL_CALL_LOOK_UP,
     SQL_CALL_ADD,
     SQL_CALL_ADVANCE,
+    SQL_CALL_FOLLOW,
     SQL_CALL_FINISH,
     SQL_CALL_FILL,
     SQL_CALL_ADD_PAYLOAD,
     SQL_CALL_FIND,
     SQL_CALL_LIST_ACTIVE,
+    SQL_CALL_LIST,
+    SQL_CALL_LIST_BY_NUMBER,
+    SQL_CALL_LIST_BY_QUEUE,
+    SQL_CALL_LIST_UNFINISHED,
     SQL_USER_ADD,
     SQL_USER_FIND,
     SQL_ACTION_ADD,
+    SQL_ACTION_LIST_OF_CALL,
     SQL_ACTION_DUE,
     SQL_ACTION_CLAIM,
     SQL_ACTION_EXPIRE,
@@ -74,6 +84,13 @@ enum sqlite_statement {
     SQL_PRUNE_PAYLOAD,
     SQL_PRUNE_CALL,
     SQL_PRUNE_ACTION,
+    SQL_KPI_MARK_WAITING,
+    SQL_KPI_MARK_ANSWERED,
+    SQL_KPI_MARK_LEFT,
+    SQL_KPI_MARK_ENDED,
+    SQL_KPI_LIST,
+    SQL_KPI_CALLERS,
+    SQL_KPI_ACTIONS,
     SQL_STATEMENT_COUNT
 };
 
@@ -310,5 +327,27 @@ int sqlite_prune(struct store *store, int64_t before_ms, int max_rows, int remov
 int sqlite_counts(struct store *store, struct store_counts *out);
 int sqlite_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
                         void *arg);
+/* A row that begins with CALL_COLUMNS, as of SQL_CALL_FIND, into *record. */
+int sqlite_take_call(struct sqlite_store *store, sqlite3_stmt *stmt,
+                     struct sqlite_call_record *record);
+
+int sqlite_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                 void *arg);
+int sqlite_events_after(struct store *store, const struct store_place *after, int limit,
+                        store_event_fn row, void *arg);
+int sqlite_events_newest(struct store *store, int count, struct store_place *before);
+int sqlite_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
+                       void *arg);
+int sqlite_call_actions(struct store *store, const char *call_id, int limit,
+                        store_past_action_fn row, void *arg);
+
+/* Notes what the event says of its call's milestones. */
+int sqlite_kpi_mark(struct sqlite_store *store, const struct event *event, int64_t call);
+int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+               void *arg);
+int sqlite_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
+int sqlite_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
+                       store_kpi_action_fn row, void *arg);
+int sqlite_events_since(struct store *store, int64_t since_ms, int64_t *count);
 
 #endif

@@ -15,8 +15,9 @@
 
 static int is_own_table(const char *name)
 {
-    static const char *const own[] = {"events",  "calls",     "payloads", "users",
-                                      "actions", "handlings", "counts"};
+    static const char *const own[] = {"events",      "calls",      "payloads", "users",
+                                      "actions",     "handlings",  "counts",   "kpi",
+                                      "kpi_callers", "kpi_actions"};
     for (size_t i = 0; name != NULL && i < sizeof(own) / sizeof(own[0]); i++) {
         if (sqlite3_stricmp(name, own[i]) == 0)
             return 1;

@@ -56,8 +56,7 @@ static int copy_texts(struct sqlite_text *memory, sqlite3_stmt *stmt, int count,
     return 0;
 }
 
-/* The row of SQL_CALL_FIND or SQL_CALL_LIST_ACTIVE into *record. */
-static int take_call(struct sqlite_store *store, sqlite3_stmt *stmt,
+int sqlite_take_call(struct sqlite_store *store, sqlite3_stmt *stmt,
                      struct sqlite_call_record *record)
 {
     struct store_call *call = &record->call;
@@ -69,6 +68,7 @@ static int take_call(struct sqlite_store *store, sqlite3_stmt *stmt,
     call->state = lifecycle_from_type(sqlite_column_string(stmt, text_count));
     call->created_ms = sqlite3_column_int64(stmt, text_count + 1);
     call->status_ms = sqlite3_column_int64(stmt, text_count + 2);
+    call->id = sqlite3_column_int64(stmt, text_count + 3);
     return 0;
 }
 
@@ -81,7 +81,7 @@ int sqlite_call_find(struct store *store, const char *call_id, const struct stor
         result = sqlite_next(sqlite, stmt);
     if (result <= 0)
         return result;
-    result = take_call(sqlite, stmt, &sqlite->found_call);
+    result = sqlite_take_call(sqlite, stmt, &sqlite->found_call);
     sqlite3_reset(stmt);
     if (result < 0)
         return result;
@@ -98,7 +98,7 @@ int sqlite_active_calls(struct store *store, int (*row)(void *arg, const struct 
     if (result < 0)
         return result;
     while ((result = sqlite_next(sqlite, stmt)) == 1) {
-        result = take_call(sqlite, stmt, &sqlite->listed_call);
+        result = sqlite_take_call(sqlite, stmt, &sqlite->listed_call);
         if (result == 0 && row(arg, &sqlite->listed_call.call) != 0)
             result = STORE_E_STOPPED;
         if (result < 0) {

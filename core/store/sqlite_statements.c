@@ -9,7 +9,15 @@
 
 #define CALL_COLUMNS                                                                               \
     "call_id, code, direction, our_number, their_number, queue, actor, status, created_ms, "       \
-    "status_ms"
+    "status_ms, id"
+
+/* What all lists of calls ask: ?1, ?2 the place before which, ?3 since when, ?4 states, ?5 queue, ?6 number. */
+#define CALL_IS_WANTED                                                                             \
+    "(created_ms, id) < (?1, ?2) AND created_ms >= ?3 AND status IS NOT NULL "                     \
+    "AND (?4 = '' OR instr(?4, ',' || status || ',')) AND (?5 = '' OR queue = ?5) "                \
+    "AND (?6 = '' OR their_number = ?6)"
+
+#define EVENT_COLUMNS "id, call_id, type, time_ms, received_ms, body"
 
 /* The condition of the index actions_unsettled. */
 #define ACTION_IS_UNSETTLED                                                                        \
@@ -46,6 +54,11 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_EVENT_ADD] = "INSERT INTO events (identity, call_id, type, time_ms, received_ms, "
                       "spool_seq, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
                       "ON CONFLICT (identity) DO NOTHING",
+    [SQL_EVENT_LIST] = "SELECT " EVENT_COLUMNS " FROM events WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [SQL_EVENT_NEWEST] = "SELECT id FROM events WHERE id > 0 ORDER BY id DESC LIMIT 1 OFFSET ?1",
+    [SQL_EVENT_LIST_OF_CALL] = "SELECT " EVENT_COLUMNS " FROM events WHERE call_id = ?1 "
+                               "ORDER BY time_ms, id LIMIT ?2",
+    [SQL_EVENT_AT] = "SELECT id, received_ms FROM events WHERE id >= ?1 ORDER BY id LIMIT 1",
     [SQL_EVENT_FIND] = "SELECT id, spool_seq, received_ms FROM events WHERE identity = ?1",
 
     [SQL_CALL_LOOK_UP] = "SELECT id, status, status_ms, created_ms, code <> '', direction <> '', "
@@ -55,9 +68,11 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
         "INSERT INTO calls (call_id, status, status_ms, finished_ms, created_ms, code, "
         "direction, our_number, their_number, queue, actor) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    [SQL_CALL_ADVANCE] = "UPDATE calls SET status = ?2, status_ms = ?3, "
-                         "queue = iif(?4 = '', queue, ?4), actor = iif(?5 = '', actor, ?5) "
-                         "WHERE id = ?1",
+    [SQL_CALL_ADVANCE] = "UPDATE calls SET status = ?2, status_ms = ?3 WHERE id = ?1",
+    /* Apart from it: a column that a statement sets has its index written, the same value or not. */
+    [SQL_CALL_FOLLOW] = "UPDATE calls SET queue = iif(?2 = '', queue, ?2), "
+                        "actor = iif(?3 = '', actor, ?3) "
+                        "WHERE id = ?1 AND (?2 NOT IN ('', queue) OR ?3 NOT IN ('', actor))",
     [SQL_CALL_FINISH] = "UPDATE calls SET finished_ms = ?2 WHERE id = ?1",
     [SQL_CALL_FILL] = "UPDATE calls SET code = iif(code = '', ?2, code), "
                       "direction = iif(direction = '', ?3, direction), "
@@ -70,6 +85,18 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_CALL_FIND] = "SELECT " CALL_COLUMNS " FROM calls WHERE call_id = ?1",
     [SQL_CALL_LIST_ACTIVE] = "SELECT " CALL_COLUMNS " FROM calls "
                              "WHERE finished_ms IS NULL AND status IS NOT NULL ORDER BY call_id",
+    [SQL_CALL_LIST] = "SELECT " CALL_COLUMNS " FROM calls WHERE " CALL_IS_WANTED " "
+                      "ORDER BY created_ms DESC, id DESC LIMIT ?7",
+    [SQL_CALL_LIST_BY_NUMBER] = "SELECT " CALL_COLUMNS " FROM calls INDEXED BY calls_number "
+                                "WHERE their_number = ?6 AND their_number <> '' "
+                                "AND " CALL_IS_WANTED " "
+                                "ORDER BY created_ms DESC, id DESC LIMIT ?7",
+    [SQL_CALL_LIST_BY_QUEUE] = "SELECT " CALL_COLUMNS " FROM calls INDEXED BY calls_queue "
+                               "WHERE queue = ?5 AND queue <> '' AND " CALL_IS_WANTED " "
+                               "ORDER BY created_ms DESC, id DESC LIMIT ?7",
+    [SQL_CALL_LIST_UNFINISHED] = "SELECT " CALL_COLUMNS " FROM calls INDEXED BY calls_active "
+                                 "WHERE finished_ms IS NULL AND " CALL_IS_WANTED " "
+                                 "ORDER BY created_ms DESC, id DESC LIMIT ?7",
 
     [SQL_USER_ADD] = "INSERT INTO users (number, created_ms) VALUES (?1, ?2) "
                      "ON CONFLICT (number) DO NOTHING",
@@ -78,6 +105,9 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_ACTION_ADD] = "INSERT INTO actions (key, call_id, event_id, state, state_ms, due_ms, "
                        "received_ms, expires_ms, attempts, body) "
                        "VALUES (?1, ?2, ?3, 'pending', ?4, ?4, ?4, ?5, 0, ?6)",
+    [SQL_ACTION_LIST_OF_CALL] = "SELECT id, event_id, state, state_ms, received_ms, attempts, "
+                                "http_status, detail, body FROM actions WHERE call_id = ?1 "
+                                "ORDER BY id LIMIT ?2",
     [SQL_ACTION_DUE] = "SELECT id, key, call_id, body, received_ms, expires_ms, attempts, "
                        "doubtful "
                        "FROM actions WHERE state = 'pending' AND due_ms <= ?1 "
@@ -174,6 +204,25 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_PRUNE_PAYLOAD] = "DELETE FROM payloads WHERE call = ?1",
     [SQL_PRUNE_CALL] = "DELETE FROM calls WHERE id = ?1",
     [SQL_PRUNE_ACTION] = "DELETE FROM actions WHERE id = ?1",
+    /* Each changes a row only when it has something new to say: the triggers run for what is changed. */
+    [SQL_KPI_MARK_WAITING] = "UPDATE calls SET waiting_ms = ?2, wait_queue = ?3 WHERE id = ?1 "
+                             "AND (waiting_ms IS NULL OR waiting_ms > ?2)",
+    [SQL_KPI_MARK_ANSWERED] = "UPDATE calls SET answered_ms = ?2 WHERE id = ?1 "
+                              "AND (answered_ms IS NULL OR answered_ms > ?2)",
+    [SQL_KPI_MARK_LEFT] = "UPDATE calls SET left_ms = ?2 WHERE id = ?1 "
+                          "AND (left_ms IS NULL OR left_ms < ?2)",
+    [SQL_KPI_MARK_ENDED] = "UPDATE calls SET ended_ms = ?2 WHERE id = ?1 "
+                           "AND (ended_ms IS NULL OR ended_ms < ?2)",
+    [SQL_KPI_LIST] =
+        "SELECT minute, queue, max_wait_ms, offered, answered, abandoned, wait_ms, "
+        "talked, talk_ms, handled, handle_ms, "
+        "answered_5, answered_10, answered_15, answered_20, answered_30, answered_60, answered_120, "
+        "abandoned_5, abandoned_10, abandoned_15, abandoned_20, abandoned_30, abandoned_60, abandoned_120 "
+        "FROM kpi WHERE minute >= ?1 AND minute < ?2",
+    [SQL_KPI_CALLERS] = "SELECT coalesce(sum(n), 0) FROM kpi_callers "
+                        "WHERE minute >= ?1 AND minute < ?2",
+    [SQL_KPI_ACTIONS] = "SELECT upper_ms, sum(n), max(max_ms) FROM kpi_actions "
+                        "WHERE minute >= ?1 AND minute < ?2 GROUP BY upper_ms ORDER BY upper_ms",
 };
 
 const char *sqlite_statement_sql(enum sqlite_statement which)

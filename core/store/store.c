@@ -583,3 +583,118 @@ int store_active_calls(struct store *store, int (*row)(void *arg, const struct s
         return result;
     return settle(store, store->backend->active_calls(store, row, arg));
 }
+
+void store_write_states(unsigned states, char out[STORE_STATES_SIZE])
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int state = 0; state < LIFECYCLE_COUNT && states != 0; state++) {
+        if ((states & 1u << state) != 0)
+            used += (size_t)snprintf(out + used, STORE_STATES_SIZE - used, "%s%s,",
+                                     used == 0 ? "," : "", lifecycle_type((enum lifecycle)state));
+    }
+}
+
+int store_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (filter->limit < 0)
+        return bad_argument(store, "limit");
+    if (filter->queue == NULL || filter->number == NULL)
+        return bad_argument(store, "filter");
+    return settle(store, store->backend->calls(store, filter, row, arg));
+}
+
+int store_events_after(struct store *store, const struct store_place *after, int limit,
+                       store_event_fn row, void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (limit < 0)
+        return bad_argument(store, "limit");
+    return settle(store, store->backend->events_after(store, after, limit, row, arg));
+}
+
+int store_events_newest(struct store *store, int count, struct store_place *before)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (count < 0)
+        return bad_argument(store, "count");
+    *before = (struct store_place){0};
+    return settle(store, store->backend->events_newest(store, count, before));
+}
+
+int store_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
+                      void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (call_id == NULL || limit < 0)
+        return bad_argument(store, call_id == NULL ? "call_id" : "limit");
+    return settle(store, store->backend->call_events(store, call_id, limit, row, arg));
+}
+
+int store_call_actions(struct store *store, const char *call_id, int limit,
+                       store_past_action_fn row, void *arg)
+{
+    int result = check_reading(store);
+    if (result < 0)
+        return result;
+    if (call_id == NULL || limit < 0)
+        return bad_argument(store, call_id == NULL ? "call_id" : "limit");
+    return settle(store, store->backend->call_actions(store, call_id, limit, row, arg));
+}
+
+/* ---- Indicators ---------------------------------------------------------------------------------- */
+
+const int store_kpi_seconds[STORE_KPI_LIMITS] = {5, 10, 15, 20, 30, 60, 120};
+
+static int check_kpi(struct store *store)
+{
+    int result = check_reading(store);
+    if (result == 0 && store->backend->kpi == NULL)
+        return store_fail(store, STORE_E_ARGUMENT, "a %s store keeps no indicators",
+                          store->backend->dialect);
+    return result;
+}
+
+int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+              void *arg)
+{
+    int result = check_kpi(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->kpi(store, from_minute, to_minute, row, arg));
+}
+
+int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
+{
+    int result = check_kpi(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->kpi_callers(store, from_minute, to_minute, count));
+}
+
+int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
+                      store_kpi_action_fn row, void *arg)
+{
+    int result = check_kpi(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->kpi_actions(store, from_minute, to_minute, row, arg));
+}
+
+int store_events_since(struct store *store, int64_t since_ms, int64_t *count)
+{
+    int result = check_kpi(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->events_since(store, since_ms, count));
+}

@@ -107,6 +107,7 @@ struct store_call {
     char *call_id, *code, *direction, *our_number, *their_number, *queue, *actor;
     enum lifecycle state; /* LIFECYCLE_NONE: known only by events outside the seven */
     int64_t created_ms, status_ms;
+    int64_t id; /* its row: with created_ms its place among the calls */
 };
 /* All strings are in the store's own memory until the next call of the same function. */
 
@@ -353,5 +354,102 @@ int store_counts(struct store *store, struct store_counts *out);
  */
 int store_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
                        void *arg);
+
+/* A row is borrowed for its callback; nonzero stops: STORE_E_STOPPED. */
+typedef int (*store_call_fn)(void *arg, const struct store_call *call);
+
+struct store_call_filter {
+    unsigned states;    /* 1 << LIFECYCLE_..., several; 0: any            */
+    int64_t from_ms;    /* created at this time or later                  */
+    int64_t before_ms;  /* and before this place: (created_ms, id) is less */
+    int64_t before_id;  /* 0 for the first page                           */
+    const char *queue;  /* "": any                                        */
+    const char *number; /* their_number; "": any                          */
+    int limit;
+};
+/*
+ * The newest first, by (created_ms, id): the last one's is the next page's place. Whatever is asked, no
+ * more is read than an index picks out: the number's calls, the unfinished ones, the queue's, the time's.
+ */
+int store_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                void *arg);
+
+/* Where an event stands in the order in which events became readable. {0, 0}: before all. */
+struct store_place {
+    int64_t tx; /* 0 where one process writes: there the ids are in that order */
+    int64_t id;
+};
+
+struct store_event {
+    struct store_place place; /* its id is the event's */
+    const char *call_id, *type;
+    int64_t time_ms, received_ms;
+    const char *body;
+};
+typedef int (*store_event_fn)(void *arg, const struct store_event *event);
+
+/*
+ * Up to limit events behind a place, in the order in which they became readable: who asks with the last
+ * place that he has misses none.
+ */
+int store_events_after(struct store *store, const struct store_place *after, int limit,
+                       store_event_fn row, void *arg);
+/* The place behind which the newest `count` events are; {0, 0} when there are no more than these. */
+int store_events_newest(struct store *store, int count, struct store_place *before);
+/* A call's events, by the time at which they happened. */
+int store_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
+                      void *arg);
+
+struct store_past_action {
+    int64_t id, event_id;
+    const char *state; /* "pending", "sending", "delivered", "confirmed", ... */
+    int64_t state_ms;  /* since when                                          */
+    int64_t received_ms;
+    int attempts;
+    int http_status;    /* of the last answer; 0: there was none */
+    const char *detail; /* one line for people, or ""            */
+    const char *body;
+};
+typedef int (*store_past_action_fn)(void *arg, const struct store_past_action *action);
+
+/* What the PBX was told about a call, in the order in which it was asked for. */
+int store_call_actions(struct store *store, const char *call_id, int limit,
+                       store_past_action_fn row, void *arg);
+
+/* ---- Indicators ---------------------------------------------------------------------------------- */
+
+/* The waits that calls are counted within, in seconds. */
+#define STORE_KPI_LIMITS 7
+extern const int store_kpi_seconds[STORE_KPI_LIMITS];
+
+/* Sums over calls; what a call counts as is said in core/receiver/kpi_json.c. */
+struct store_kpi {
+    int64_t offered, answered, abandoned;
+    int64_t wait_ms; /* of the answered */
+    int64_t max_wait_ms;
+    int64_t talked, talk_ms;    /* calls whose talk has ended, and how long they were */
+    int64_t handled, handle_ms; /* answered calls that have ended                     */
+    int64_t answered_within[STORE_KPI_LIMITS], abandoned_within[STORE_KPI_LIMITS];
+};
+typedef int (*store_kpi_fn)(void *arg, int64_t minute, const char *queue,
+                            const struct store_kpi *sums);
+
+/*
+ * A row for each minute (since 1970) and queue in which a call was offered, from one minute to before
+ * another. They are kept with each event: no call is looked at. STORE_E_ARGUMENT: this store keeps none.
+ */
+int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+              void *arg);
+/* How many users were made then. */
+int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
+
+/* How long actions took from their event's arrival to the PBX's answer: buckets, the shortest first. */
+#define STORE_KPI_ACTION_BUCKETS 16
+typedef int (*store_kpi_action_fn)(void *arg, int64_t upper_ms, int64_t count, int64_t max_ms);
+int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
+                      store_kpi_action_fn row, void *arg);
+
+/* How many events arrived since then. */
+int store_events_since(struct store *store, int64_t since_ms, int64_t *count);
 
 #endif

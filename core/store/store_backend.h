@@ -103,11 +103,32 @@ struct store_backend {
     int (*counts)(struct store *store, struct store_counts *out); /* without delta */
     int (*active_calls)(struct store *store, int (*row)(void *arg, const struct store_call *call),
                         void *arg);
+    int (*calls)(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                 void *arg);
+    int (*events_after)(struct store *store, const struct store_place *after, int limit,
+                        store_event_fn row, void *arg);
+    int (*events_newest)(struct store *store, int count, struct store_place *before);
+    int (*call_events)(struct store *store, const char *call_id, int limit, store_event_fn row,
+                       void *arg);
+    int (*call_actions)(struct store *store, const char *call_id, int limit,
+                        store_past_action_fn row, void *arg);
+
+    /* All four or none. */
+    int (*kpi)(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+               void *arg);
+    int (*kpi_callers)(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
+    int (*kpi_actions)(struct store *store, int64_t from_minute, int64_t to_minute,
+                       store_kpi_action_fn row, void *arg);
+    int (*events_since)(struct store *store, int64_t since_ms, int64_t *count);
 };
 
 extern const struct store_backend sqlite_backend;
 extern const struct store_backend postgres_backend;
 extern const struct store_backend postgres_short_backend; /* "postgres://" */
+
+/* The states of a store_call_filter as ",call.new,call.ongoing,", "" for any: a statement looks for ",status,". */
+#define STORE_STATES_SIZE (LIFECYCLE_COUNT * 16)
+void store_write_states(unsigned states, char out[STORE_STATES_SIZE]);
 
 /* Sets the text of store_error() and returns `code`. */
 int store_fail(struct store *store, int code, const char *format, ...)

@@ -14,22 +14,24 @@
 
 #include "sign.h"
 
-#define EVENT          "{\"type\":\"call.new\",\"call_id\":\"c-1\"}"
-#define OTHER_EVENT    "{\"type\":\"call.new\",\"call_id\":\"c-2\"}"
+#define EVENT       "{\"type\":\"call.new\",\"call_id\":\"c-1\"}"
+#define OTHER_EVENT "{\"type\":\"call.new\",\"call_id\":\"c-2\"}"
 
-#define OLD_SECRET     "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-#define NEW_SECRET     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-#define BAD_SECRET     "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define OLD_SECRET  "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+#define NEW_SECRET  "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define BAD_SECRET  "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-#define SENDER         "Authorization: Basic cGJ4OnMzY3JldA==" /* pbx:s3cret  */
-#define SENDER_NEW     "Authorization: Basic cGJ4Om4zdw=="     /* pbx:n3w     */
-#define READER         "Authorization: Basic d2FsbDpyM2FkZXI=" /* wall:r3ader */
-#define SENDER_KEY     "Authorization: Bearer sender-t0ken-one"
-#define READER_KEY     "Authorization: Bearer reader-t0ken-one"
+#define SENDER      "Authorization: Basic cGJ4OnMzY3JldA==" /* pbx:s3cret  */
+#define SENDER_NEW  "Authorization: Basic cGJ4Om4zdw=="     /* pbx:n3w     */
+#define READER      "Authorization: Basic d2FsbDpyM2FkZXI=" /* wall:r3ader */
+#define SENDER_KEY  "Authorization: Bearer sender-t0ken-one"
+#define READER_KEY  "Authorization: Bearer reader-t0ken-one"
 
-#define READERS_ROUTES 3
-static const char *const readers_routes[READERS_ROUTES] = {"/api/dashboard/count",
-                                                           "/api/calls/active", "/metrics"};
+/* Whatever holds data of callers. */
+static const char *const readers_routes[] = {
+    "/api/dashboard/count", "/api/dashboard/kpi", "/api/calls", "/api/calls/active",
+    "/api/events",          "/api/dead-letters",  "/metrics"};
+#define READERS_ROUTES ((int)(sizeof readers_routes / sizeof readers_routes[0]))
 
 /* ---- Setting up ---------------------------------------------------------------------------------- */
 
@@ -292,6 +294,30 @@ static void test_readers(struct world *world)
     assert_int_equal(post(world, NULL), 200); /* the webhook is another matter */
     assert_int_equal(get(world, "/healthz", NULL), 200);
     await(get(world, "/readyz", NULL) == 200);
+}
+
+/* Answers that are not 200, or do not end. */
+static void test_readers_of_a_call_and_of_the_stream(struct world *world)
+{
+    const char *const reader[] = {READER, NULL};
+    set_reader_password(world);
+    world_start(world);
+    assert_int_equal(get(world, "/api/calls/none", READER), 404);
+    assert_int_equal(get(world, "/api/calls/none", NULL), 401);
+    assert_int_equal(client_send(world->client, "HEAD", "/api/dashboard/stream", NULL, 0, reader),
+                     200);
+    assert_int_equal(get(world, "/api/dashboard/stream", NULL), 401);
+    assert_int_equal(get(world, "/api/dashboard/stream", SENDER), 401);
+}
+
+/* The page asks for the credentials itself, so it has to be there without. It holds nothing of anybody's. */
+static void test_the_page_is_open(struct world *world)
+{
+    set_reader_token(world);
+    world_start(world);
+    assert_int_equal(get(world, "/", NULL), 200);
+    assert_int_equal(get(world, "/assets/none", NULL), 404);
+    assert_int_equal(get(world, "/api", NULL), 200);
 }
 
 static void test_senders_and_readers_are_apart(struct world *world)
@@ -576,6 +602,8 @@ int main(void)
         {"proxies are not trusted by themselves", test_proxies_are_not_trusted_by_themselves},
         {"address and credential", test_address_and_credential},
         {"readers", test_readers},
+        {"readers of a call and of the stream", test_readers_of_a_call_and_of_the_stream},
+        {"the page is open", test_the_page_is_open},
         {"senders and readers are apart", test_senders_and_readers_are_apart},
         {"public metrics", test_public_metrics},
         {"without secrets only this machine reads", test_without_secrets_only_this_machine_reads},

@@ -152,6 +152,7 @@ static void test_metrics_are_all_there(struct world *world)
         "pbxhook_action_latency_seconds_count",
         "pbxhook_worker_restarts_total",
         "pbxhook_http_connections",
+        "pbxhook_stream_readers",
     };
     world_start(world);
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
@@ -238,6 +239,26 @@ static void test_active_calls_in_full(struct world *world)
     json_decref(json);
 }
 
+/* With or without npm at build time, there is a page; and nothing that it holds may run but its own files. */
+static void test_the_page(struct world *world)
+{
+    char known[64];
+    world_start(world);
+    assert_int_equal(client_get(world->client, "/"), 200);
+    check_header(world, "Content-Type", "text/html; charset=utf-8");
+    check_header(world, "X-Content-Type-Options", "nosniff");
+    assert_non_null(strstr(client_header(world->client, "Content-Security-Policy"),
+                           "default-src 'none'; script-src 'self'"));
+    assert_non_null(strstr(world->client->body, "<title>pbxhook</title>"));
+
+    snprintf(known, sizeof known, "If-None-Match: %s", client_header(world->client, "ETag"));
+    const char *const headers[] = {known, NULL};
+    assert_int_equal(client_send(world->client, "GET", "/", NULL, 0, headers), 304);
+    assert_int_equal(world->client->body_size, 0);
+    assert_int_equal(client_get(world->client, "/assets/nothing.js"), 404);
+    assert_int_equal(client_get(world->client, "/assets/..%2fconfig"), 404);
+}
+
 int main(void)
 {
     static const struct world_test tests[] = {
@@ -252,6 +273,7 @@ int main(void)
         {"metrics move exactly", test_metrics_move_exactly},
         {"metrics hold no numbers", test_metrics_hold_no_numbers},
         {"active calls in full", test_active_calls_in_full},
+        {"the page", test_the_page},
     };
     return WORLD_RUN("dashboard", tests);
 }

@@ -63,7 +63,7 @@ static void test_methods(struct world *world)
 
 static void test_not_found(struct world *world)
 {
-    static const char *const paths[] = {"/nothing",  "/api",         "/webhook/",
+    static const char *const paths[] = {"/nothing",  "/apix",        "/webhook/",
                                         "/webhookx", "/api/client/", "/%2e%2e/etc/passwd"};
     world_start(world);
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {

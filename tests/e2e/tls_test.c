@@ -70,6 +70,19 @@ static void test_a_large_body(struct world *world)
     free(body);
 }
 
+/* An encrypted connection can't be handed over: it is told so, and the session goes on. */
+static void test_no_live_stream(struct world *world)
+{
+    char ca[SCRATCH_PATH];
+    start_with_tls(world, ca);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(client_get(world->client, "/api/dashboard/stream"), 503);
+        assert_non_null(strstr(world->client->body, "/api/dashboard/count"));
+        assert_int_equal(client_get(world->client, "/api/dashboard/count"), 200);
+    }
+    assert_int_equal(client_get(world->client, "/"), 200);
+}
+
 /* Many sessions at once, each kept and used again: every post suspends and resumes its connection. */
 static void test_many_sessions(struct world *world)
 {
@@ -282,6 +295,7 @@ int main(void)
     static const struct world_test tests[] = {
         {"events over TLS", test_events_over_tls},
         {"a large body", test_a_large_body},
+        {"no live stream", test_no_live_stream},
         {"many sessions", test_many_sessions},
         {"another authority is not believed", test_another_authority_is_not_believed},
         {"versions", test_versions},

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "common/config_internal.h"
+#include "store/store.h"
 
 static char directory[] = "/tmp/pbxhook-config-XXXXXX";
 
@@ -111,6 +112,10 @@ static void test_defaults(void **state)
     assert_int_equal(config->dashboard.metrics_public, 0);
     assert_non_null(config->dashboard.cors_origins);
     assert_null(config->dashboard.cors_origins[0]);
+    assert_int_equal(store_kpi_seconds[config->dashboard.answer_within], 20);
+    assert_int_equal(config->dashboard.answer_percent, 80);
+    assert_int_equal(store_kpi_seconds[config->dashboard.short_abandon], 5);
+    assert_int_equal(config->dashboard.lost_after_hours, 4);
     assert_int_equal(config->log.level, LOG_LEVEL_INFO);
     assert_int_equal(config->plugin_option_count, 0);
     assert_string_equal(origin_of(config, "", "listen"), "default");
@@ -193,6 +198,10 @@ static void test_every_key_has_a_variable(void **state)
         {"PBXHOOK_DASHBOARD_TOKEN_FILE", "/reader-tokens"},
         {"PBXHOOK_DASHBOARD_METRICS_PUBLIC", "true"},
         {"PBXHOOK_DASHBOARD_CORS_ORIGINS", "https://a.b, http://c:1"},
+        {"PBXHOOK_DASHBOARD_ANSWER_WITHIN", "30s"},
+        {"PBXHOOK_DASHBOARD_ANSWER_PERCENT", "90"},
+        {"PBXHOOK_DASHBOARD_SHORT_ABANDON", "10s"},
+        {"PBXHOOK_DASHBOARD_LOST_AFTER_HOURS", "12"},
         {"PBXHOOK_LOG_LEVEL", "warning"},
     };
     size_t count = sizeof values / sizeof values[0];
@@ -255,6 +264,10 @@ static void test_every_key_has_a_variable(void **state)
     assert_string_equal(config->dashboard.cors_origins[0], "https://a.b");
     assert_string_equal(config->dashboard.cors_origins[1], "http://c:1");
     assert_null(config->dashboard.cors_origins[2]);
+    assert_int_equal(store_kpi_seconds[config->dashboard.answer_within], 30);
+    assert_int_equal(config->dashboard.answer_percent, 90);
+    assert_int_equal(store_kpi_seconds[config->dashboard.short_abandon], 10);
+    assert_int_equal(config->dashboard.lost_after_hours, 12);
     assert_int_equal(config->log.level, LOG_LEVEL_WARNING);
     config_free(config);
 }

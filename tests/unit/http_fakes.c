@@ -33,6 +33,7 @@ static struct {
     struct store_counts counts;
     const struct store_call *calls;
     int call_count;
+    struct fake_filter filter;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void lock(void)
@@ -60,6 +61,7 @@ void fakes_reset(void)
     memset(&fake.counts, 0, sizeof fake.counts);
     fake.calls = NULL;
     fake.call_count = 0;
+    memset(&fake.filter, 0, sizeof fake.filter);
     unlock();
 }
 
@@ -387,4 +389,113 @@ int store_active_calls(struct store *store, int (*row)(void *arg, const struct s
     }
     unlock();
     return result;
+}
+
+void fakes_last_filter(struct fake_filter *out)
+{
+    lock();
+    *out = fake.filter;
+    unlock();
+}
+
+int store_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
+                void *arg)
+{
+    lock();
+    fake.filter.filter = *filter;
+    snprintf(fake.filter.queue, sizeof fake.filter.queue, "%s", filter->queue);
+    snprintf(fake.filter.number, sizeof fake.filter.number, "%s", filter->number);
+    unlock();
+    return store_active_calls(store, row, arg);
+}
+
+int store_call_find(struct store *store, const char *call_id, const struct store_call **out)
+{
+    (void)store;
+    lock();
+    int result = begin_read();
+    for (int i = 0; result == 0 && i < fake.call_count; i++) {
+        if (strcmp(fake.calls[i].call_id, call_id) == 0) {
+            *out = &fake.calls[i];
+            result = 1;
+        }
+    }
+    unlock();
+    return result;
+}
+
+/* The history's own test has a real store; here no call has a timeline. */
+int store_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
+                      void *arg)
+{
+    (void)store;
+    (void)call_id;
+    (void)limit;
+    (void)row;
+    (void)arg;
+    return 0;
+}
+
+int store_call_actions(struct store *store, const char *call_id, int limit,
+                       store_past_action_fn row, void *arg)
+{
+    (void)store;
+    (void)call_id;
+    (void)limit;
+    (void)row;
+    (void)arg;
+    return 0;
+}
+
+/* One event, that tells what was asked. */
+int store_events_after(struct store *store, const struct store_place *after, int limit,
+                       store_event_fn row, void *arg)
+{
+    char type[96];
+    (void)store;
+    snprintf(type, sizeof type, "after %lld.%lld limit %d", (long long)after->tx,
+             (long long)after->id, limit);
+    const struct store_event event = {
+        .place = {after->tx, after->id + 1}, .call_id = "c", .type = type, .body = "{}"};
+    return row(arg, &event) != 0 ? STORE_E_STOPPED : 0;
+}
+
+int store_events_newest(struct store *store, int count, struct store_place *before)
+{
+    (void)store;
+    *before = (struct store_place){.tx = 9, .id = 1000 - count};
+    return 0;
+}
+
+const int store_kpi_seconds[STORE_KPI_LIMITS] = {5, 10, 15, 20, 30, 60, 120};
+
+/* Indicators need a real store. */
+int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+              void *arg)
+{
+    (void)store;
+    (void)from_minute;
+    (void)to_minute;
+    (void)row;
+    (void)arg;
+    return STORE_E_ARGUMENT;
+}
+
+int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
+{
+    (void)count;
+    return store_kpi(store, from_minute, to_minute, NULL, NULL);
+}
+
+int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
+                      store_kpi_action_fn row, void *arg)
+{
+    (void)row;
+    return store_kpi(store, from_minute, to_minute, NULL, arg);
+}
+
+int store_events_since(struct store *store, int64_t since_ms, int64_t *count)
+{
+    (void)count;
+    return store_kpi(store, since_ms, since_ms, NULL, NULL);
 }

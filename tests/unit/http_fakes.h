@@ -41,6 +41,12 @@ void fakes_set_taken_type(const char *type);
 void fakes_set_store_works(int works);
 void fakes_set_counts(const struct store_counts *counts);
 void fakes_set_active_calls(const struct store_call *calls, int count);
+/* What store_calls() was asked last. Its texts are the copies. */
+struct fake_filter {
+    struct store_call_filter filter;
+    char queue[64], number[64];
+};
+void fakes_last_filter(struct fake_filter *out);
 /* Reads wait until they are released. */
 void fakes_hold_store(int hold);
 /* Waits until a read is held; fails the test after 10 s. */

@@ -204,6 +204,7 @@ static void everything_is_there_from_the_start(void **state)
         "pbxhook_http_connections_evicted_total 0",
         "pbxhook_events_rejected_total{reason=\"unauthorized\"} 0",
         "pbxhook_events_rejected_total{reason=\"forbidden\"} 0",
+        "pbxhook_stream_readers 0",
         "pbxhook_build_info{version=\"" PBXHOOK_VERSION "\"} 1",
     };
     struct metrics_receiver receiver = {0};
@@ -214,7 +215,7 @@ static void everything_is_there_from_the_start(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         assert_line(text, lines[i]);
-    assert_int_equal(check_exposition(text, &histograms), 26);
+    assert_int_equal(check_exposition(text, &histograms), 27);
     assert_int_equal(histograms, 4);
     free(text);
 }
@@ -226,6 +227,7 @@ static void shows_what_was_counted(void **state)
                                           .spool_bytes = 3500,
                                           .spool_oldest_ms = 1250,
                                           .connections = 64,
+                                          .stream_readers = 12,
                                           .workers_ready = 2};
     int histograms;
 
@@ -248,6 +250,7 @@ static void shows_what_was_counted(void **state)
     assert_line(text, "pbxhook_spool_bytes 3500");
     assert_line(text, "pbxhook_spool_oldest_seconds 1.25");
     assert_line(text, "pbxhook_http_connections 64");
+    assert_line(text, "pbxhook_stream_readers 12");
     assert_line(text, "pbxhook_workers_ready 2");
     assert_line(text, "pbxhook_ack_duration_seconds_bucket{le=\"0.00025\"} 2");
     assert_line(text, "pbxhook_ack_duration_seconds_bucket{le=\"0.0005\"} 3");

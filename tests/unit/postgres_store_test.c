@@ -103,7 +103,12 @@ static void ten_start_at_once(void **state)
             fail_msg("%s", starters[i].error);
         store_close(starters[i].store);
     }
-    assert_string_equal(database_ask(url, "SELECT count(*) FROM pbxhook.migrations"), "1");
+    char shipped[16];
+    int count = 0;
+    while (postgres_schema[count] != NULL)
+        count++;
+    snprintf(shipped, sizeof(shipped), "%d", count);
+    assert_string_equal(database_ask(url, "SELECT count(*) FROM pbxhook.migrations"), shipped);
     assert_string_equal(database_ask(url, "SELECT count(*) FROM pg_inherits "
                                           "WHERE inhparent = 'pbxhook.events'::regclass"),
                         "6"); /* four months, the timeless, the others */

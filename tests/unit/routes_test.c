@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,16 +18,24 @@ static const struct {
     const char *path, *allow;
     unsigned success;
     int cors;
+    enum route_access access;
 } expected[] = {
-    {"/api/client/webhook", "POST", 204, 0},
-    {"/webhook", "POST", 200, 0},
-    {"/api/dashboard/count", "GET, HEAD, POST, OPTIONS", 0, 1},
-    {"/api/calls/active", "GET, HEAD, OPTIONS", 0, 1},
-    {"/api/dead-letters", "GET, HEAD, OPTIONS", 0, 1},
-    {"/healthz", "GET, HEAD", 0, 0},
-    {"/readyz", "GET, HEAD", 0, 0},
-    {"/metrics", "GET, HEAD", 0, 0},
-    {"/", "GET, HEAD", 0, 0},
+    {"/api/client/webhook", "POST", 204, 0, ROUTE_SENDERS},
+    {"/webhook", "POST", 200, 0, ROUTE_SENDERS},
+    {"/api/dashboard/count", "GET, HEAD, POST, OPTIONS", 0, 1, ROUTE_READERS},
+    {"/api/calls/active", "GET, HEAD, OPTIONS", 0, 1, ROUTE_READERS},
+    {"/api/dead-letters", "GET, HEAD, OPTIONS", 0, 1, ROUTE_READERS},
+    {"/api/calls", "GET, HEAD, OPTIONS", 0, 1, ROUTE_READERS},
+    {"/api/calls/", "GET, HEAD, OPTIONS", 0, 1, ROUTE_READERS},
+    {"/api/events", "GET, HEAD, OPTIONS", 0, 1, ROUTE_READERS},
+    {"/api/dashboard/kpi", "GET, HEAD, OPTIONS", 0, 1, ROUTE_READERS},
+    {"/api/dashboard/stream", "GET, HEAD, OPTIONS", 0, 1, ROUTE_READERS},
+    {"/healthz", "GET, HEAD", 0, 0, ROUTE_OPEN},
+    {"/readyz", "GET, HEAD", 0, 0, ROUTE_OPEN},
+    {"/metrics", "GET, HEAD", 0, 0, ROUTE_METRICS},
+    {"/api", "GET, HEAD", 0, 0, ROUTE_OPEN},
+    {"/", "GET, HEAD", 0, 0, ROUTE_OPEN},
+    {"/assets/", "GET, HEAD", 0, 0, ROUTE_OPEN},
 };
 #define EXPECTED_COUNT (sizeof expected / sizeof expected[0])
 
@@ -35,23 +44,45 @@ static void has_the_routes(void **state)
     (void)state;
     for (size_t i = 0; i < EXPECTED_COUNT; i++) {
         char allow[ROUTE_ALLOW_SIZE];
-        const struct route *route = routes_find(expected[i].path);
+        char path[64];
+        size_t length = strlen(expected[i].path);
+        int has_name = length > 1 && expected[i].path[length - 1] == '/';
+        snprintf(path, sizeof path, "%s%s", expected[i].path, has_name ? "name%2f" : "");
+        const struct route *route = routes_find(path);
         assert_non_null(route);
         assert_string_equal(route->path, expected[i].path);
         assert_non_null(route->handle);
+        assert_string_equal(routes_name(route, path), has_name ? "name%2f" : "");
         routes_allow(route, allow);
         assert_string_equal(allow, expected[i].allow);
         assert_int_equal(route->success, expected[i].success);
         assert_int_equal(route->cors, expected[i].cors);
+        assert_int_equal(route->access, expected[i].access);
     }
 }
 
 static void has_nothing_else(void **state)
 {
     static const char *const strangers[] = {
-        "",          "*",           "/webhook/", "/webhook%00", "/Webhook", "//webhook",
-        "/api",      "/webhookx",   "webhook",   "/../webhook", "http://",  "http://host/nothing",
-        "/metrics ", "ftp://host/", NULL,
+        "",
+        "*",
+        "/webhook/",
+        "/webhook%00",
+        "/Webhook",
+        "//webhook",
+        "/apix",
+        "/webhookx",
+        "webhook",
+        "/../webhook",
+        "http://",
+        "http://host/nothing",
+        "/metrics ",
+        "ftp://host/",
+        "/api/",
+        "/api/calls/",
+        "/api/calls/a/b",
+        "/assets/",
+        NULL,
     };
     (void)state;
     for (size_t i = 0; strangers[i] != NULL; i++) {

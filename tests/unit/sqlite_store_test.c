@@ -574,22 +574,28 @@ static void failed_migration_changes_nothing(void **state)
     make_store(fixture, 2);
     fixture->store = fixture_open(fixture, STORE_WRITE);
     struct sqlite_store *store = sqlite_of(fixture->store);
-    const char *scripts[] = {sqlite_schema[0], "CREATE TABLE extra (id INTEGER) STRICT;",
-                             "CREATE TABLE half (id INTEGER) STRICT; nonsense;", NULL};
-    assert_int_equal(version_of(fixture), 1);
-    assert_int_equal(sqlite_migrate(store, scripts, 1), STORE_E_FAILED);
-    assert_error_has(fixture, "migration to schema 3");
-    assert_int_equal(version_of(fixture), 2); /* the one before it stands */
+    const char *scripts[16] = {NULL};
+    int shipped = 0;
+    for (; sqlite_schema[shipped] != NULL; shipped++)
+        scripts[shipped] = sqlite_schema[shipped];
+    scripts[shipped] = "CREATE TABLE extra (id INTEGER) STRICT;";
+    scripts[shipped + 1] = "CREATE TABLE half (id INTEGER) STRICT; nonsense;";
+    char failed[64];
+    snprintf(failed, sizeof(failed), "migration to schema %d", shipped + 2);
+    assert_int_equal(version_of(fixture), shipped);
+    assert_int_equal(sqlite_migrate(store, scripts, shipped), STORE_E_FAILED);
+    assert_error_has(fixture, failed);
+    assert_int_equal(version_of(fixture), shipped + 1); /* the one before it stands */
     begin(fixture);
     assert_int_equal(
         query_integer(fixture, "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'"), 1);
     assert_int_equal(
         query_integer(fixture, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
     commit(fixture);
-    scripts[2] = "CREATE TABLE half (id INTEGER) STRICT;";
-    check_ok(fixture, sqlite_migrate(store, scripts, 2));
-    assert_int_equal(version_of(fixture), 3);
-    check_ok(fixture, sqlite_migrate(store, scripts, 3)); /* nothing left to do */
+    scripts[shipped + 1] = "CREATE TABLE half (id INTEGER) STRICT;";
+    check_ok(fixture, sqlite_migrate(store, scripts, shipped + 1));
+    assert_int_equal(version_of(fixture), shipped + 2);
+    check_ok(fixture, sqlite_migrate(store, scripts, shipped + 2)); /* nothing left to do */
     assert_int_equal(new_calls(fixture), 2);
 }
 
@@ -718,7 +724,11 @@ static void every_statement_uses_an_index(void **state)
                            strstr(step, "INDEX actions_unsettled") != NULL ||
                            strstr(step, "INDEX handlings_due") != NULL ||
                            strstr(step, "SUBQUERY") != NULL || /* a heading: its steps follow */
-                           strcmp(step, "SCAN counts") == 0;
+                           strcmp(step, "SCAN counts") == 0 ||
+                           (which == SQL_CALL_LIST_UNFINISHED && /* few are: they may be sorted */
+                            strcmp(step, "USE TEMP B-TREE FOR ORDER BY") == 0) ||
+                           (which == SQL_KPI_ACTIONS && /* sums of a histogram of few bounds */
+                            strcmp(step, "USE TEMP B-TREE FOR GROUP BY") == 0);
             if (strncmp(step, "SEARCH", 6) != 0 && !is_small)
                 fail_msg("%s: %s", sql, step);
         }
