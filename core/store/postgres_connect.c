@@ -267,9 +267,11 @@ static int open_writer(struct pg_store *store)
         result = wait_for_owner(store);
     if (result == 0)
         result = enter_pipeline(store);
-    if (result == 0)
-        result = pg_make_partitions(store, clock_wall_ms());
-    return result;
+    if (result < 0)
+        return result;
+    result = pg_make_partitions(store, clock_wall_ms());
+    /* Somebody reads all the tables, a backup say: that is no reason not to start, see keep_partitions(). */
+    return result == STORE_E_BUSY && store->conn != NULL ? 0 : result;
 }
 
 static int copy_options(struct pg_store *store, const char *url,
