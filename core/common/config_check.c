@@ -12,6 +12,7 @@
 
 #include "common/address_list.h"
 #include "common/config_internal.h"
+#include "common/utf8.h"
 
 #define PORT_MAX 65535
 
@@ -159,24 +160,6 @@ int config_check_name(const char *text)
 {
     size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
     return islower((unsigned char)text[0]) && text[size] == '\0';
-}
-
-/* How many bytes the character takes that starts here, 0 when it is no character of UTF-8. */
-static size_t utf8_size(const unsigned char *c)
-{
-    size_t size = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
-
-    if (c[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90))
-        return 0; /* longer than need be */
-    if ((c[0] == 0xed && c[1] > 0x9f) || (c[0] == 0xf4 && c[1] > 0x8f))
-        return 0; /* a surrogate; beyond Unicode */
-    return size;
 }
 
 int config_check_utf8(const char *text)

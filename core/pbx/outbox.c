@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/utf8.h"
 #include "pbx/client.h"
 #include "pbx/taxonomy.h"
 
@@ -79,6 +80,7 @@ static void judge(void *arg, void *post, const struct pbx_answer *answer)
     result->finished_ms = attempt.now_ms;
     result->took_us = clock_mono_us() - delivery->started_us;
     snprintf(result->detail, sizeof result->detail, "%s", answer->detail);
+    utf8_repair(result->detail); /* the PBX's own words */
     publish(outbox, result);
 }
 

@@ -3,17 +3,16 @@
  * its file, and the session's settings. Called through store_open(), and again by the first call after a
  * connection was lost; how long to wait between tries is the worker's affair. A password is in no message.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/secret_file.h"
 #include "store/postgres_internal.h"
 
 #define MAX_OPTIONS      64
-#define PASSWORD_SIZE    1024
 #define LOCK_POLL_MS     50
 #define LEASE_DEFAULT_MS ((int64_t)600 * 1000)
 #define SHARDS           64
@@ -80,29 +79,24 @@ static void set_options(struct options *options, const PQconninfoOption *given,
     set_default(options, given, "application_name", application);
     if (mode == STORE_WRITE)
         set_default(options, given, "target_session_attrs", "read-write");
-    if (password[0] != '\0')
+    if (password != NULL)
         set_default(options, given, "password", password);
     set_option(options, "client_encoding", "UTF8");
 }
 
-/* The file's first line. */
-static int read_password(struct pg_store *store, char password[PASSWORD_SIZE])
+/* The file's first line, borrowed from `file`; NULL: there is no such file to be used. */
+static int read_password(struct pg_store *store, struct secret_file *file, char **out)
 {
-    const char *path = store->password_file;
-    password[0] = '\0';
-    if (path[0] == '\0')
+    char reason[STORE_ERROR_SIZE - 64];
+    if (store->password_file[0] == '\0')
         return 0;
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return store_fail(&store->base, STORE_E_FAILED, "store.password_file: %s: %s", path,
-                          strerror(errno));
-    int is_read = fgets(password, PASSWORD_SIZE, file) != NULL;
-    fclose(file);
-    password[strcspn(password, "\r\n")] = '\0';
-    if (!is_read || password[0] == '\0')
-        return store_fail(&store->base, STORE_E_FAILED,
-                          "store.password_file: %s: found nothing in it", path);
-    return 0;
+    if (secret_file_read(store->password_file, SECRET_FILE_PRIVATE, file, reason, sizeof(reason)) <
+        0)
+        return store_fail(&store->base, STORE_E_FAILED, "store.password_file: %s", reason);
+    if (secret_file_lines(file, out, 1) > 0)
+        return 0;
+    return store_fail(&store->base, STORE_E_FAILED, "store.password_file: %s: found nothing in it",
+                      store->password_file);
 }
 
 /* ---- Connecting ------------------------------------------------------------------------------------ */
@@ -132,16 +126,11 @@ static int fail_to_connect(struct pg_store *store)
     return store_fail(&store->base, STORE_E_FAILED, "%s", text);
 }
 
-/* connect_timeout bounds each host that is tried, and libpq goes through all of them. */
-static int dial(struct pg_store *store)
+static int dial_with(struct pg_store *store, const char *password)
 {
-    char password[PASSWORD_SIZE];
     char application[64];
     char *reason = NULL;
     struct options options = {0};
-    int result = read_password(store, password);
-    if (result < 0)
-        return result;
     PQconninfoOption *given = PQconninfoParse(store->url, &reason);
     if (given == NULL) {
         PQfreemem(reason); /* it may quote the URL */
@@ -152,12 +141,23 @@ static int dial(struct pg_store *store)
              store->base.mode == STORE_READ ? "reader" : store->owner);
     set_options(&options, given, store->base.mode, application, password);
     store->conn = PQconnectdbParams(options.keyword, options.value, 0);
-    explicit_bzero(password, sizeof(password));
     PQconninfoFree(given);
     if (store->conn == NULL || PQstatus(store->conn) != CONNECTION_OK)
         return fail_to_connect(store);
     name_place(store);
     return 0;
+}
+
+/* connect_timeout bounds each host that is tried, and libpq goes through all of them. */
+static int dial(struct pg_store *store)
+{
+    struct secret_file file = {0};
+    char *password = NULL;
+    int result = read_password(store, &file, &password);
+    if (result == 0)
+        result = dial_with(store, password);
+    secret_file_free(&file);
+    return result;
 }
 
 static int check_server(struct pg_store *store)
@@ -267,9 +267,11 @@ static int open_writer(struct pg_store *store)
         result = wait_for_owner(store);
     if (result == 0)
         result = enter_pipeline(store);
-    if (result == 0)
-        result = pg_make_partitions(store, clock_wall_ms());
-    return result;
+    if (result < 0)
+        return result;
+    result = pg_make_partitions(store, clock_wall_ms());
+    /* Somebody reads all the tables, a backup say: that is no reason not to start, see keep_partitions(). */
+    return result == STORE_E_BUSY && store->conn != NULL ? 0 : result;
 }
 
 static int copy_options(struct pg_store *store, const char *url,

@@ -91,8 +91,10 @@ static int make(struct pg_store *store, const struct partition *partition)
              "ALTER TABLE pbxhook.events ATTACH PARTITION pbxhook.%s "
              "FOR VALUES FROM ('\\x%s') TO ('\\x%s')",
              partition->name, partition->from, partition->to);
-    const char *const steps[] = {create, "LOCK TABLE pbxhook.events_other IN ACCESS EXCLUSIVE MODE",
-                                 move, attach};
+    /* While this waits for a backup, say, everybody's events wait behind it: not for long, and again later. */
+    const char *const steps[] = {"SET LOCAL lock_timeout = '500ms'", create,
+                                 "LOCK TABLE pbxhook.events_other IN ACCESS EXCLUSIVE MODE", move,
+                                 attach};
     int result = 0;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == 0; i++)
         result = pg_queue_text(store, steps[i], NULL, NULL, NULL);

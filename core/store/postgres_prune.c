@@ -64,14 +64,15 @@ static int take_month(struct pg_store *store, const PGresult *result, void *arg)
     return 0;
 }
 
-/* Whether something that is still going on needs the month, or some of its events came late. */
+/* Whether something that is still going on needs the month, or some of its events came late: they are among the
+ * last that were stored, though not always the very last, for several servers store what they have. */
 static int is_needed(struct pg_store *store, const struct month *month, int64_t before_ms, int *out)
 {
     char sql[320];
     int64_t needed = 1, late = 1;
     snprintf(sql, sizeof(sql),
-             "SELECT coalesce((SELECT received_at FROM pbxhook.%s ORDER BY id DESC LIMIT 1) "
-             ">= $1::timestamptz, false)::int::int8",
+             "SELECT coalesce(max(received_at) >= $1::timestamptz, false)::int::int8 "
+             "FROM (SELECT received_at FROM pbxhook.%s ORDER BY id DESC LIMIT 10000) AS last",
              month->name);
     pg_params_clear(&store->params);
     pg_one_time(&store->params, before_ms);
@@ -114,6 +115,30 @@ static int drop_month(struct pg_store *store, const struct month *month,
     return result;
 }
 
+/*
+ * Nothing comes into the month any more: 1; 0 when others are at it, a backup say. While this waits everybody
+ * waits behind it, events and all, so not for long.
+ */
+static int lock_month(struct pg_store *store, const struct month *month)
+{
+    char lock[160];
+    snprintf(lock, sizeof(lock),
+             "LOCK TABLE ONLY pbxhook.events, pbxhook.%s IN ACCESS EXCLUSIVE MODE", month->name);
+    int result = pg_queue(store, PG_STATEMENT_OPEN, NULL, NULL, NULL);
+    if (result == 0)
+        result = pg_queue_text(store, "SET LOCAL lock_timeout = '500ms'", NULL, NULL, NULL);
+    if (result == 0)
+        result = pg_queue_text(store, lock, NULL, NULL, NULL);
+    if (result == 0)
+        result = pg_run(store);
+    if (result == 0)
+        return 1;
+    if (result != STORE_E_BUSY || store->conn == NULL)
+        return result;
+    result = pg_queue(store, PG_STATEMENT_UNDO, NULL, NULL, NULL);
+    return result < 0 ? result : pg_query(store, PG_STATEMENT_RELEASE, NULL, NULL, NULL);
+}
+
 /* Drops the oldest month if it may go. The first that may not ends it: its rows come next. */
 static int prune_month(struct pg_store *store, int64_t before_ms, struct store_pruned *pruned)
 {
@@ -126,6 +151,12 @@ static int prune_month(struct pg_store *store, int64_t before_ms, struct store_p
         result = pg_query(store, PG_PRUNE_MONTHS, &store->params, take_month, &month);
     if (result == 0 && month.found)
         result = is_needed(store, &month, before_ms, &needed);
+    if (result == 0 && !needed) {
+        result = lock_month(store, &month);
+        needed = result != 1;
+        if (result == 1) /* what came while it was waited for may need it */
+            result = is_needed(store, &month, before_ms, &needed);
+    }
     if (result < 0)
         return result;
     if (!month.found || needed) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "store/postgres_internal.h"
 
 /* The event that this transaction has stored under the id; NULL: it was stored before. */
@@ -26,9 +27,14 @@ static int add_handling(struct pg_store *store, const struct pg_handling *handli
     if (!handling->is_done && !handling->dead && handling->due_ms < store->image.retry_due_ms)
         store->image.retry_due_ms = handling->due_ms;
     *slot = *handling;
+    char *error = pg_arena_text(&store->image.arena, handling->error);
     slot->plugin = pg_arena_text(&store->image.arena, handling->plugin);
-    slot->error = pg_arena_text(&store->image.arena, handling->error);
-    return slot->plugin == NULL || slot->error == NULL ? pg_no_memory(store) : 0;
+    slot->error = error;
+    if (slot->plugin == NULL || error == NULL)
+        return pg_no_memory(store);
+    utf8_repair(
+        error); /* a reason that was cut to fit, say: it must not cost what it is the reason of */
+    return 0;
 }
 
 /* The body is kept as it came when the event is stored by this very transaction. */

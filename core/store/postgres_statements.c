@@ -244,7 +244,9 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
                         "AS v (event_id, plugin) "
                         "WHERE h.event_id = v.event_id AND h.plugin = v.plugin",
     [PG_RETRY_FIND] = "SELECT " RETRY_COLUMNS
-                      "WHERE h.event_id = $1::int8 AND h.plugin = $2::text AND h.state = 'retry'",
+                      "WHERE h.event_id = $1::int8 AND h.plugin = $2::text AND h.state = 'retry' "
+                      /* A commit that is still under way comes to its end first. */
+                      "FOR UPDATE OF h",
     [PG_RETRY_CLAIM] = "UPDATE pbxhook.handlings SET attempts = attempts + 1, "
                        "strikes = strikes + 1, owner = $4::text, due_at = $3::timestamptz "
                        "WHERE event_id = $1::int8 AND plugin = $2::text AND state = 'retry'",

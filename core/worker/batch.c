@@ -93,6 +93,26 @@ static int is_late(const struct tally *tally)
     return clock_mono_us() - tally->begun_us > BATCH_LIMIT_US;
 }
 
+/* As it was claimed: 1; 0 when what was made of it is written down already. */
+static int is_undone(const struct batch_parts *parts, const struct store_retry *retry)
+{
+    struct store_retry found;
+    int code = store_retry_find(parts->store, retry->event_id, retry->plugin, &found);
+    if (code != 1)
+        return code;
+    code = found.attempts == retry->attempts && found.strikes == retry->strikes;
+    store_retry_clear(&found);
+    return code;
+}
+
+/* One that was run before may have been committed, and nobody heard of it: not twice. */
+static int run_retry(const struct batch *batch, const struct batch_parts *parts,
+                     const struct store_retry *retry)
+{
+    int code = batch->retry_unsure ? is_undone(parts, retry) : 1;
+    return code == 1 ? dispatch_retry(parts->dispatch, retry) : code;
+}
+
 /* Those that the last transaction claimed: each one's attempt is durable before it is made. */
 static int run_retries(const struct batch *batch, const struct batch_parts *parts,
                        struct tally *tally, int max)
@@ -100,7 +120,7 @@ static int run_retries(const struct batch *batch, const struct batch_parts *part
     int code = 0;
     while (tally->retries < max && code >= 0 &&
            !(tally->retries > 0 && is_late(tally) && !batch->is_last))
-        code = dispatch_retry(parts->dispatch, &batch->retry[tally->retries++]);
+        code = run_retry(batch, parts, &batch->retry[tally->retries++]);
     return code;
 }
 
@@ -403,6 +423,7 @@ static void drop_retries(struct batch *batch, struct tally *tally)
         return;
     }
     free(batch->retry);
+    batch->retry_unsure = 0;
     batch->retry = tally->retry;
     batch->retry_count = tally->retry_count;
     batch->retry_alone = tally->retry_alone;
@@ -429,6 +450,7 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
         suspects_rolled_back(parts->suspects);
         store_actions_free(tally.claimed, tally.claimed_count);
         batch->has_lost |= tally.retry_count > 0;
+        batch->retry_unsure |= batch->retry_count > 0;
         store_retries_free(tally.retry, tally.retry_count);
         if (code == STORE_E_REFUSED)
             batch->apart = batch->event_count > 0 ? batch->event_count : 1;

@@ -37,7 +37,8 @@ struct batch {
     int64_t stored_seq;            /* the last event that was committed; all before it are too */
     struct store_retry *retry; /* owned: claimed by the last transaction, to be run by this one */
     int retry_count;
-    int retry_alone; /* the one there is may take the worker along: nothing is run beside it */
+    int retry_alone;  /* the one there is may take the worker along: nothing is run beside it */
+    int retry_unsure; /* they were run, and the commit failed: it may have happened all the same */
     int64_t retry_horizon_ms;  /* what is due by then is due now: see worker.c; 0: nothing more   */
     int64_t action_horizon_ms; /* the same for actions */
     int has_lost;              /* a failed commit may have claimed handlings all the same */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/utf8.h"
 
 #define LOG_TEXT 2048 /* longest line of a plugin, bytes */
 
@@ -232,6 +233,7 @@ static void PBXHOOK_PRINTF(2, 3)
     if (vsnprintf(context->error, sizeof context->error, format, values) < 0)
         context->error[0] = '\0';
     va_end(values);
+    utf8_repair(context->error); /* it may have been cut within a character */
 }
 
 static const void *get_service(const struct pbxhook_context *ctx, const char *id)
@@ -332,6 +334,7 @@ const char *services_error(const struct plugin_context *context)
 void services_fail(struct plugin_context *context, const char *text)
 {
     snprintf(context->error, sizeof context->error, "%s", text);
+    utf8_repair(context->error);
 }
 
 int services_store_failed(const struct plugin_context *context)

@@ -9,14 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/log.h"
+#include "cut_proxy.h"
 #include "postgres/database.h"
+#include "store/store_backend.h"
 #include "worker/batch.h"
 
 struct scene {
+    char directory[32];
+    struct cut_proxy *proxy; /* the store is behind it */
     char url[DATABASE_URL_SIZE];
     struct config config;
     struct metrics_worker *metrics;
@@ -28,12 +33,17 @@ struct scene {
 static int set_up(void **state)
 {
     struct scene *scene = calloc(1, sizeof *scene);
-    char error[1024];
+    char error[1024], url[DATABASE_URL_SIZE];
 
     assert_non_null(scene);
     database_make(scene->url);
+    snprintf(scene->directory, sizeof scene->directory, "/tmp/pbxhook-batch-XXXXXX");
+    assert_non_null(mkdtemp(scene->directory));
+    scene->proxy = cut_proxy_start(scene->directory, database_socket_dir());
+    snprintf(url, sizeof url, "%.*shost=%s", (int)(strchr(scene->url, '?') + 1 - scene->url),
+             scene->url, scene->directory);
     const struct store_options options = {
-        .url = scene->url, .mode = STORE_WRITE, .spool = "s", .owner = "s/0"};
+        .url = url, .mode = STORE_WRITE, .spool = "s", .owner = "s/0"};
     scene->metrics = calloc(1, sizeof *scene->metrics);
     assert_non_null(scene->metrics);
     scene->config.plugin_dir = (char *)PBXHOOK_BUILD_DIR "/plugins";
@@ -65,6 +75,8 @@ static int tear_down(void **state)
     outbox_stop(scene->parts.outbox, 0);
     outbox_free(scene->parts.outbox);
     store_close(scene->parts.store);
+    cut_proxy_stop(scene->proxy);
+    rmdir(scene->directory);
     database_drop(scene->url);
     free(scene->metrics);
     free(scene);
@@ -180,6 +192,71 @@ static void body_that_is_no_jsonb_is_kept(void **state)
     assert_asked(scene, "SELECT count(*) FROM pbxhook.handlings", "0");
 }
 
+/* A reason that ends within a character is no fault of the data: only the reason is mended. */
+static void reason_is_kept_whatever_it_is(void **state)
+{
+    struct scene *scene = *state;
+    struct store *store = scene->parts.store;
+
+    add_event(scene, "call.new", "a", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_int_equal(store_begin(store, NULL, 0), 0);
+    assert_int_equal(store_retry_put(store, 1, "p", 1, 1, 0, 0, "cut off: \xc3"), 0);
+    assert_int_equal(store_commit(store), 0);
+    assert_asked(scene, "SELECT error FROM pbxhook.handlings", "cut off: ?");
+}
+
+/* What the commit of the next batch is to meet. */
+static const struct store_backend *whole_backend;
+static struct cut_proxy *cutting_proxy;
+static enum cut next_cut;
+
+static int commit_and_cut(struct store *store)
+{
+    cut_proxy_arm(cutting_proxy, next_cut);
+    return whole_backend->commit(store);
+}
+
+static int run_and_cut(struct scene *scene, enum cut cut)
+{
+    struct store *store = scene->parts.store;
+    whole_backend = store->backend;
+    cutting_proxy = scene->proxy;
+    next_cut = cut;
+    struct store_backend backend = *whole_backend;
+    backend.commit = commit_and_cut;
+    store->backend = &backend;
+    int code = batch_run(&scene->batch, &scene->parts);
+    store->backend = whole_backend;
+    return code;
+}
+
+/*
+ * The commit of a handling that was tried again happened, and its answer was lost: it is not tried once more, which
+ * would delegate the call twice.
+ */
+static void retry_that_was_committed_unheard_is_not_run_again(void **state)
+{
+    static const enum cut cuts[] = {CUT_AFTER, CUT_BEFORE};
+    struct scene *scene = *state;
+
+    for (int i = 0; i < 2; i++) {
+        add_event(scene, "call.standby", "a", i == 0 ? ",\"n\":1" : ",\"n\":2");
+        assert_int_equal(run_to_the_end(scene), 0);
+        database_ask(
+            scene->url,
+            "DELETE FROM pbxhook.actions; INSERT INTO pbxhook.handlings (event_id, plugin, "
+            "state, attempts, due_at, failed_at, error) SELECT max(id), 'call_standby', "
+            "'retry', 1, now() - interval '1 s', now(), 'later' FROM pbxhook.events");
+        assert_int_equal(batch_run(&scene->batch, &scene->parts), 0); /* claims it */
+        assert_int_equal(scene->batch.retry_count, 1);
+        assert_int_equal(run_and_cut(scene, cuts[i]), STORE_E_FAILED);
+        assert_int_equal(run_to_the_end(scene), 0);
+        assert_asked(scene, "SELECT count(*) FROM pbxhook.actions", "1");
+        assert_asked(scene, "SELECT count(*) FROM pbxhook.handlings", "0");
+    }
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -188,6 +265,8 @@ int main(void)
         CASE(one_that_is_refused_costs_the_others_nothing),
         CASE(retry_that_is_refused_is_dead),
         CASE(body_that_is_no_jsonb_is_kept),
+        CASE(reason_is_kept_whatever_it_is),
+        CASE(retry_that_was_committed_unheard_is_not_run_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,8 @@
 struct pbx {
     struct MHD_Daemon *daemon;
     int port;
-    _Atomic int status; /* answered with; 0: hold the request back for ever */
+    _Atomic int status;         /* answered with; 0: hold the request back for ever */
+    const char *_Atomic answer; /* the body of it */
     _Atomic int requests;
     pthread_mutex_t lock;
     char key[64];
@@ -75,8 +76,9 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
         MHD_suspend_connection(connection);
         return MHD_YES;
     }
+    const char *text = pbx->answer;
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(5, (void *)"hello", MHD_RESPMEM_PERSISTENT);
+        MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
     if (pbx->status == 429)
         MHD_add_response_header(response, "Retry-After", "3");
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)pbx->status, response);
@@ -90,6 +92,7 @@ static void pbx_start(struct pbx *pbx)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     pthread_mutex_init(&pbx->lock, NULL);
     pbx->status = 200;
+    pbx->answer = "hello";
     pbx->daemon =
         MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
                          answer, pbx, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_END);
@@ -349,11 +352,46 @@ static void test_missing_password_is_told(void **state)
     assert_null(fixture->outbox);
 }
 
+/* A PBX may answer in Latin-1, or with more than is kept: what goes to the database is UTF-8 anyway. */
+static void test_detail_is_utf8(void **state)
+{
+    static const struct {
+        const char *answer, *detail;
+    } cases[] = {{"Servi\xe7o indispon\xedvel\nx", "Servi?o indispon?vel"},
+                 {"Servi\xc3\xa7o", "Servi\xc3\xa7o"},
+                 {"\xed\xa0\x80 \xc0\xaf", "??? ??"}};
+    char longer[400];
+    struct fixture *fixture = *state;
+    start(fixture);
+    fixture->pbx.status = 404;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fixture->pbx.answer = cases[i].answer;
+        submit(fixture, 7, 10000);
+        struct outbox_result *result = wait_for_result(fixture);
+        assert_string_equal(result->detail, cases[i].detail);
+        outbox_result_free(result);
+    }
+    for (size_t i = 0; i + 2 < sizeof longer; i += 2)
+        memcpy(longer + i, "\xc3\xa7", 3);
+    fixture->pbx.answer = longer;
+    submit(fixture, 7, 10000);
+    struct outbox_result *result = wait_for_result(fixture);
+    size_t size = strlen(result->detail);
+    assert_true(size > 100);
+    for (size_t at = 0; at < size; at++) /* its last character was cut in two */
+        assert_int_equal((unsigned char)result->detail[at], at + 1 == size && size % 2 == 1 ? '?'
+                                                            : at % 2 == 0                   ? 0xc3
+                                                                                            : 0xa7);
+    outbox_result_free(result);
+    fixture->pbx.answer = "hello";
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_delivers_with_its_key),
+        TEST(test_detail_is_utf8),
         TEST(test_slots_are_bounded_and_come_back),
         TEST(test_refusals),
         TEST(test_silence_is_unknown),

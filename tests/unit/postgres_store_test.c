@@ -7,6 +7,8 @@
 #include <pthread.h>
 
 #include "common/clock.h"
+#include <sys/stat.h>
+
 #include "cut_proxy.h"
 #include "store/postgres_internal.h"
 
@@ -697,9 +699,21 @@ static void password_file_must_be_good(void **state)
         .url = fixture->url, .mode = STORE_READ, .password_file = "/nonexistent/password"};
     assert_int_equal(store_open(&options, &store, error, sizeof(error)), STORE_E_FAILED);
     assert_non_null(strstr(error, "store.password_file: /nonexistent/password"));
-    options.password_file = "/dev/null";
+    char path[96];
+    snprintf(path, sizeof(path), "%s/password", fixture->directory);
+    options.password_file = path;
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs("\n", file) >= 0);
+    fclose(file);
+    assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(store_open(&options, &store, error, sizeof(error)), STORE_E_FAILED);
     assert_non_null(strstr(error, "found nothing"));
+    /* As every other file of secrets: not when others may read it. */
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(store_open(&options, &store, error, sizeof(error)), STORE_E_FAILED);
+    assert_non_null(strstr(error, "store.password_file"));
+    assert_non_null(strstr(error, path));
 }
 
 /* ---- Plugins ------------------------------------------------------------------------------------------------------ */
