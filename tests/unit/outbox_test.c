@@ -360,7 +360,7 @@ static void test_detail_is_utf8(void **state)
     } cases[] = {{"Servi\xe7o indispon\xedvel\nx", "Servi?o indispon?vel"},
                  {"Servi\xc3\xa7o", "Servi\xc3\xa7o"},
                  {"\xed\xa0\x80 \xc0\xaf", "??? ??"}};
-    char longer[400];
+    static char longer[400]; /* the PBX's thread may read it for a moment after it was answered */
     struct fixture *fixture = *state;
     start(fixture);
     fixture->pbx.status = 404;
