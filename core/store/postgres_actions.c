@@ -133,10 +133,37 @@ static int queue_claim(struct pg_store *store, int64_t now_ms, int max, struct c
     return pg_queue(store, PG_ACTIONS_CLAIM, params, take_claimed, claim);
 }
 
-/* Goes on where expired ones took the places of those that are to be sent. */
-static int claim_rest(struct pg_store *store, int64_t now_ms, int max, struct claim *claim)
+/*
+ * How many of the new actions are claimed as they are made: none while older ones may be due, which come first,
+ * and none that a savepoint might still undo.
+ */
+static size_t count_direct(const struct pg_store *store, int64_t now_ms, int max)
 {
-    int wanted = max;
+    const struct pg_new_action *action = store->image.actions.items;
+    size_t count = 0;
+    if (!store->has_no_backlog || store->base.has_savepoint)
+        return 0;
+    while (count < store->image.actions.count && count < (size_t)max &&
+           action[count].expires_ms > now_ms)
+        count++;
+    return count;
+}
+
+static int queue_direct(struct pg_store *store, int64_t now_ms, struct claim *claim)
+{
+    if (store->image.direct == 0)
+        return 0;
+    pg_put_actions(store, 0, store->image.direct);
+    pg_one_time(&store->params, now_ms);
+    pg_one_text(&store->params, store->owner);
+    pg_one_time(&store->params, now_ms + store->lease_ms);
+    return pg_queue(store, PG_ACTIONS_ADD_CLAIMED, &store->params, take_claimed, claim);
+}
+
+/* Goes on where expired ones took the places of those that are to be sent. */
+static int claim_rest(struct pg_store *store, int64_t now_ms, int max, int wanted,
+                      struct claim *claim)
+{
     int result = 0;
     while (result == 0 && claim->looked_at == wanted && (int)claim->actions.count < max &&
            claim->expired.expired + claim->expired.unknown < EXPIRE_MAX) {
@@ -145,6 +172,7 @@ static int claim_rest(struct pg_store *store, int64_t now_ms, int max, struct cl
         if (result == 0)
             result = pg_run(store);
     }
+    store->has_no_backlog = claim->looked_at < wanted;
     return result;
 }
 
@@ -183,18 +211,24 @@ int pg_actions_claim(struct store *base, int64_t now_ms, int max, struct store_a
     int result = 0;
     if (base->has_savepoint)
         result = pg_flush(store);
+    store->image.direct = count_direct(store, now_ms, max);
+    int wanted = max - (int)store->image.direct; /* from what was there before */
     if (result == 0)
         result = pg_flush_queue(store);
+    if (result == 0)
+        result = queue_direct(store, now_ms, &claim);
     if (result == 0 && max > 0)
         result = queue_leases(store, now_ms, &claim);
-    if (result == 0 && max > 0)
-        result = queue_claim(store, now_ms, max, &claim);
+    if (result == 0 && wanted > 0)
+        result = queue_claim(store, now_ms, wanted, &claim);
     if (result == 0 && store->queued > 0)
         result = pg_run(store);
     if (result == 0)
         pg_flushed(store);
-    if (result == 0 && max > 0)
-        result = claim_rest(store, now_ms, max, &claim);
+    if (result == 0 && wanted > 0)
+        result = claim_rest(store, now_ms, max, wanted, &claim);
+    else
+        store->has_no_backlog = 0; /* nobody has looked */
     if (result == 0) {
         result = hand_out(store, &claim, out);
     }

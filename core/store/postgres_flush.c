@@ -104,16 +104,14 @@ static int queue_users(struct pg_store *store, int *rows)
 
 /* ---- Actions and handlings ------------------------------------------------------------------------------ */
 
-static int queue_actions(struct pg_store *store, size_t count)
+void pg_put_actions(struct pg_store *store, size_t from, size_t upto)
 {
     static const enum pg_type types[] = {PG_TEXT, PG_TEXT, PG_INT8, PG_BOOL,
                                          PG_TIME, PG_TIME, PG_TEXT};
     const struct pg_new_action *action = store->image.actions.items;
-    if (count == 0)
-        return 0;
     pg_params_clear(&store->params);
     pg_params_arrays(&store->params, types, 7);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = from; i < upto; i++) {
         pg_put_text(&store->params, 0, action[i].key);
         pg_put_text(&store->params, 1, action[i].call_id);
         pg_put_int8(&store->params, 2, action[i].event_id);
@@ -122,6 +120,13 @@ static int queue_actions(struct pg_store *store, size_t count)
         pg_put_time(&store->params, 5, action[i].expires_ms);
         pg_put_text(&store->params, 6, action[i].body);
     }
+}
+
+static int queue_actions(struct pg_store *store, size_t count)
+{
+    if (count <= store->image.direct)
+        return 0;
+    pg_put_actions(store, store->image.direct, count);
     return pg_queue(store, PG_ACTIONS_ADD, &store->params, NULL, NULL);
 }
 
@@ -254,6 +259,7 @@ static void mark_written(struct pg_image *image, const struct pg_marks *upto)
     if (upto->handlings > 0)
         image->knows_retry_due = 0;
     pg_vector_drop(&image->actions, sizeof(struct pg_new_action), upto->actions);
+    image->direct = 0;
     pg_vector_drop(&image->confirmed, sizeof(struct pg_confirmed), upto->confirmed);
     pg_vector_drop(&image->handlings, sizeof(struct pg_handling), upto->handlings);
     image->marks.actions -=

@@ -126,6 +126,7 @@ void pg_image_clear(struct pg_image *image)
     image->undo.count = 0;
     image->in_savepoint = image->has_real_savepoint = 0;
     image->serial = 0;
+    image->direct = 0;
     image->bodies_are_odd = image->is_single = image->knows_retry_due = 0;
 }
 

@@ -148,6 +148,7 @@ enum pg_statement {
     PG_ACTIONS_UNSETTLED,
     PG_ACTIONS_OF_CALL,
     PG_ACTIONS_ADD,
+    PG_ACTIONS_ADD_CLAIMED,
     PG_ACTIONS_CONFIRM,
     PG_ACTIONS_CLAIM,
     PG_ACTIONS_LEASES,
@@ -334,6 +335,7 @@ struct pg_image {
     struct pg_table waiting; /* calls whose unsettled actions were read; struct pg_entry alone */
     struct pg_unsettled *unsettled;
     struct pg_vector actions, confirmed, handlings; /* what is to be written */
+    size_t direct; /* so many actions, the first ones, are claimed as they are written */
     struct pg_vector undo;
     struct pg_marks marks;
     int in_savepoint;
@@ -409,6 +411,7 @@ struct pg_store {
     struct pg_vector
         claimed; /* by this transaction, and by such whose commit was not answered; int64_t */
     size_t claimed_lost;   /* of the latter, the first ones */
+    int has_no_backlog;    /* the last claim left nothing that was due */
     int64_t partitions_ms; /* when they are to be looked at again */
 
     struct pg_record found_call;
@@ -446,6 +449,8 @@ int pg_fetch_user_ids(struct pg_store *store);
 int pg_load_unsettled(struct pg_store *store, const char *const *call_ids, size_t count);
 
 int pg_has_changes(const struct pg_store *store);
+/* Puts the image's actions from..upto - 1 into the parameters. */
+void pg_put_actions(struct pg_store *store, size_t from, size_t upto);
 /* Queues what is to be written; pg_flushed() when pg_run() has succeeded. */
 int pg_flush_queue(struct pg_store *store);
 void pg_flushed(struct pg_store *store);

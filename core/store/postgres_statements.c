@@ -167,6 +167,16 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "FROM unnest($1::text[], $2::text[], $3::int8[], $4::bool[], $5::timestamptz[], "
         "$6::timestamptz[], $7::text[]) "
         "AS v (key, call_id, event_id, delegate, received, expires, body)",
+    /* Claimed as they are made: one row version less than to add them and claim them then. */
+    [PG_ACTIONS_ADD_CLAIMED] =
+        "INSERT INTO pbxhook.actions (key, call_id, event_id, state, state_at, delegate, due_at, "
+        "received_at, expires_at, attempts, body, owner, lease_until) "
+        "SELECT key, call_id, event_id, 'sending', $8::timestamptz, delegate, "
+        "least(received, expires), received, expires, 1, body, $9::text, $10::timestamptz "
+        "FROM unnest($1::text[], $2::text[], $3::int8[], $4::bool[], $5::timestamptz[], "
+        "$6::timestamptz[], $7::text[]) "
+        "AS v (key, call_id, event_id, delegate, received, expires, body) "
+        "RETURNING id, key, call_id, body, received_at, expires_at, attempts, due_at, false, false",
     [PG_ACTIONS_CONFIRM] =
         "UPDATE pbxhook.actions a SET state = 'confirmed', state_at = v.since, " ACTION_IS_FREE " "
         "FROM unnest($1::int8[], $2::timestamptz[]) AS v (id, since) "
