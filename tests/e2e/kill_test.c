@@ -15,7 +15,7 @@
 
 #include "load.h"
 
-#define KILLS_IN_CI 20
+#define KILLS_IN_CI 12
 #define CALLERS     40
 #define THREADS     4
 
