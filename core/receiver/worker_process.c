@@ -223,13 +223,20 @@ static void describe(const struct worker_process *worker, int status, int timeou
         snprintf(out, LIFE_REASON, "the worker exited with status %d", WEXITSTATUS(status));
 }
 
+/* A SIGKILL comes from outside, an operator's or the kernel's for want of memory: no plugin is to blame for one. */
+static int is_stranger(const struct worker_process *worker, int status)
+{
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && worker->aborted_us == 0;
+}
+
 /* What it was doing, for the log and for its successor. */
-static void read_life(struct worker_process *worker, struct worker_end *end)
+static void read_life(struct worker_process *worker, int status, struct worker_end *end)
 {
     struct life *life = &worker->page->life;
     int64_t batch_seq = atomic_load(&life->batch_seq);
     struct metrics_plugin *slot = metrics_plugin_numbered(worker->page, atomic_load(&life->plugin));
-    end->in_plugin = atomic_load(&life->since_us) >= worker->started_us;
+    end->in_plugin =
+        atomic_load(&life->since_us) >= worker->started_us && !is_stranger(worker, status);
     if (end->in_plugin) {
         end->event_seq = atomic_load(&life->event_seq);
         if (slot == NULL || metrics_plugin_name(slot, end->plugin) < 0)
@@ -290,7 +297,7 @@ void worker_process_ended(struct worker_process *worker, int status, int timeout
     int64_t now_us = clock_mono_us();
     *out = (struct worker_end){.in_plugin = 0};
     describe(worker, status, timeout_ms, out->reason);
-    read_life(worker, out);
+    read_life(worker, status, out);
     log_end(worker, status, out);
     worker->restart_us = now_us + (worker->leaving ? 0 : restart_delay_us(worker, now_us));
     close(worker->control_fd);
