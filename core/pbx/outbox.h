@@ -14,7 +14,7 @@
 
 struct outbox;
 
-/* How a claimed action ended, for store_action_settle(). */
+/* How a claimed action ended, for store_actions_settle(). */
 struct outbox_result {
     struct store_action action; /* its strings belong to the result */
     enum store_action_state state;

@@ -128,21 +128,20 @@ static int take_active(void *arg, const struct store_call *call)
     return 0;
 }
 
-/* 0, 1 or the store's failure, as kpi_json(). */
+/* 0 or the store's failure. */
 static int read_all(struct store *store, struct kpi *kpi)
 {
     const struct kpi_question *asked = kpi->question;
     int64_t from = asked->from_minute, to = asked->to_minute;
 
     int result = store_kpi(store, from, to, take_sums, kpi);
-    if (result == STORE_E_ARGUMENT)
-        return 1;
     if (result == 0)
         result = store_kpi_callers(store, from, to, &kpi->new_callers);
     if (result == 0)
         result = store_kpi_actions(store, from, to, take_actions, kpi);
     if (result == 0)
-        result = store_events_since(store, asked->now_ms - EVENTS_WITHIN_MS, &kpi->events);
+        result =
+            store_kpi_events(store, (asked->now_ms - EVENTS_WITHIN_MS) / MINUTE_MS, &kpi->events);
     if (result == 0)
         result = store_active_calls(store, take_active, kpi);
     return result < 0 ? result : 0;

@@ -21,7 +21,7 @@ struct kpi_question {
     int64_t lost_after_ms; /* a call that is silent for longer is not active any more */
 };
 
-/* A reader_write_fn; the question is a struct kpi_question. 1: this store keeps no indicators. */
+/* A reader_write_fn; the question is a struct kpi_question. */
 int kpi_json(struct store *store, const void *question, FILE *out);
 
 #endif

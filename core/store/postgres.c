@@ -61,6 +61,8 @@ static int commit(struct store *base)
     if (result == 0)
         result = queue_counts(store);
     if (result == 0)
+        result = pg_kpi_queue(store);
+    if (result == 0)
         result = pg_queue(store, PG_COMMIT, NULL, NULL, NULL);
     if (result == 0) {
         is_sent = 1;
@@ -130,7 +132,8 @@ static int is_away(const struct store *base)
     .letters_replay = pg_letters_replay, .letter_drop = pg_letter_drop, .prune = pg_prune,         \
     .counts = pg_counts, .active_calls = pg_active_calls, .calls = pg_calls,                       \
     .events_after = pg_events_after, .events_newest = pg_events_newest,                            \
-    .call_events = pg_call_events, .call_actions = pg_call_actions
+    .call_events = pg_call_events, .call_actions = pg_call_actions, .kpi = pg_kpi,                 \
+    .kpi_callers = pg_kpi_callers, .kpi_actions = pg_kpi_actions, .kpi_events = pg_kpi_events
 
 const struct store_backend postgres_backend = {.scheme = "postgresql://", FUNCTIONS};
 const struct store_backend postgres_short_backend = {.scheme = "postgres://", FUNCTIONS};

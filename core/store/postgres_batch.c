@@ -4,6 +4,7 @@
  * functions read what was not foreseen.
  */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +164,15 @@ static int keep_call(struct pg_arena *arena, struct store_call *call)
     return 0;
 }
 
+/* Columns 11 to 15 of a row: the call's milestones. */
+static void take_times(const PGresult *result, int row, struct kpi_times *out)
+{
+    int64_t *const times[] = {&out->waiting_ms, &out->answered_ms, &out->left_ms, &out->ended_ms};
+    for (int i = 0; i < 4; i++)
+        *times[i] = PQgetisnull(result, row, 11 + i) ? KPI_NEVER : pg_get_time(result, row, 11 + i);
+    snprintf(out->queue, sizeof(out->queue), "%s", pg_get_text(result, row, 15));
+}
+
 static int take_calls(struct pg_store *store, const PGresult *result, void *arg)
 {
     (void)arg;
@@ -174,6 +184,7 @@ static int take_calls(struct pg_store *store, const PGresult *result, void *arg)
         pg_take_call(result, row, &call->call);
         call->call.call_id = (char *)call->entry.key;
         call->exists = call->is_stored = 1;
+        take_times(result, row, &call->times);
         if (keep_call(&store->image.arena, &call->call) < 0)
             return pg_no_memory(store);
     }
@@ -293,6 +304,7 @@ static int take_unsettled(struct pg_store *store, const PGresult *result, void *
         *action = (struct pg_unsettled){
             .next = image->unsettled,
             .id = pg_get_int8(result, row, 0),
+            .received_ms = pg_get_time(result, row, 2),
             .call_id = pg_arena_text(&image->arena, pg_get_text(result, row, 1)),
             .is_open = 1};
         if (action->call_id == NULL)

@@ -126,6 +126,7 @@ static void make(struct pg_call *call, const struct event *event)
                                      .actor = (char *)"",
                                      .state = LIFECYCLE_NONE,
                                      .created_ms = event->time_ms};
+    kpi_times_init(&call->times);
     call->exists = call->is_dirty = 1;
 }
 
@@ -146,6 +147,15 @@ static int add_payload(struct pg_store *store, struct pg_call *call, const struc
     return 0;
 }
 
+static int note_times(struct pg_store *store, struct pg_call *call, const struct event *event)
+{
+    const struct kpi_times before = call->times;
+    if (!kpi_times_note(&call->times, event))
+        return 0;
+    call->is_dirty = 1;
+    return kpi_call_changed(&store->base.kpi, &before, &call->times) < 0 ? pg_no_memory(store) : 0;
+}
+
 int pg_call_put(struct store *base, const struct event *event, int with_payload)
 {
     struct pg_store *store = pg_of(base);
@@ -161,6 +171,8 @@ int pg_call_put(struct store *base, const struct event *event, int with_payload)
         result = advance(store, call, event);
     if (result == 0)
         result = fill(store, call, event);
+    if (result == 0)
+        result = note_times(store, call, event);
     if (result == 0 && with_payload)
         result = add_payload(store, call, event);
     return result;

@@ -21,6 +21,24 @@ static int check_rows(struct pg_store *store, const PGresult *result, void *arg)
                       store->place);
 }
 
+static void put_milestone(struct pg_params *params, int at, int64_t ms)
+{
+    if (ms == KPI_NEVER)
+        pg_put_null(params, at);
+    else
+        pg_put_time(params, at, ms);
+}
+
+static void put_times(struct pg_params *params, const struct kpi_times *times)
+{
+    put_milestone(params, 11, times->waiting_ms);
+    put_milestone(params, 12, times->answered_ms);
+    put_milestone(params, 13, times->left_ms);
+    put_milestone(params, 14, times->ended_ms);
+    put_milestone(params, 15, kpi_offered_ms(times));
+    pg_put_text(params, 16, times->queue);
+}
+
 static void put_call(struct pg_params *params, const struct store_call *call)
 {
     const char *const texts[] = {call->code,         call->direction, call->our_number,
@@ -50,14 +68,16 @@ static const struct pg_call *call_of(const struct pg_entry *entry)
 static int queue_calls(struct pg_store *store, int is_stored, int *rows)
 {
     static const enum pg_type types[] = {PG_TEXT, PG_TEXT, PG_TIME, PG_TIME, PG_TIME, PG_TEXT,
-                                         PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT};
+                                         PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TIME,
+                                         PG_TIME, PG_TIME, PG_TIME, PG_TIME, PG_TEXT};
     *rows = 0;
     pg_params_clear(&store->params);
-    pg_params_arrays(&store->params, types, 11);
+    pg_params_arrays(&store->params, types, 17);
     for (struct pg_entry *at = store->image.calls.newest; at != NULL; at = at->all) {
         if (at->is_stale || !call_of(at)->is_dirty || call_of(at)->is_stored != is_stored)
             continue;
         put_call(&store->params, &call_of(at)->call);
+        put_times(&store->params, &call_of(at)->times);
         ++*rows;
     }
     if (*rows == 0)

@@ -54,7 +54,7 @@ void pg_vector_free(struct pg_vector *vector);
 
 /* ---- Parameters, in binary (postgres_params.c) ------------------------------------------------------ */
 
-#define PG_MAX_PARAMS 14
+#define PG_MAX_PARAMS 26
 
 enum pg_type {
     PG_BOOL = 16,
@@ -145,6 +145,15 @@ enum pg_statement {
     PG_USER_IDS,
     PG_COUNTS_ADD,
     PG_COUNTS_LIST,
+    PG_KPI_ADD,
+    PG_KPI_LOCK,
+    PG_KPI_LOWER,
+    PG_KPI_ADD_MINUTES,
+    PG_KPI_ADD_ANSWERS,
+    PG_KPI_LIST,
+    PG_KPI_CALLERS,
+    PG_KPI_EVENTS,
+    PG_KPI_ACTIONS,
     PG_ACTIONS_UNSETTLED,
     PG_ACTIONS_OF_CALL,
     PG_ACTIONS_ADD,
@@ -273,6 +282,7 @@ struct pg_event {
 struct pg_call {
     struct pg_entry entry; /* by call_id */
     struct store_call call;
+    struct kpi_times times;
     int exists;
     int is_stored; /* in the database, perhaps with an older state */
     int is_dirty;
@@ -291,7 +301,7 @@ struct pg_user {
 /* A delegate action that call.waiting would confirm. */
 struct pg_unsettled {
     struct pg_unsettled *next;
-    int64_t id;
+    int64_t id, received_ms;
     const char *call_id;
     int is_open;
     int is_locked; /* its row is, or is about to be with what is queued */
@@ -536,6 +546,14 @@ int pg_call_events(struct store *store, const char *call_id, int limit, store_ev
                    void *arg);
 int pg_call_actions(struct store *store, const char *call_id, int limit, store_past_action_fn row,
                     void *arg);
+/* Queues what the transaction adds to the sums; the last thing before its commit. */
+int pg_kpi_queue(struct pg_store *store);
+int pg_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
+           void *arg);
+int pg_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
+int pg_kpi_events(struct store *store, int64_t from_minute, int64_t *count);
+int pg_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
+                   store_kpi_action_fn row, void *arg);
 /* Columns 0 to 9 of a row: the call; its texts are borrowed from the result. */
 void pg_take_call(const PGresult *result, int row, struct store_call *out);
 

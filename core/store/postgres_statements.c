@@ -16,11 +16,21 @@
     "AND ($5::text = '' OR queue = $5::text) AND ($6::text = '' OR their_number = $6::text) "       \
     "ORDER BY created_at DESC, id DESC LIMIT $7::int8"
 
+/* As put_call() fills them. */
+#define CALL_ARRAYS                                                                                \
+    "unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], "     \
+    "$6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], "                   \
+    "$12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], "             \
+    "$16::timestamptz[], $17::text[])"
+
 /* The body of the event e as it came: what json can't hold is kept as a string with its text. */
 #define EVENT_BODY                                                                                 \
     "CASE json_typeof(e.body) WHEN 'string' THEN e.body #>> '{}' ELSE e.body::text END"
 
 #define EVENT_COLUMNS "tx::text::int8, id, call_id, type, happened_at, received_at, " EVENT_BODY
+
+/* Behind CALL_COLUMNS, for the indicators. */
+#define CALL_TIMES ", waiting_at, answered_at, left_at, ended_at, wait_queue "
 
 /* All transactions before it have ended. */
 #define EVENT_IS_SETTLED "tx < pg_snapshot_xmin(pg_current_snapshot())"
@@ -67,6 +77,12 @@
     "AND received_at < $2::timestamptz ORDER BY identity LIMIT $3::int8 "                          \
     "FOR UPDATE OF e SKIP LOCKED"
 
+#define KPI_ARRAYS                                                                                 \
+    "$5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], $11::int8[], "       \
+    "$12::int8[], $13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::int8[], $18::int8[], "  \
+    "$19::int8[], $20::int8[], $21::int8[], $22::int8[], $23::int8[], $24::int8[], $25::int8[], "  \
+    "$26::int8[]"
+
 #define SETTINGS(plugin, planner, cache)                                                           \
     "SELECT set_config('pbxhook.plugin', '" plugin "', true), "                                    \
     "set_config('enable_seqscan', '" planner "', true), "                                          \
@@ -103,24 +119,24 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_EVENTS_OF_CALL] = "SELECT " EVENT_COLUMNS " FROM pbxhook.events e WHERE call_id = $1::text "
                           "ORDER BY happened_at, id LIMIT $2::int8",
 
-    [PG_CALLS_LOCK] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls WHERE call_id = ANY ($1::text[]) "
-                      "ORDER BY call_id COLLATE \"C\" FOR NO KEY UPDATE",
+    [PG_CALLS_LOCK] =
+        "SELECT " CALL_COLUMNS CALL_TIMES "FROM pbxhook.calls WHERE call_id = ANY ($1::text[]) "
+        "ORDER BY call_id COLLATE \"C\" FOR NO KEY UPDATE",
     [PG_CALLS_ADD] =
         "INSERT INTO pbxhook.calls (call_id, status, status_at, finished_at, created_at, code, "
-        "direction, our_number, their_number, queue, actor) "
-        "SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], "
-        "$5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], "
-        "$11::text[]) AS v (call_id) ORDER BY call_id COLLATE \"C\" "
+        "direction, our_number, their_number, queue, actor, waiting_at, answered_at, left_at, "
+        "ended_at, offered_at, wait_queue) SELECT * FROM " CALL_ARRAYS
+        " AS v (call_id) ORDER BY call_id COLLATE \"C\" "
         "ON CONFLICT (call_id) DO NOTHING",
     [PG_CALLS_UPDATE] =
         "UPDATE pbxhook.calls c SET status = v.status, status_at = v.status_at, "
         "finished_at = v.finished_at, created_at = v.created_at, code = v.code, "
         "direction = v.direction, our_number = v.our_number, their_number = v.their_number, "
-        "queue = v.queue, actor = v.actor "
-        "FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], "
-        "$5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], "
-        "$11::text[]) AS v (call_id, status, status_at, finished_at, created_at, code, direction, "
-        "our_number, their_number, queue, actor) WHERE c.call_id = v.call_id",
+        "queue = v.queue, actor = v.actor, waiting_at = v.waiting_at, answered_at = v.answered_at, "
+        "left_at = v.left_at, ended_at = v.ended_at, offered_at = v.offered_at, "
+        "wait_queue = v.wait_queue FROM " CALL_ARRAYS " AS v (call_id, status, status_at, "
+        "finished_at, created_at, code, direction, our_number, their_number, queue, actor, "
+        "waiting_at, answered_at, left_at, ended_at, offered_at, wait_queue) WHERE c.call_id = v.call_id",
     [PG_CALL_FIND] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls WHERE call_id = $1::text",
     [PG_CALLS_ACTIVE] = "SELECT " CALL_COLUMNS " FROM pbxhook.calls WHERE finished_at IS NULL "
                         "AND status IS NOT NULL ORDER BY call_id COLLATE \"C\"",
@@ -152,7 +168,43 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
                       "ON CONFLICT (name, shard) DO UPDATE SET n = counts.n + excluded.n",
     [PG_COUNTS_LIST] = "SELECT name, sum(n)::int8 FROM pbxhook.counts GROUP BY name",
 
-    [PG_ACTIONS_UNSETTLED] = "SELECT id, call_id FROM pbxhook.actions "
+    [PG_KPI_ADD] =
+        "INSERT INTO pbxhook.kpi (shard, minute, queue, max_wait_ms" KPI_SUM_COLUMNS ") "
+        "SELECT $1::int8, * FROM unnest($2::int8[], $3::text[], $4::int8[], " KPI_ARRAYS ") "
+        "ON CONFLICT (minute, queue, shard) DO UPDATE SET "
+        "max_wait_ms = greatest(kpi.max_wait_ms, excluded.max_wait_ms)" KPI_ADD_SUMS,
+    [PG_KPI_LOCK] = "SELECT FROM pbxhook.kpi k "
+                    "JOIN unnest($1::int8[], $2::text[], $3::int8[]) AS v (minute, queue, lowered) "
+                    "ON k.minute = v.minute AND k.queue = v.queue "
+                    "ORDER BY k.minute, k.queue COLLATE \"C\", k.shard FOR UPDATE OF k",
+    [PG_KPI_LOWER] =
+        "UPDATE pbxhook.kpi k SET max_wait_ms = coalesce((SELECT floor(extract(epoch FROM "
+        "max(greatest(coalesce(answered_at, ended_at) - offered_at, interval '0'))) * 1000) "
+        "FROM pbxhook.calls c WHERE c.offered_at >= to_timestamp(v.minute * 60) "
+        "AND c.offered_at < to_timestamp(v.minute * 60 + 60) AND c.wait_queue = v.queue), 0) "
+        "FROM unnest($1::int8[], $2::text[], $3::int8[]) AS v (minute, queue, lowered) "
+        "WHERE k.minute = v.minute AND k.queue = v.queue AND k.max_wait_ms <= v.lowered",
+    [PG_KPI_ADD_MINUTES] =
+        "INSERT INTO pbxhook.kpi_minutes AS k (shard, minute, events, callers) "
+        "SELECT $1::int8, * FROM unnest($2::int8[], $3::int8[], $4::int8[]) "
+        "ON CONFLICT (minute, shard) DO UPDATE SET events = k.events + excluded.events, "
+        "callers = k.callers + excluded.callers",
+    [PG_KPI_ADD_ANSWERS] =
+        "INSERT INTO pbxhook.kpi_actions AS k (shard, minute, upper_ms, n, max_ms) "
+        "SELECT $1::int8, * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[]) "
+        "ON CONFLICT (minute, upper_ms, shard) DO UPDATE SET n = k.n + excluded.n, "
+        "max_ms = greatest(k.max_ms, excluded.max_ms)",
+    [PG_KPI_LIST] = "SELECT minute, queue, max_wait_ms" KPI_SUM_COLUMNS " FROM pbxhook.kpi "
+                    "WHERE minute >= $1::int8 AND minute < $2::int8",
+    [PG_KPI_CALLERS] = "SELECT coalesce(sum(callers), 0)::int8 FROM pbxhook.kpi_minutes "
+                       "WHERE minute >= $1::int8 AND minute < $2::int8",
+    [PG_KPI_EVENTS] = "SELECT coalesce(sum(events), 0)::int8 FROM pbxhook.kpi_minutes "
+                      "WHERE minute >= $1::int8 AND minute < $2::int8",
+    [PG_KPI_ACTIONS] = "SELECT upper_ms, sum(n)::int8, max(max_ms) FROM pbxhook.kpi_actions "
+                       "WHERE minute >= $1::int8 AND minute < $2::int8 "
+                       "GROUP BY upper_ms ORDER BY upper_ms",
+
+    [PG_ACTIONS_UNSETTLED] = "SELECT id, call_id, received_at FROM pbxhook.actions "
                              "WHERE call_id = ANY ($1::text[]) AND " ACTION_IS_UNSETTLED " "
                              "AND delegate",
     [PG_ACTIONS_OF_CALL] =

@@ -103,6 +103,8 @@ static int commit(struct store *store)
     struct sqlite_store *sqlite = sqlite_of(store);
     int result = apply_delta(sqlite);
     if (result == 0)
+        result = sqlite_kpi_apply(sqlite);
+    if (result == 0)
         result = sqlite_run(sqlite, SQL_COMMIT, SQL_NO_PARAMS);
     if (result < 0)
         rollback(store);
@@ -179,5 +181,5 @@ const struct store_backend sqlite_backend = {
     .kpi = sqlite_kpi,
     .kpi_callers = sqlite_kpi_callers,
     .kpi_actions = sqlite_kpi_actions,
-    .events_since = sqlite_events_since,
+    .kpi_events = sqlite_kpi_events,
 };

@@ -167,7 +167,10 @@ static int confirm_one(struct sqlite_store *store, const char *call_id, int64_t 
     if (result <= 0)
         return result;
     int64_t id = sqlite3_column_int64(stmt, 0);
+    int64_t received_ms = sqlite3_column_int64(stmt, 1);
     sqlite3_reset(stmt);
+    if (kpi_action_answered(&store->base.kpi, received_ms, now_ms) < 0)
+        return sqlite_out_of_memory(store);
     result = sqlite_run(store, SQL_ACTION_CONFIRM, SQL_PARAMS(param_int(id), param_int(now_ms)));
     return result < 0 ? result : 1;
 }

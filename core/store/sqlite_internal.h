@@ -34,12 +34,17 @@ enum sqlite_statement {
     SQL_EVENT_LIST,
     SQL_EVENT_NEWEST,
     SQL_EVENT_LIST_OF_CALL,
-    SQL_EVENT_AT,
+    SQL_EVENT_LINK,
+    SQL_STRAY_ADD,
+    SQL_STRAY_LINK,
+    SQL_STRAY_DROP,
     SQL_CALL_LOOK_UP,
     SQL_CALL_ADD,
     SQL_CALL_ADVANCE,
     SQL_CALL_FOLLOW,
     SQL_CALL_FINISH,
+    SQL_CALL_TIMES,
+    SQL_CALL_OFFER,
     SQL_CALL_FILL,
     SQL_CALL_ADD_PAYLOAD,
     SQL_CALL_FIND,
@@ -80,16 +85,21 @@ enum sqlite_statement {
     SQL_PRUNE_LIST_ACTIONS,
     SQL_PRUNE_DEAD_LETTERS,
     SQL_PRUNE_HANDLINGS,
+    SQL_PRUNE_EVENT_LINK,
+    SQL_PRUNE_STRAY,
     SQL_PRUNE_EVENT,
+    SQL_PRUNE_CALL_LINKS,
+    SQL_PRUNE_CALL_UNLINK,
     SQL_PRUNE_PAYLOAD,
     SQL_PRUNE_CALL,
     SQL_PRUNE_ACTION,
-    SQL_KPI_MARK_WAITING,
-    SQL_KPI_MARK_ANSWERED,
-    SQL_KPI_MARK_LEFT,
-    SQL_KPI_MARK_ENDED,
+    SQL_KPI_ADD,
+    SQL_KPI_LOWER,
+    SQL_KPI_ADD_MINUTE,
+    SQL_KPI_ADD_ANSWERS,
     SQL_KPI_LIST,
     SQL_KPI_CALLERS,
+    SQL_KPI_EVENTS,
     SQL_KPI_ACTIONS,
     SQL_STATEMENT_COUNT
 };
@@ -142,6 +152,7 @@ struct sqlite_known_call {
     int64_t created_ms;
     enum lifecycle state;
     unsigned filled; /* bit 1 << EVENT_...: the field has a value */
+    struct kpi_times times;
 };
 
 #define SQLITE_CALL_CACHE_SLOTS   4096 /* a power of two */
@@ -341,13 +352,13 @@ int sqlite_call_events(struct store *store, const char *call_id, int limit, stor
 int sqlite_call_actions(struct store *store, const char *call_id, int limit,
                         store_past_action_fn row, void *arg);
 
-/* Notes what the event says of its call's milestones. */
-int sqlite_kpi_mark(struct sqlite_store *store, const struct event *event, int64_t call);
+/* Adds what the transaction has changed to the sums; the last thing before it is committed. */
+int sqlite_kpi_apply(struct sqlite_store *store);
 int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
                void *arg);
 int sqlite_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
 int sqlite_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
                        store_kpi_action_fn row, void *arg);
-int sqlite_events_since(struct store *store, int64_t since_ms, int64_t *count);
+int sqlite_kpi_events(struct store *store, int64_t from_minute, int64_t *count);
 
 #endif

@@ -1,44 +1,53 @@
 /*
- * sqlite_kpi.c: a call's milestones, of which the schema's triggers make the indicators' sums, and reading
- * those. Called through store.c and by sqlite_calls.c.
+ * sqlite_kpi.c: adds a transaction's changes to the indicators' sums, and reads those. Called through store.c
+ * and by sqlite.c.
  */
 #include "store/sqlite_internal.h"
 
 /* ---- Writing ------------------------------------------------------------------------------------- */
 
-int sqlite_kpi_mark(struct sqlite_store *store, const struct event *event, int64_t call)
+static int add_row(void *arg, const struct kpi_row *row)
 {
-    const struct sqlite_param id = param_int(call), time = param_int(event->time_ms);
-    switch (event->state) {
-    case LIFECYCLE_WAITING:
-        return sqlite_run(store, SQL_KPI_MARK_WAITING,
-                          SQL_PARAMS(id, time, param_text(event->field[EVENT_QUEUE])));
-    case LIFECYCLE_ENTERED:
-    case LIFECYCLE_ONGOING:
-        return sqlite_run(store, SQL_KPI_MARK_ANSWERED, SQL_PARAMS(id, time));
-    case LIFECYCLE_LEFT:
-        return sqlite_run(store, SQL_KPI_MARK_LEFT, SQL_PARAMS(id, time));
-    case LIFECYCLE_FINISHED:
-        return sqlite_run(store, SQL_KPI_MARK_ENDED, SQL_PARAMS(id, time));
-    default:
-        return 0;
-    }
+    struct sqlite_store *store = arg;
+    struct store_kpi sums = row->sums;
+    struct sqlite_param params[3 + KPI_SUM_COUNT] = {param_int(row->minute), param_text(row->queue),
+                                                     param_int(sums.max_wait_ms)};
+    int64_t *sum[KPI_SUM_COUNT];
+
+    kpi_sums_list(&sums, sum);
+    for (int i = 0; i < KPI_SUM_COUNT; i++)
+        params[3 + i] = param_int(*sum[i]);
+    int result = sqlite_run(store, SQL_KPI_ADD, params, 3 + KPI_SUM_COUNT);
+    if (result == 0 && row->lowered_ms != KPI_NEVER)
+        result = sqlite_run(
+            store, SQL_KPI_LOWER,
+            SQL_PARAMS(param_int(row->minute), param_text(row->queue), param_int(row->lowered_ms)));
+    return result;
+}
+
+static int add_minute(void *arg, int64_t minute, int64_t events, int64_t callers)
+{
+    return sqlite_run(arg, SQL_KPI_ADD_MINUTE,
+                      SQL_PARAMS(param_int(minute), param_int(events), param_int(callers)));
+}
+
+static int add_answers(void *arg, int64_t minute, int64_t upper_ms, int64_t n, int64_t max_ms)
+{
+    return sqlite_run(
+        arg, SQL_KPI_ADD_ANSWERS,
+        SQL_PARAMS(param_int(minute), param_int(upper_ms), param_int(n), param_int(max_ms)));
+}
+
+int sqlite_kpi_apply(struct sqlite_store *store)
+{
+    struct kpi_changes *changes = &store->base.kpi;
+    int result = kpi_each_row(changes, add_row, store);
+    if (result == 0)
+        result = kpi_each_minute(changes, add_minute, store);
+    return result < 0 ? result : kpi_each_answer(changes, add_answers, store);
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------- */
-
-static void take_sums(sqlite3_stmt *stmt, int column, struct store_kpi *out)
-{
-    int64_t *const sums[] = {&out->max_wait_ms, &out->offered, &out->answered,
-                             &out->abandoned,   &out->wait_ms, &out->talked,
-                             &out->talk_ms,     &out->handled, &out->handle_ms};
-    for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
-        *sums[i] = sqlite3_column_int64(stmt, column++);
-    for (int i = 0; i < STORE_KPI_LIMITS; i++)
-        out->answered_within[i] = sqlite3_column_int64(stmt, column++);
-    for (int i = 0; i < STORE_KPI_LIMITS; i++)
-        out->abandoned_within[i] = sqlite3_column_int64(stmt, column++);
-}
 
 int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
                void *arg)
@@ -50,8 +59,11 @@ int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, stor
     if (result < 0)
         return result;
     while ((result = sqlite_next(sqlite, stmt)) == 1) {
-        struct store_kpi sums;
-        take_sums(stmt, 2, &sums);
+        struct store_kpi sums = {.max_wait_ms = sqlite3_column_int64(stmt, 2)};
+        int64_t *sum[KPI_SUM_COUNT];
+        kpi_sums_list(&sums, sum);
+        for (int i = 0; i < KPI_SUM_COUNT; i++)
+            *sum[i] = sqlite3_column_int64(stmt, 3 + i);
         if (row(arg, sqlite3_column_int64(stmt, 0), sqlite_column_string(stmt, 1), &sums) != 0) {
             sqlite3_reset(stmt);
             return STORE_E_STOPPED;
@@ -60,19 +72,30 @@ int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, stor
     return result;
 }
 
-int sqlite_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
+/* A statement that gives one sum. */
+static int read_sum(struct sqlite_store *store, enum sqlite_statement which,
+                    const struct sqlite_param *params, int count, int64_t *out)
 {
-    struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *stmt;
-    int result = sqlite_query(sqlite, SQL_KPI_CALLERS,
-                              SQL_PARAMS(param_int(from_minute), param_int(to_minute)), &stmt);
+    int result = sqlite_query(store, which, params, count, &stmt);
     if (result == 0)
-        result = sqlite_next(sqlite, stmt);
+        result = sqlite_next(store, stmt);
     if (result <= 0)
         return result;
-    *count = sqlite3_column_int64(stmt, 0);
+    *out = sqlite3_column_int64(stmt, 0);
     sqlite3_reset(stmt);
     return 0;
+}
+
+int sqlite_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
+{
+    return read_sum(sqlite_of(store), SQL_KPI_CALLERS,
+                    SQL_PARAMS(param_int(from_minute), param_int(to_minute)), count);
+}
+
+int sqlite_kpi_events(struct store *store, int64_t from_minute, int64_t *count)
+{
+    return read_sum(sqlite_of(store), SQL_KPI_EVENTS, SQL_PARAMS(param_int(from_minute)), count);
 }
 
 int sqlite_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
@@ -92,46 +115,4 @@ int sqlite_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minu
         }
     }
     return result;
-}
-
-/* The first event with this id or a greater one: 1, or 0 when there is none. */
-static int event_at(struct sqlite_store *store, int64_t id, int64_t *found, int64_t *received_ms)
-{
-    sqlite3_stmt *stmt;
-    int result = sqlite_query(store, SQL_EVENT_AT, SQL_PARAMS(param_int(id)), &stmt);
-    if (result == 0)
-        result = sqlite_next(store, stmt);
-    if (result == 1) {
-        *found = sqlite3_column_int64(stmt, 0);
-        *received_ms = sqlite3_column_int64(stmt, 1);
-        sqlite3_reset(stmt);
-    }
-    return result;
-}
-
-/*
- * Events are stored in the order in which they arrived, so the first one of a time is found by halving the
- * ids: twenty-odd looks, whatever the store holds, and no index that every event would have to keep.
- */
-int sqlite_events_since(struct store *store, int64_t since_ms, int64_t *count)
-{
-    struct sqlite_store *sqlite = sqlite_of(store);
-    struct store_place last = {0};
-    int64_t low = 1, id, received_ms;
-    int result = sqlite_events_newest(store, 0, &last);
-    int64_t high = last.id + 1; /* the first id that is new enough is in low ... high */
-
-    *count = 0;
-    while (result >= 0 && low < high) {
-        int64_t middle = low + (high - low) / 2;
-        result = event_at(sqlite, middle, &id, &received_ms);
-        if (result == 1 && received_ms < since_ms)
-            low = id + 1;
-        else
-            high = middle;
-    }
-    if (result < 0)
-        return result;
-    *count = last.id + 1 - low;
-    return 0;
 }

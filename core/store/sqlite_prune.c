@@ -19,10 +19,22 @@ struct step {
     int remove; /* 0: only counts */
 };
 
+/* Runs statements whose one parameter is the id. */
+static int run_each(const struct step *step, const enum sqlite_statement *which, size_t count,
+                    int64_t id)
+{
+    int result = 0;
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = sqlite_run(step->store, which[i], SQL_PARAMS(param_int(id)));
+    return result;
+}
+
 /* ---- One kind of record each: removes it, or only counts it --------------------------------------- */
 
 static int prune_event(const struct step *step, int64_t id)
 {
+    static const enum sqlite_statement removal[] = {SQL_PRUNE_EVENT_LINK, SQL_PRUNE_STRAY,
+                                                    SQL_PRUNE_EVENT};
     sqlite3_stmt *stmt;
     int64_t letters = 0;
     int result =
@@ -37,7 +49,7 @@ static int prune_event(const struct step *step, int64_t id)
     if (result == 0 && step->remove && letters > 0)
         result = sqlite_run(step->store, SQL_PRUNE_HANDLINGS, SQL_PARAMS(param_int(id)));
     if (result == 0 && step->remove)
-        result = sqlite_run(step->store, SQL_PRUNE_EVENT, SQL_PARAMS(param_int(id)));
+        result = run_each(step, removal, sizeof(removal) / sizeof(removal[0]), id);
     if (result < 0)
         return result;
     step->pruned->events++;
@@ -45,14 +57,15 @@ static int prune_event(const struct step *step, int64_t id)
     return 0;
 }
 
+/* An event that stays is one without a call then. */
 static int prune_call(const struct step *step, int64_t id)
 {
+    static const enum sqlite_statement removal[] = {SQL_PRUNE_CALL_LINKS, SQL_PRUNE_CALL_UNLINK,
+                                                    SQL_PRUNE_PAYLOAD, SQL_PRUNE_CALL};
     int result = 0;
     if (step->remove) {
         sqlite_call_cache_clear(&step->store->call_cache); /* it may know this one */
-        result = sqlite_run(step->store, SQL_PRUNE_PAYLOAD, SQL_PARAMS(param_int(id)));
-        if (result == 0)
-            result = sqlite_run(step->store, SQL_PRUNE_CALL, SQL_PARAMS(param_int(id)));
+        result = run_each(step, removal, sizeof(removal) / sizeof(removal[0]), id);
         if (result == 0)
             step->store->base.delta.calls[LIFECYCLE_FINISHED]--;
     }

@@ -37,7 +37,9 @@
 #define LETTER_COLUMNS                                                                             \
     "h.event_id, h.plugin, h.error, e.call_id, e.type, h.failed_ms, e.received_ms, h.attempts"
 
-#define LETTER_IS_NEW "state = 'retry', attempts = 0, strikes = 0, claimed = 0"
+#define KPI_PARAM(column) ", ?"
+
+#define LETTER_IS_NEW     "state = 'retry', attempts = 0, strikes = 0, claimed = 0"
 
 static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -56,19 +58,32 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                       "ON CONFLICT (identity) DO NOTHING",
     [SQL_EVENT_LIST] = "SELECT " EVENT_COLUMNS " FROM events WHERE id > ?1 ORDER BY id LIMIT ?2",
     [SQL_EVENT_NEWEST] = "SELECT id FROM events WHERE id > 0 ORDER BY id DESC LIMIT 1 OFFSET ?1",
-    [SQL_EVENT_LIST_OF_CALL] = "SELECT " EVENT_COLUMNS " FROM events WHERE call_id = ?1 "
+    [SQL_EVENT_LINK] = "INSERT INTO call_events (call, event) VALUES (?1, ?2)",
+    [SQL_STRAY_ADD] = "INSERT INTO stray_events (call_id, event) VALUES (?1, ?2)",
+    [SQL_STRAY_LINK] = "INSERT INTO call_events SELECT ?1, event FROM stray_events "
+                       "WHERE call_id = ?2",
+    [SQL_STRAY_DROP] = "DELETE FROM stray_events WHERE call_id = ?1",
+    [SQL_EVENT_LIST_OF_CALL] = "SELECT " EVENT_COLUMNS " FROM events WHERE id IN ("
+                               "SELECT event FROM call_events "
+                               "WHERE call = (SELECT id FROM calls WHERE call_id = ?1) "
+                               "UNION ALL SELECT event FROM stray_events WHERE call_id = ?1) "
                                "ORDER BY time_ms, id LIMIT ?2",
-    [SQL_EVENT_AT] = "SELECT id, received_ms FROM events WHERE id >= ?1 ORDER BY id LIMIT 1",
     [SQL_EVENT_FIND] = "SELECT id, spool_seq, received_ms FROM events WHERE identity = ?1",
 
     [SQL_CALL_LOOK_UP] = "SELECT id, status, status_ms, created_ms, code <> '', direction <> '', "
-                         "our_number <> '', their_number <> '', queue <> '', actor <> '' "
+                         "our_number <> '', their_number <> '', queue <> '', actor <> '', "
+                         "waiting_ms, answered_ms, left_ms, ended_ms, wait_queue "
                          "FROM calls WHERE call_id = ?1",
     [SQL_CALL_ADD] =
         "INSERT INTO calls (call_id, status, status_ms, finished_ms, created_ms, code, "
         "direction, our_number, their_number, queue, actor) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    [SQL_CALL_ADVANCE] = "UPDATE calls SET status = ?2, status_ms = ?3 WHERE id = ?1",
+    [SQL_CALL_ADVANCE] = "UPDATE calls SET status = ?2, status_ms = ?3, answered_ms = ?4, "
+                         "left_ms = ?5, ended_ms = ?6 WHERE id = ?1",
+    [SQL_CALL_TIMES] = "UPDATE calls SET answered_ms = ?2, left_ms = ?3, ended_ms = ?4 "
+                       "WHERE id = ?1",
+    [SQL_CALL_OFFER] = "UPDATE calls SET offered_ms = ?2, waiting_ms = ?3, wait_queue = ?4 "
+                       "WHERE id = ?1",
     /* Apart from it: a column that a statement sets has its index written, the same value or not. */
     [SQL_CALL_FOLLOW] = "UPDATE calls SET queue = iif(?2 = '', queue, ?2), "
                         "actor = iif(?3 = '', actor, ?3) "
@@ -126,7 +141,7 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                           "WHERE id = ?1 AND state = 'sending'",
     [SQL_ACTION_ANNOTATE] = "UPDATE actions SET http_status = ?2, detail = ?3 "
                             "WHERE id = ?1 AND state = 'confirmed'",
-    [SQL_ACTION_UNCONFIRMED] = "SELECT id FROM actions "
+    [SQL_ACTION_UNCONFIRMED] = "SELECT id, received_ms FROM actions "
                                "WHERE call_id = ?1 AND " ACTION_IS_UNSETTLED " "
                                "AND iif(json_valid(body), json_type(body, '$.destination'), NULL) "
                                "IS NOT NULL LIMIT 1",
@@ -200,27 +215,40 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                                "AND state_ms < ?3 ORDER BY state_ms, id LIMIT ?4",
     [SQL_PRUNE_DEAD_LETTERS] = "SELECT count(*) FROM handlings WHERE event_id = ?1",
     [SQL_PRUNE_HANDLINGS] = "DELETE FROM handlings WHERE event_id = ?1",
+    [SQL_PRUNE_EVENT_LINK] = "DELETE FROM call_events WHERE event = ?1 AND call = (SELECT c.id "
+                             "FROM events e JOIN calls c ON c.call_id = e.call_id WHERE e.id = ?1)",
+    [SQL_PRUNE_STRAY] = "DELETE FROM stray_events WHERE event = ?1 "
+                        "AND call_id = (SELECT call_id FROM events WHERE id = ?1)",
     [SQL_PRUNE_EVENT] = "DELETE FROM events WHERE id = ?1",
     [SQL_PRUNE_PAYLOAD] = "DELETE FROM payloads WHERE call = ?1",
+    [SQL_PRUNE_CALL_LINKS] = "INSERT INTO stray_events SELECT c.call_id, l.event FROM calls c "
+                             "JOIN call_events l ON l.call = c.id WHERE c.id = ?1",
+    [SQL_PRUNE_CALL_UNLINK] = "DELETE FROM call_events WHERE call = ?1",
     [SQL_PRUNE_CALL] = "DELETE FROM calls WHERE id = ?1",
     [SQL_PRUNE_ACTION] = "DELETE FROM actions WHERE id = ?1",
-    /* Each changes a row only when it has something new to say: the triggers run for what is changed. */
-    [SQL_KPI_MARK_WAITING] = "UPDATE calls SET waiting_ms = ?2, wait_queue = ?3 WHERE id = ?1 "
-                             "AND (waiting_ms IS NULL OR waiting_ms > ?2)",
-    [SQL_KPI_MARK_ANSWERED] = "UPDATE calls SET answered_ms = ?2 WHERE id = ?1 "
-                              "AND (answered_ms IS NULL OR answered_ms > ?2)",
-    [SQL_KPI_MARK_LEFT] = "UPDATE calls SET left_ms = ?2 WHERE id = ?1 "
-                          "AND (left_ms IS NULL OR left_ms < ?2)",
-    [SQL_KPI_MARK_ENDED] = "UPDATE calls SET ended_ms = ?2 WHERE id = ?1 "
-                           "AND (ended_ms IS NULL OR ended_ms < ?2)",
-    [SQL_KPI_LIST] =
-        "SELECT minute, queue, max_wait_ms, offered, answered, abandoned, wait_ms, "
-        "talked, talk_ms, handled, handle_ms, "
-        "answered_5, answered_10, answered_15, answered_20, answered_30, answered_60, answered_120, "
-        "abandoned_5, abandoned_10, abandoned_15, abandoned_20, abandoned_30, abandoned_60, abandoned_120 "
-        "FROM kpi WHERE minute >= ?1 AND minute < ?2",
-    [SQL_KPI_CALLERS] = "SELECT coalesce(sum(n), 0) FROM kpi_callers "
+    [SQL_KPI_ADD] =
+        "INSERT INTO kpi (minute, queue, max_wait_ms" KPI_SUM_COLUMNS ") "
+        "VALUES (?, ?, ?" KPI_EACH_SUM(
+            KPI_PARAM) ") "
+                       "ON CONFLICT (minute, queue) DO UPDATE SET "
+                       "max_wait_ms = max(kpi.max_wait_ms, excluded.max_wait_ms)" KPI_ADD_SUMS,
+    /* The call that may have had the minute's longest wait, ?3, has waited less. */
+    [SQL_KPI_LOWER] = "UPDATE kpi SET max_wait_ms = coalesce((SELECT "
+                      "max(coalesce(answered_ms, ended_ms) - offered_ms) FROM calls "
+                      "WHERE offered_ms >= ?1 * 60000 AND offered_ms < (?1 + 1) * 60000 "
+                      "AND wait_queue = ?2), 0) "
+                      "WHERE minute = ?1 AND queue = ?2 AND max_wait_ms <= ?3",
+    [SQL_KPI_ADD_MINUTE] = "INSERT INTO kpi_minutes (minute, events, callers) VALUES (?1, ?2, ?3) "
+                           "ON CONFLICT (minute) DO UPDATE SET events = events + ?2, "
+                           "callers = callers + ?3",
+    [SQL_KPI_ADD_ANSWERS] = "INSERT INTO kpi_actions (minute, upper_ms, n, max_ms) "
+                            "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (minute, upper_ms) DO UPDATE "
+                            "SET n = n + ?3, max_ms = max(max_ms, ?4)",
+    [SQL_KPI_LIST] = "SELECT minute, queue, max_wait_ms" KPI_SUM_COLUMNS " "
+                     "FROM kpi WHERE minute >= ?1 AND minute < ?2",
+    [SQL_KPI_CALLERS] = "SELECT coalesce(sum(callers), 0) FROM kpi_minutes "
                         "WHERE minute >= ?1 AND minute < ?2",
+    [SQL_KPI_EVENTS] = "SELECT coalesce(sum(events), 0) FROM kpi_minutes WHERE minute >= ?1",
     [SQL_KPI_ACTIONS] = "SELECT upper_ms, sum(n), max(max_ms) FROM kpi_actions "
                         "WHERE minute >= ?1 AND minute < ?2 GROUP BY upper_ms ORDER BY upper_ms",
 };

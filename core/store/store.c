@@ -48,6 +48,7 @@ void store_close(struct store *store)
     if (store == NULL)
         return;
     store_rollback(store);
+    kpi_free(&store->kpi);
     store->backend->close(store);
 }
 
@@ -85,6 +86,11 @@ static int bad_argument(struct store *store, const char *name)
                       name);
 }
 
+static int out_of_memory(struct store *store)
+{
+    return store_fail(store, STORE_E_MEMORY, "out of memory");
+}
+
 /* The text of what lost the transaction is left as it is. */
 static int check_reading(const struct store *store)
 {
@@ -119,6 +125,7 @@ static void forget_transaction(struct store *store)
     store->transaction = STORE_IDLE;
     store->has_savepoint = 0;
     memset(&store->delta, 0, sizeof(store->delta));
+    kpi_clear(&store->kpi);
 }
 
 int store_begin(struct store *store, const struct event *const *events, size_t count)
@@ -170,6 +177,7 @@ int store_savepoint(struct store *store)
     if (result == 0) {
         store->has_savepoint = 1;
         store->delta_saved = store->delta;
+        kpi_savepoint(&store->kpi);
     }
     return result;
 }
@@ -200,6 +208,7 @@ int store_undo(struct store *store)
         return result;
     store->has_savepoint = 0;
     store->delta = store->delta_saved;
+    kpi_undo(&store->kpi);
     return settle(store, store->backend->undo(store));
 }
 
@@ -210,7 +219,10 @@ int store_event_add(struct store *store, const struct event *event, int64_t *id)
     int result = check_writing(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->event_add(store, event, id));
+    result = settle(store, store->backend->event_add(store, event, id));
+    if (result == STORE_EVENT_NEW && kpi_event_stored(&store->kpi, event->received_ms) < 0)
+        return settle(store, out_of_memory(store));
+    return result;
 }
 
 static int call_put(struct store *store, const struct event *event, int with_payload)
@@ -262,9 +274,10 @@ int store_user_create(struct store *store, const char *number, int64_t now_ms,
     if (number == NULL || number[0] == '\0')
         return bad_argument(store, "number");
     result = settle(store, store->backend->user_create(store, number, now_ms, out));
-    if (result == 1)
-        store->delta.users++;
-    return result;
+    if (result != 1)
+        return result;
+    store->delta.users++;
+    return kpi_caller_made(&store->kpi, now_ms) < 0 ? settle(store, out_of_memory(store)) : 1;
 }
 
 int store_sql(struct store *store, const char *sql, const struct store_value *params,
@@ -321,6 +334,16 @@ int store_action_next_due(struct store *store, int64_t *due_ms)
     return settle(store, store->backend->action_next_due(store, due_ms));
 }
 
+/* For the indicators: the PBX has answered. */
+static int note_answer(struct store *store, const struct store_settlement *settlement)
+{
+    if (settlement->state != STORE_ACTION_DELIVERED && settlement->state != STORE_ACTION_REJECTED)
+        return 0;
+    return kpi_action_answered(&store->kpi, settlement->received_ms, settlement->now_ms) < 0
+               ? out_of_memory(store)
+               : 0;
+}
+
 int store_actions_settle(struct store *store, const struct store_settlement *settlements, int count,
                          unsigned char *changed)
 {
@@ -335,21 +358,12 @@ int store_actions_settle(struct store *store, const struct store_settlement *set
     }
     if (count == 0)
         return 0;
-    return settle(store, store->backend->actions_settle(store, settlements, count, changed));
-}
-
-int store_action_settle(struct store *store, int64_t id, enum store_action_state state,
-                        int64_t due_ms, int64_t now_ms, int http_status, const char *detail)
-{
-    const struct store_settlement settlement = {.id = id,
-                                                .state = state,
-                                                .http_status = http_status,
-                                                .due_ms = due_ms,
-                                                .now_ms = now_ms,
-                                                .detail = detail};
-    unsigned char changed = 0;
-    int result = store_actions_settle(store, &settlement, 1, &changed);
-    return result < 0 ? result : changed;
+    result = settle(store, store->backend->actions_settle(store, settlements, count, changed));
+    for (int i = 0; i < count && result >= 0; i++) {
+        if (changed[i])
+            result = settle(store, note_answer(store, &settlements[i]));
+    }
+    return result;
 }
 
 int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms)
@@ -656,19 +670,10 @@ int store_call_actions(struct store *store, const char *call_id, int limit,
 
 const int store_kpi_seconds[STORE_KPI_LIMITS] = {5, 10, 15, 20, 30, 60, 120};
 
-static int check_kpi(struct store *store)
-{
-    int result = check_reading(store);
-    if (result == 0 && store->backend->kpi == NULL)
-        return store_fail(store, STORE_E_ARGUMENT, "a %s store keeps no indicators",
-                          store->backend->dialect);
-    return result;
-}
-
 int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
               void *arg)
 {
-    int result = check_kpi(store);
+    int result = check_reading(store);
     if (result < 0)
         return result;
     return settle(store, store->backend->kpi(store, from_minute, to_minute, row, arg));
@@ -676,7 +681,7 @@ int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store
 
 int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
 {
-    int result = check_kpi(store);
+    int result = check_reading(store);
     if (result < 0)
         return result;
     return settle(store, store->backend->kpi_callers(store, from_minute, to_minute, count));
@@ -685,16 +690,16 @@ int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minut
 int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
                       store_kpi_action_fn row, void *arg)
 {
-    int result = check_kpi(store);
+    int result = check_reading(store);
     if (result < 0)
         return result;
     return settle(store, store->backend->kpi_actions(store, from_minute, to_minute, row, arg));
 }
 
-int store_events_since(struct store *store, int64_t since_ms, int64_t *count)
+int store_kpi_events(struct store *store, int64_t from_minute, int64_t *count)
 {
-    int result = check_kpi(store);
+    int result = check_reading(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->events_since(store, since_ms, count));
+    return settle(store, store->backend->kpi_events(store, from_minute, count));
 }

@@ -209,22 +209,19 @@ void store_actions_free(struct store_action *actions, int count);
 int store_action_next_due(struct store *store, int64_t *due_ms);
 
 /*
- * Writes down how a sent action ended: DELIVERED, REJECTED, EXPIRED, UNKNOWN, or PENDING or DOUBTFUL with
+ * Writes down how sent actions ended: DELIVERED, REJECTED, EXPIRED, UNKNOWN, or PENDING or DOUBTFUL with
  * due_ms to try again (at its deadline at the latest). What was DOUBTFUL before is DOUBTFUL with PENDING,
- * and UNKNOWN with EXPIRED. http_status 0: no answer. detail: one line for people, may be
- * NULL. 1 when the state was changed; 0 when the action is not SENDING. One that was CONFIRMED in the
- * meantime stays so, whatever its end: 0, and http_status and detail are written down if it was answered.
+ * and UNKNOWN with EXPIRED. changed[i] becomes 1 when the state was changed; 0 when the action is not SENDING.
+ * One that was CONFIRMED in the meantime stays so, whatever its end: 0, and http_status and detail are written
+ * down if it was answered.
  */
-int store_action_settle(struct store *store, int64_t id, enum store_action_state state,
-                        int64_t due_ms, int64_t now_ms, int http_status, const char *detail);
-
-/* The same for several, as one statement of the database's; changed[i] becomes what it would return. */
 struct store_settlement {
     int64_t id;
     enum store_action_state state;
-    int http_status;
+    int http_status;     /* 0: no answer */
+    int64_t received_ms; /* the action's own: the indicators tell how long it took */
     int64_t due_ms, now_ms;
-    const char *detail;
+    const char *detail; /* one line for people; may be NULL */
 };
 int store_actions_settle(struct store *store, const struct store_settlement *settlements, int count,
                          unsigned char *changed);
@@ -435,8 +432,8 @@ typedef int (*store_kpi_fn)(void *arg, int64_t minute, const char *queue,
                             const struct store_kpi *sums);
 
 /*
- * A row for each minute (since 1970) and queue in which a call was offered, from one minute to before
- * another. They are kept with each event: no call is looked at. STORE_E_ARGUMENT: this store keeps none.
+ * Rows for each minute (since 1970) and queue in which a call was offered, from one minute to before
+ * another; several of one, if several workers wrote them. They are kept with each event: no call is looked at.
  */
 int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
               void *arg);
@@ -449,7 +446,7 @@ typedef int (*store_kpi_action_fn)(void *arg, int64_t upper_ms, int64_t count, i
 int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
                       store_kpi_action_fn row, void *arg);
 
-/* How many events arrived since then. */
-int store_events_since(struct store *store, int64_t since_ms, int64_t *count);
+/* How many events arrived in this minute and since. */
+int store_kpi_events(struct store *store, int64_t from_minute, int64_t *count);
 
 #endif

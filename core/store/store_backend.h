@@ -7,6 +7,7 @@
 #ifndef PBXHOOK_STORE_BACKEND_H
 #define PBXHOOK_STORE_BACKEND_H
 
+#include "store/kpi.h"
 #include "store/store.h"
 
 #define STORE_ERROR_SIZE 512
@@ -26,6 +27,7 @@ struct store {
     int has_savepoint;
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
+    struct kpi_changes kpi;          /* of the open transaction, applied by commit() */
     char error[STORE_ERROR_SIZE];
     store_wait_fn wait_fn; /* NULL: nobody wants to know */
     void *wait_arg;
@@ -49,7 +51,7 @@ struct store_backend {
     int (*is_away)(const struct store *store); /* NULL: never */
 
     int (*begin)(struct store *store, const struct event *const *events, size_t count);
-    int (*commit)(struct store *store); /* applies delta; has rolled back when it fails */
+    int (*commit)(struct store *store); /* applies delta and kpi; has rolled back when it fails */
     void (*rollback)(struct store *store);
     int (*savepoint)(struct store *store);
     int (*release)(struct store *store);
@@ -113,13 +115,12 @@ struct store_backend {
     int (*call_actions)(struct store *store, const char *call_id, int limit,
                         store_past_action_fn row, void *arg);
 
-    /* All four or none. */
     int (*kpi)(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
                void *arg);
     int (*kpi_callers)(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
     int (*kpi_actions)(struct store *store, int64_t from_minute, int64_t to_minute,
                        store_kpi_action_fn row, void *arg);
-    int (*events_since)(struct store *store, int64_t since_ms, int64_t *count);
+    int (*kpi_events)(struct store *store, int64_t from_minute, int64_t *count);
 };
 
 extern const struct store_backend sqlite_backend;

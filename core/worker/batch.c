@@ -67,6 +67,7 @@ static struct outbox_result *settle_some(struct outbox_result *result,
     for (; result != NULL && count < SETTLE_AT_ONCE; result = result->next)
         settlements[count++] = (struct store_settlement){.id = result->action.id,
                                                          .state = result->state,
+                                                         .received_ms = result->action.received_ms,
                                                          .due_ms = result->due_ms,
                                                          .now_ms = result->finished_ms,
                                                          .http_status = result->http_status,

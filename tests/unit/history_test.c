@@ -173,9 +173,9 @@ static void shows_a_call_with_its_timeline(void **state)
                                        standby_id, 2005, 12005));
     check_ok(fixture, store_actions_claim(fixture->store, 2010, 10, &claimed, &count, &expired));
     assert_int_equal(count, 1);
-    assert_int_equal(store_action_settle(fixture->store, claimed[0].id, STORE_ACTION_DELIVERED, 0,
-                                         2500, 204, NULL),
-                     1);
+    assert_int_equal(
+        settle_action(fixture->store, claimed[0].id, STORE_ACTION_DELIVERED, 0, 2500, 204, NULL),
+        1);
     store_actions_free(claimed, count);
     commit(fixture);
 

@@ -494,8 +494,8 @@ int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minut
     return store_kpi(store, from_minute, to_minute, NULL, arg);
 }
 
-int store_events_since(struct store *store, int64_t since_ms, int64_t *count)
+int store_kpi_events(struct store *store, int64_t from_minute, int64_t *count)
 {
     (void)count;
-    return store_kpi(store, since_ms, since_ms, NULL, NULL);
+    return store_kpi(store, from_minute, from_minute, NULL, NULL);
 }

@@ -283,15 +283,20 @@ static void deliver(struct fixture *fixture, int second, int latency_ms)
 {
     struct store_action *claimed = NULL;
     struct store_expired expired;
+    unsigned char changed = 0;
     int count = 0;
     check_ok(fixture,
              store_action_add(fixture->store, "k", "c", "{}", 1, S(second), S(second) + 3600000));
     check_ok(fixture,
              store_actions_claim(fixture->store, S(second), 10, &claimed, &count, &expired));
     assert_int_equal(count, 1);
-    assert_int_equal(store_action_settle(fixture->store, claimed[0].id, STORE_ACTION_DELIVERED, 0,
-                                         S(second) + latency_ms, 200, NULL),
-                     1);
+    const struct store_settlement settlement = {.id = claimed[0].id,
+                                                .state = STORE_ACTION_DELIVERED,
+                                                .http_status = 200,
+                                                .received_ms = claimed[0].received_ms,
+                                                .now_ms = S(second) + latency_ms};
+    check_ok(fixture, store_actions_settle(fixture->store, &settlement, 1, &changed));
+    assert_int_equal(changed, 1);
     store_actions_free(claimed, count);
 }
 
@@ -325,6 +330,5 @@ int main(void)
         STORE_TEST(counts_callers_and_recent_events), STORE_TEST(measures_delegates),
         STORE_TEST(pruned_calls_stay_in_the_sums),
     };
-    current_backend = &backends[0]; /* the other store keeps none yet */
-    return _cmocka_run_group_tests("sqlite", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
+    return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -270,7 +270,7 @@ static int claim_in(struct store *store, int64_t now_ms, struct store_expired *e
 static int settle_in(struct store *store, int64_t id, enum store_action_state state)
 {
     assert_ok(store, store_begin(store, NULL, 0));
-    int changed = store_action_settle(store, id, state, 0, 9000, 200, NULL);
+    int changed = settle_action(store, id, state, 0, 9000, 200, NULL);
     assert_ok(store, changed);
     assert_ok(store, store_commit(store));
     return changed;
@@ -337,7 +337,7 @@ static int settle_first(struct store *store, const struct event *waiting, int64_
 {
     int result = store_begin(store, &waiting, 1);
     if (result == 0 && settles != 0)
-        result = store_action_settle(store, settles, STORE_ACTION_DELIVERED, 0, 9000, 200, NULL);
+        result = settle_action(store, settles, STORE_ACTION_DELIVERED, 0, 9000, 200, NULL);
     return result < 0 ? result : 0;
 }
 

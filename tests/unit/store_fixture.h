@@ -159,6 +159,21 @@ static inline const char *either(const char *sqlite, const char *postgresql)
     return strcmp(current_backend->name, "sqlite") == 0 ? sqlite : postgresql;
 }
 
+/* Settles one action: whether its state was changed, or what store_actions_settle() says. */
+static inline int settle_action(struct store *store, int64_t id, enum store_action_state state,
+                                int64_t due_ms, int64_t now_ms, int http_status, const char *detail)
+{
+    const struct store_settlement settlement = {.id = id,
+                                                .state = state,
+                                                .http_status = http_status,
+                                                .due_ms = due_ms,
+                                                .now_ms = now_ms,
+                                                .detail = detail};
+    unsigned char changed = 0;
+    int result = store_actions_settle(store, &settlement, 1, &changed);
+    return result < 0 ? result : changed;
+}
+
 static inline void begin(struct fixture *fixture)
 {
     check_ok(fixture, store_begin(fixture->store, NULL, 0));

@@ -41,7 +41,7 @@ static int settle(struct fixture *fixture, int64_t id, enum store_action_state s
 {
     begin(fixture);
     int changed = check_ok(
-        fixture, store_action_settle(fixture->store, id, state, due_ms, 2000, http_status, detail));
+        fixture, settle_action(fixture->store, id, state, due_ms, 2000, http_status, detail));
     commit(fixture);
     return changed;
 }
@@ -263,12 +263,11 @@ static void each_end_is_written_down(void **state)
         assert_state(fixture, id, ends[i].expected);
     }
     begin(fixture);
-    assert_int_equal(store_action_settle(fixture->store, 1, STORE_ACTION_SENDING, 0, 0, 0, ""),
+    assert_int_equal(settle_action(fixture->store, 1, STORE_ACTION_SENDING, 0, 0, 0, ""),
                      STORE_E_ARGUMENT);
-    assert_int_equal(store_action_settle(fixture->store, 1, STORE_ACTION_CONFIRMED, 0, 0, 0, ""),
+    assert_int_equal(settle_action(fixture->store, 1, STORE_ACTION_CONFIRMED, 0, 0, 0, ""),
                      STORE_E_ARGUMENT);
-    assert_int_equal(
-        store_action_settle(fixture->store, 999, STORE_ACTION_DELIVERED, 0, 0, 200, ""), 0);
+    assert_int_equal(settle_action(fixture->store, 999, STORE_ACTION_DELIVERED, 0, 0, 200, ""), 0);
     commit(fixture);
 }
 

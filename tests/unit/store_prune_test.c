@@ -39,8 +39,8 @@ static void act(struct fixture *fixture, const char *call_id, enum store_action_
     check_ok(fixture, store_actions_claim(fixture->store, time_ms, 10, &actions, &count, &expired));
     assert_int_equal(count, 1);
     if (state != STORE_ACTION_SENDING)
-        assert_int_equal(check_ok(fixture, store_action_settle(fixture->store, actions[0].id, state,
-                                                               0, time_ms, 200, NULL)),
+        assert_int_equal(check_ok(fixture, settle_action(fixture->store, actions[0].id, state, 0,
+                                                         time_ms, 200, NULL)),
                          1);
     store_actions_free(actions, count);
 }
@@ -105,6 +105,10 @@ static void old_goes_and_recent_stays(void **state)
     assert_int_equal(pruned.actions, 1);
     assert_int_equal(count_of(fixture, "SELECT count(*) FROM events WHERE call_id = 'recent'"), 2);
     assert_int_equal(count_of(fixture, "SELECT count(*) FROM events"), 2);
+    assert_int_equal(count_of(fixture, either("SELECT (SELECT count(*) FROM call_events) + "
+                                              "(SELECT count(*) FROM stray_events)",
+                                              "SELECT count(*) FROM events")),
+                     2);
     assert_int_equal(count_of(fixture, "SELECT count(*) FROM payloads"), 1);
     assert_int_equal(count_of(fixture, "SELECT count(*) FROM actions"), 1);
     assert_int_equal(count_of(fixture, "SELECT count(*) FROM users"), 1);

@@ -1,6 +1,5 @@
-// kpi.js: the day's indicators, the queues side by side, and the charts. A server without the route answers
-// 404: then the queues show what is going on now, and the rest stays hidden.
-import { HttpError, get, serverNow } from './api.js';
+// kpi.js: the day's indicators, the queues side by side, and the charts.
+import { get, serverNow } from './api.js';
 import { queuesNow } from './calls.js';
 import { drawCalls, drawWaits, legend } from './charts.js';
 import { $, el, reconcile, text } from './dom.js';
@@ -9,7 +8,6 @@ import { clock, duration, number, percent, t } from './i18n.js';
 const HOUR = 3600000;
 const spans = { hour: { bucket: '1m' }, day: { bucket: '15m' } };
 
-let available = true;
 let span = localStorage.getItem('pbxhook.span');
 let answer = null;   // of the whole day: the numbers and the queues
 let charted = null;  // of the span that is shown
@@ -28,16 +26,8 @@ function chooseSpan() {
 }
 
 export async function loadKpi() {
-    if (!available)
-        return;
-    try {
-        answer = await ask('day');
-        charted = chooseSpan() === 'day' ? answer : await ask('hour');
-    } catch (error) {
-        if (!(error instanceof HttpError) || error.status !== 404)
-            throw error;
-        available = false;
-    }
+    answer = await ask('day');
+    charted = chooseSpan() === 'day' ? answer : await ask('hour');
 }
 
 // ---- The day's numbers ------------------------------------------------------------------------------
