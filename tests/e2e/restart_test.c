@@ -23,10 +23,9 @@ static void check_all(struct world *world)
     truth_check(world, &(struct truth){.prefix = "call", .calls = CALLS, .may_be_unknown = 1});
 }
 
-/* However slow the machine: actions are to be delivered. */
 static struct load *start_load(struct world *world)
 {
-    world_set(world, "PBXHOOK_PBX_DEADLINE", "600s");
+    world_give_actions_time(world);
     world_start(world);
     return load_start(&world->server, "call", CALLS, THREADS);
 }

@@ -87,6 +87,9 @@ void truth_check(struct world *world, const struct truth *truth)
                                         "SELECT count(*) FROM actions WHERE state IN "
                                         "('pending', 'sending')",
                                         NULL) == 0);
+    /* One that its call's own event confirmed is still on its way to the PBX. */
+    if (!truth->may_be_unknown)
+        await_for(DRAIN_LIMIT_MS, fake_pbx_count(world->pbx) >= truth->calls);
     check_store(world, truth);
     for (int call = 0; call < truth->calls; call++)
         check_action(world, truth, call);
