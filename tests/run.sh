@@ -48,8 +48,8 @@ print_failures() {
         echo "$1: $name"
         awk -v name="$name" '
             /^[0-9]+\/[0-9]+ Testing: / { on = $3 == name; next }
-            !on { next }
-            /^Output:|^-+$|^$|^Test time =|^<end of output>|^Command:|^Directory:|^".*(start|end) time:/ { next }
+            /^<end of output>/ { on = 0 }
+            !on || /^Output:|^-+$|^$|^Command:|^Directory:|^".*" start time:/ { next }
             { last = last_but_one; last_but_one = $0 }
             /\[  ERROR   \]|\[   LINE   \]|^ERROR:|waited too long|Sanitizer|runtime error:|\[  FAILED  \]/ {
                 print "    " substr($0, 1, 300)
