@@ -14,11 +14,11 @@
 #include <time.h>
 
 #include "load.h"
+#include "truth.h"
 
-#define KILLS_IN_CI       12
-#define CALLERS           40
-#define THREADS           4
-#define CATCH_UP_LIMIT_MS 60000
+#define KILLS_IN_CI 12
+#define CALLERS     40
+#define THREADS     4
 
 static int number_from(const char *name, int standard)
 {
@@ -39,16 +39,6 @@ static void kill_worker(struct world *world)
     /* It may be dead already, and the next one not ready. */
     if (kill(worker, SIGKILL) == 0)
         await(server_worker_pid(&world->server) != worker);
-}
-
-/* What three kills in a row meet is a dead letter by design, so every other time all that was under way comes to
- * its end before the next kill. */
-static void catch_up(struct world *world, struct load *load)
-{
-    int acknowledged = load_acknowledged(load);
-    await_for(CATCH_UP_LIMIT_MS,
-              store_int(world, "SELECT count(*) FROM events", NULL) >= acknowledged);
-    store_await_handled(world);
 }
 
 struct tally {
@@ -146,7 +136,7 @@ static void test_kills(struct world *world)
         let_it_run(load);
         kill_one(world, &tally);
         if (i % 2 == 1)
-            catch_up(world, load);
+            truth_catch_up(world, load);
     }
     let_it_run(load);
     load_end(load);

@@ -97,6 +97,14 @@ void truth_check(struct world *world, const struct truth *truth)
     truth_check_server(world, &world->server, truth);
 }
 
+void truth_catch_up(struct world *world, struct load *load)
+{
+    int acknowledged = load_acknowledged(load);
+    await_for(DRAIN_LIMIT_MS,
+              store_int(world, "SELECT count(*) FROM events", NULL) >= acknowledged);
+    store_await_handled(world);
+}
+
 void truth_check_server(struct world *world, const struct server *server, const struct truth *truth)
 {
     world_look_at(world, server);
