@@ -23,6 +23,43 @@ esac
 need_packages $build_packages $test_packages
 command -v npm >/dev/null 2>&1 || need_packages nodejs npm # for the page
 
+# What ctest has left behind of the present preset's tests, and what is kept of it for the end.
+logs() { echo "build/$1/Testing/Temporary"; }
+kept() { echo "build/$1/Testing/failed"; }
+
+# keep_failures PRESET: the list of the tests that failed, as NUMBER:NAME, and everybody's output.
+keep_failures() {
+    rm -rf "$(kept "$1")"
+    mkdir -p "$(kept "$1")"
+    cp "$(logs "$1")/LastTestsFailed.log" "$(logs "$1")/LastTest.log" "$(kept "$1")/"
+}
+
+# run_failed_alone PRESET: once more, one at a time, for the reader alone: failed is failed.
+run_failed_alone() {
+    while IFS=: read -r _ name; do
+        say "Once more, alone: $1 $name (the result stays: failed)"
+        ctest --preset "$1" -R "^$name\$" 2>&1 </dev/null | tail -n 60
+    done <"$(kept "$1")/LastTestsFailed.log"
+}
+
+# print_failures PRESET: each failed test's name with what it found wrong, or with its last words.
+print_failures() {
+    while IFS=: read -r _ name; do
+        echo "$1: $name"
+        awk -v name="$name" '
+            /^[0-9]+\/[0-9]+ Testing: / { on = $3 == name; next }
+            /^<end of output>/ { on = 0 }
+            !on || /^Output:|^-+$|^$|^Command:|^Directory:|^".*" start time:/ { next }
+            { last = last_but_one; last_but_one = $0 }
+            /\[  ERROR   \]|\[   LINE   \]|^ERROR:|waited too long|Sanitizer|runtime error:|\[  FAILED  \]/ {
+                print "    " substr($0, 1, 300)
+                found++
+            }
+            END { if (!found) print "    " substr(last, 1, 300) "\n    " substr(last_but_one, 1, 300) }
+        ' "$(kept "$1")/LastTest.log" | tail -n 16
+    done <"$(kept "$1")/LastTestsFailed.log"
+}
+
 jobs=$(nproc)
 failed=
 for preset in "$@"; do
@@ -30,7 +67,11 @@ for preset in "$@"; do
     cmake --preset "$preset" >/dev/null
     cmake --build --preset "$preset" -j "$jobs"
     say "Testing: $preset"
-    ctest --preset "$preset" -j "$jobs" || failed="$failed $preset"
+    if ! ctest --preset "$preset" -j "$jobs"; then
+        failed="$failed $preset"
+        keep_failures "$preset"
+        run_failed_alone "$preset"
+    fi
 done
 
 say "The page in a real browser"
@@ -44,5 +85,8 @@ say "Building with clang, without the page"
 CC=clang cmake -S . -B build/clang -DCMAKE_BUILD_TYPE=Debug -DPBXHOOK_WERROR=ON -DPBXHOOK_WEB=OFF >/dev/null
 cmake --build build/clang -j "$jobs"
 
+for preset in $failed; do
+    [ "$preset" = browser ] || print_failures "$preset"
+done
 [ -z "$failed" ] || fail "Tests failed in:$failed"
 say "All tests passed in: $*"

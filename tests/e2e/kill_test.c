@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "load.h"
+#include "truth.h"
 
 #define KILLS_IN_CI 12
 #define CALLERS     40
@@ -134,6 +135,8 @@ static void test_kills(struct world *world)
     for (int i = 0; i < kills; i++) {
         let_it_run(load);
         kill_one(world, &tally);
+        if (i % 2 == 1)
+            truth_catch_up(world, load);
     }
     let_it_run(load);
     load_end(load);

@@ -147,7 +147,7 @@ static void test_without_a_server(struct world *world)
     expect(world, "replay", "1/crasher", "to be handled again: 1");
     world_start(world);
     await(store_int(world, "SELECT count(*) FROM handlings", NULL) == 0);
-    await(store_int(world, "SELECT count(*) FROM users WHERE number = ?1", "first") == 1);
+    await(store_int(world, "SELECT count(*) FROM users WHERE number = $1", "first") == 1);
 }
 
 static void test_dashboard(struct world *world)

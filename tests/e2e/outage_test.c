@@ -40,6 +40,8 @@ static void start(struct world *world)
     world_set(world, "PBXHOOK_WORKERS", workers);
     /* Actions wait for the database too, and are to be delivered all the same. */
     world_set(world, "PBXHOOK_PBX_DEADLINE", "600s");
+    /* Not longer than need be: what a lost COMMIT had claimed is found when its lease ends. */
+    world_set_time(world, "PBXHOOK_PBX_TIMEOUT", 5000);
     world_start(world);
     metric_await(world, "pbxhook_workers_ready", WORKERS);
 }

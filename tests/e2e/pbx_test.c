@@ -247,6 +247,7 @@ static void test_waiting_before_the_answer(struct world *world)
 static void test_one_connection(struct world *world)
 {
     world_set(world, "PBXHOOK_PBX_CONNECTIONS", "1");
+    world_give_actions_time(world);
     for (int i = 0; i < 5; i++)
         fake_pbx_answer_next(world->pbx, (struct fake_pbx_answer){.delay_ms = 50});
     world_start(world);

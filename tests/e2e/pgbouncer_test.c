@@ -61,7 +61,7 @@ static pid_t start_pgbouncer(struct world *world)
 static void start(struct world *world)
 {
     world_set(world, "PBXHOOK_WORKERS", "2");
-    world_set(world, "PBXHOOK_PBX_DEADLINE", "600s");
+    world_give_actions_time(world);
     world_start(world);
     metric_await(world, "pbxhook_workers_ready", 2);
 }

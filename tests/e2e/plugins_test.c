@@ -73,7 +73,7 @@ static void test_crashed(struct world *world)
 /* A handler that never comes back: its worker is replaced, and the webhook answers all the while. */
 static void test_hung(struct world *world)
 {
-    world_set(world, "PBXHOOK_HANDLER_TIMEOUT", "300ms");
+    world_set_time(world, "PBXHOOK_HANDLER_TIMEOUT", 300);
     start_with_crasher(world);
     post(world, "test.hang", "c");
     post(world, "call.new", "after");

@@ -21,8 +21,7 @@
 static void start_servers(struct world *world)
 {
     world_set(world, "PBXHOOK_WORKERS", "2");
-    /* However slow the machine: actions are to be delivered. */
-    world_set(world, "PBXHOOK_PBX_DEADLINE", "600s");
+    world_give_actions_time(world);
     for (int i = 1; i < SERVERS; i++)
         world_add_server(world);
     server_launch(&world->server);

