@@ -15,8 +15,17 @@ container=$(storage from scratch)
 run storage add "$container" "$(base_system)" /
 run storage config --cmd /bin/sh "$container"
 run storage commit --rm "$container" docker.io/library/debian:12-slim
+# Where npm has to trust an authority of its own, so has the one in there.
+trust=
+authority=$(npm config get cafile 2>/dev/null || true)
+if [ -f "$authority" ]; then
+    mkdir "$scratch/npm"
+    cp "$authority" "$scratch/npm/authority.pem"
+    echo cafile=/run/npm/authority.pem >"$scratch/npm/npmrc"
+    trust="--volume $scratch/npm:/run/npm:ro --volume $scratch/npm/npmrc:/root/.npmrc:ro"
+fi
 for target in pbxhook mock-pbx; do
-    run storage build --isolation chroot --network host --pull-never --format docker --layers \
+    run storage build --isolation chroot --network host --pull-never --format docker --layers $trust \
         --target "$target" -t "$target" .
 done
 
