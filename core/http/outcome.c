@@ -62,10 +62,11 @@ void outcome_put_off(struct delivery *delivery, int64_t now_ms)
 {
     int late = delivery->expires_ms <= now_ms;
     int64_t delay_ms = (int64_t)FIRST_DELAY_MS << (delivery->attempts < 8 ? delivery->attempts : 8);
+    int is_unknown = delivery->doubtful && delivery->body != NULL; /* a download is none */
 
-    delivery->state = !late                ? STORE_ACTION_PENDING
-                      : delivery->doubtful ? STORE_ACTION_UNKNOWN
-                                           : STORE_ACTION_EXPIRED;
+    delivery->state = !late        ? STORE_ACTION_PENDING
+                      : is_unknown ? STORE_ACTION_UNKNOWN
+                                   : STORE_ACTION_EXPIRED;
     delivery->due_ms = now_ms + delay_ms;
     if (delivery->due_ms > delivery->expires_ms)
         delivery->due_ms = delivery->expires_ms;
