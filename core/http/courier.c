@@ -8,32 +8,34 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/log.h"
 #include "http/deliveries.h"
+#include "http/delivery_report.h"
 #include "http/download_event.h"
 #include "http/sender.h"
 
 #define LOOK_MS         1000 /* what others left, and what is due again, is found so soon */
 #define NUDGED_LOOK_MS  50
 #define RECOVER_MS      10000
-#define PRUNE_MS        60000
-#define PRUNE_AT_ONCE   1000
+#define MEASURE_MS      5000
 #define LEASE_MARGIN_MS 60000
 
 /* One target. */
 struct lane {
     const struct config_target *target;
-    int under_way; /* claimed and not settled */
+    struct metrics_target *metric; /* NULL: the page is full */
+    int under_way;                 /* claimed and not settled */
+    int lost;                      /* given up in this transaction: nobody knows how they ended */
 };
 
 struct courier {
     const struct config *config;
     struct store *store;
     char *owner;
+    int measures; /* the queues: one worker does, for all */
     struct sender *sender;
     struct lane *lanes;
     size_t lane_count;
-    int64_t look_us, recover_us, prune_us; /* when it is time again, monotonic */
+    int64_t look_us, recover_us, measure_us; /* when it is time again, monotonic */
     int64_t looked_us;
     struct delivery *results; /* ended, not yet written down */
     int is_stopped;
@@ -60,11 +62,21 @@ static int recover(struct courier *courier, const char *owner)
 
         result = deliveries_recover(courier->store, target->name, owner, clock_wall_ms(),
                                     target->idempotent);
-        if (result > 0)
-            log_warning("posts were under way when their worker ended; not sent again",
-                        log_text("target", target->name), log_int("count", result));
+        courier->lanes[i].lost = result > 0 ? result : 0;
     }
     return result < 0 ? result : 0;
+}
+
+/* The transaction that gave them up has ended. */
+static void report_lost(struct courier *courier, int is_committed)
+{
+    for (size_t i = 0; i < courier->lane_count; i++) {
+        struct lane *lane = &courier->lanes[i];
+
+        if (is_committed && lane->lost > 0)
+            delivery_report_lost(lane->metric, lane->target->name, lane->lost);
+        lane->lost = 0;
+    }
 }
 
 static int open_table(struct courier *courier, char *error, size_t error_size)
@@ -77,6 +89,7 @@ static int open_table(struct courier *courier, char *error, size_t error_size)
         result = recover(courier, courier->owner);
     if (result >= 0)
         result = store_commit(courier->store);
+    report_lost(courier, result >= 0);
     if (result >= 0)
         return 0;
     snprintf(error, error_size, "the table of deliveries: %s", store_error(courier->store));
@@ -84,41 +97,45 @@ static int open_table(struct courier *courier, char *error, size_t error_size)
     return -1;
 }
 
-static struct courier *new_courier(const struct config *config, struct store *store,
-                                   const char *owner)
+static struct courier *new_courier(const struct courier_options *options)
 {
+    const struct config *config = options->config;
     struct courier *courier = calloc(1, sizeof *courier);
 
     if (courier == NULL)
         return NULL;
     courier->config = config;
-    courier->store = store;
-    courier->owner = strdup(owner);
+    courier->store = options->store;
+    courier->measures = options->worker == 0;
+    courier->owner = strdup(options->owner);
     courier->lanes = calloc(config->target_count, sizeof courier->lanes[0]);
     if (courier->owner == NULL || courier->lanes == NULL) {
         courier_free(courier);
         return NULL;
     }
     courier->lane_count = config->target_count;
-    for (size_t i = 0; i < courier->lane_count; i++)
+    for (size_t i = 0; i < courier->lane_count; i++) {
         courier->lanes[i].target = &config->targets[i];
+        courier->lanes[i].metric = metrics_target_slot(options->metrics, config->targets[i].name);
+    }
     return courier;
 }
 
-int courier_open(const struct config *config, struct store *store, const char *owner,
-                 struct courier **out, char *error, size_t error_size)
+int courier_open(const struct courier_options *options, struct courier **out, char *error,
+                 size_t error_size)
 {
     struct courier *courier;
 
     *out = NULL;
-    if (config->target_count == 0)
+    metrics_targets_begin(options->metrics);
+    if (options->config->target_count == 0)
         return 0;
-    courier = new_courier(config, store, owner);
+    courier = new_courier(options);
     if (courier == NULL) {
         snprintf(error, error_size, "out of memory");
         return -1;
     }
-    if (sender_start(config, &courier->sender, error, error_size) < 0 ||
+    if (sender_start(options->config, &courier->sender, error, error_size) < 0 ||
         open_table(courier, error, error_size) < 0) {
         courier_free(courier);
         return -1;
@@ -153,6 +170,14 @@ static int is_end(const struct delivery *delivery)
     return delivery->state != STORE_ACTION_PENDING && delivery->state != STORE_ACTION_DOUBTFUL;
 }
 
+static void note_open(struct courier *courier, const struct delivery *delivery, int change)
+{
+    struct lane *lane = find_lane(courier, delivery->target);
+
+    lane->under_way += change;
+    delivery_report_open(lane->metric, delivery, change);
+}
+
 static void take_results(struct courier *courier)
 {
     struct delivery **last = &courier->results;
@@ -161,38 +186,20 @@ static void take_results(struct courier *courier)
         last = &(*last)->next;
     *last = sender_take(courier->sender);
     for (; *last != NULL; last = &(*last)->next)
-        find_lane(courier, (*last)->target)->under_way--;
+        note_open(courier, *last, -1);
 }
 
-static int settle(struct courier *courier, struct dispatch *dispatch,
-                  const struct delivery *delivery, const struct event *event)
+static int settle(struct courier *courier, struct dispatch *dispatch, struct delivery *delivery,
+                  const struct event *event)
 {
     int64_t id = 0;
     int result = deliveries_settle(courier->store, courier->owner, delivery);
 
-    /* 0: its lease was over, and another worker has it. */
+    delivery->is_settled = result > 0; /* else its lease was over, and another worker has it */
     if (result <= 0 || event == NULL)
         return result < 0 ? result : 0;
     result = store_event_add(courier->store, event, &id);
     return result < 0 ? result : dispatch_event_to(dispatch, event, id, delivery->plugin);
-}
-
-static void log_result(const struct delivery *delivery)
-{
-    static const char *const words[] = {
-        [STORE_ACTION_PENDING] = "retry",       [STORE_ACTION_SENDING] = "",
-        [STORE_ACTION_DELIVERED] = "delivered", [STORE_ACTION_CONFIRMED] = "",
-        [STORE_ACTION_REJECTED] = "rejected",   [STORE_ACTION_EXPIRED] = "expired",
-        [STORE_ACTION_UNKNOWN] = "unknown",     [STORE_ACTION_DOUBTFUL] = "retry",
-    };
-    int good = delivery->state == STORE_ACTION_DELIVERED;
-
-    log_at(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, delivery->body == NULL ? "download" : "post",
-           log_text("call_id", delivery->call_id), log_text("target", delivery->target),
-           log_text("plugin", delivery->plugin), log_text("outcome", words[delivery->state]),
-           log_int("attempt", delivery->attempts), log_int("http_status", delivery->http_status),
-           log_ms("took_ms", (double)delivery->took_us / 1000),
-           log_text("detail", delivery->detail), log_text("key", delivery->id));
 }
 
 /* ---- One transaction ------------------------------------------------------------------------- */
@@ -244,7 +251,7 @@ static int begin_transaction(struct courier *courier, const struct round *round)
 
 static int settle_all(struct courier *courier, struct dispatch *dispatch, struct round *round)
 {
-    const struct delivery *delivery = courier->results;
+    struct delivery *delivery = courier->results;
     int result = 0;
 
     for (size_t i = 0; delivery != NULL && result >= 0; delivery = delivery->next, i++)
@@ -273,10 +280,26 @@ static int claim_all(struct courier *courier, struct round *round)
     return result;
 }
 
+static int measure(struct courier *courier)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < courier->lane_count && result >= 0; i++) {
+        const struct lane *lane = &courier->lanes[i];
+        int64_t waiting = 0, oldest_ms = 0;
+
+        result = deliveries_waiting(courier->store, lane->target->name, &waiting, &oldest_ms);
+        if (result < 0 || lane->metric == NULL)
+            continue;
+        atomic_store(&lane->metric->waiting, waiting);
+        atomic_store(&lane->metric->oldest_ms, oldest_ms);
+    }
+    return result;
+}
+
 /* What is done now and then. */
 static int tidy(struct courier *courier, int64_t now_us)
 {
-    int64_t retention_ms = courier->config->store.retention_ms;
     int result = 0;
 
     if (now_us >= courier->recover_us) {
@@ -284,12 +307,11 @@ static int tidy(struct courier *courier, int64_t now_us)
         result = recover(courier, "");
         courier->recover_us = now_us + (int64_t)RECOVER_MS * 1000;
     }
-    if (result >= 0 && retention_ms > 0 && now_us >= courier->prune_us) {
-        result = deliveries_prune(courier->store, clock_wall_ms() - retention_ms, PRUNE_AT_ONCE);
-        if (result < PRUNE_AT_ONCE)
-            courier->prune_us = now_us + (int64_t)PRUNE_MS * 1000;
+    if (result >= 0 && courier->measures && now_us >= courier->measure_us) {
+        result = measure(courier);
+        courier->measure_us = now_us + (int64_t)MEASURE_MS * 1000;
     }
-    return result < 0 ? result : 0;
+    return result;
 }
 
 /* They are committed: on their way. */
@@ -299,7 +321,7 @@ static void submit(struct courier *courier, struct round *round)
         return;
     for (const struct delivery *delivery = round->claimed; delivery != NULL;
          delivery = delivery->next)
-        find_lane(courier, delivery->target)->under_way++;
+        note_open(courier, delivery, 1);
     sender_submit(courier->sender, round->claimed);
     round->claimed = NULL;
 }
@@ -308,7 +330,8 @@ static void drop_results(struct courier *courier)
 {
     for (const struct delivery *delivery = courier->results; delivery != NULL;
          delivery = delivery->next)
-        log_result(delivery);
+        delivery_report_end(find_lane(courier, delivery->target)->metric, delivery,
+                            delivery->is_settled);
     deliveries_free(courier->results);
     courier->results = NULL;
 }
@@ -335,6 +358,7 @@ int courier_work(struct courier *courier, struct dispatch *dispatch)
         result = claim_all(courier, &round);
     if (result >= 0)
         result = store_commit(courier->store);
+    report_lost(courier, result >= 0);
     if (result < 0) {
         store_rollback(courier->store);
         dispatch_rolled_back(dispatch);
