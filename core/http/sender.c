@@ -23,6 +23,8 @@ struct sender {
     struct transfer_target *targets;
     size_t target_count;
     CURLM *multi;
+    struct transfer **open; /* the thread's: what is on its way */
+    size_t open_count, open_max;
     pthread_t thread;
     int is_running; /* there is a thread to be joined */
     int event_fd;
@@ -59,12 +61,23 @@ static void publish(struct sender *sender, struct delivery *delivery)
     (void)written;
 }
 
+static void forget_open(struct sender *sender, const struct transfer *transfer)
+{
+    for (size_t i = 0; i < sender->open_count; i++) {
+        if (sender->open[i] != transfer)
+            continue;
+        sender->open[i] = sender->open[--sender->open_count];
+        return;
+    }
+}
+
 static void end_transfer(struct sender *sender, CURL *easy, CURLcode code)
 {
     struct transfer *transfer = transfer_of(easy);
     struct delivery *delivery = transfer_delivery(transfer);
     struct transfer_answer answer;
 
+    forget_open(sender, transfer);
     transfer_end(sender->multi, transfer, code, &answer);
     delivery->took_us += clock_mono_us(); /* less what it began with */
     outcome_judge(find_target(sender, delivery->target)->config, delivery, &answer);
@@ -77,12 +90,17 @@ static int begin(struct sender *sender, struct delivery *delivery)
     int64_t now_ms = clock_wall_ms();
     int64_t left_ms = delivery->expires_ms - now_ms;
     int timeout_ms = target->config->timeout_ms;
+    struct transfer *transfer = NULL;
 
     if (left_ms < timeout_ms)
         timeout_ms = (int)left_ms;
     delivery->took_us = -clock_mono_us();
-    if (left_ms > 0 && transfer_begin(sender->multi, target, delivery, timeout_ms) != NULL)
+    if (left_ms > 0 && sender->open_count < sender->open_max)
+        transfer = transfer_begin(sender->multi, target, delivery, timeout_ms);
+    if (transfer != NULL) {
+        sender->open[sender->open_count++] = transfer;
         return 1;
+    }
     outcome_put_off(delivery, now_ms);
     publish(sender, delivery);
     return 0;
@@ -132,6 +150,7 @@ static void *run(void *arg)
             struct delivery *delivery = work;
 
             work = work->next;
+            delivery->next = NULL;
             busy += begin(sender, delivery);
         }
         if (curl_multi_perform(sender->multi, &running) == CURLM_OK && collect(sender) == 0)
@@ -158,6 +177,12 @@ static int open_targets(struct sender *sender, const struct config *config, char
                                  error, error_size) < 0)
             return -1;
         sender->target_count++;
+        sender->open_max += (size_t)config->targets[i].connections;
+    }
+    sender->open = calloc(sender->open_max, sizeof sender->open[0]);
+    if (sender->open == NULL) {
+        snprintf(error, error_size, "out of memory");
+        return -1;
     }
     if (mkdir(config->download_dir, 0700) < 0 && errno != EEXIST) {
         snprintf(error, error_size, "download_dir: %s: %s", config->download_dir, strerror(errno));
@@ -235,6 +260,13 @@ void sender_free(struct sender *sender)
     if (sender == NULL)
         return;
     sender_stop(sender, 0);
+    for (size_t i = 0; i < sender->open_count; i++) {
+        struct delivery *delivery = transfer_delivery(sender->open[i]);
+
+        transfer_drop(sender->multi, sender->open[i]);
+        deliveries_free(delivery);
+    }
+    free(sender->open);
     deliveries_free(sender->to_send);
     deliveries_free(sender->ended);
     curl_multi_cleanup(sender->multi);
