@@ -21,6 +21,7 @@ COPY CMakeLists.txt ./
 COPY cmake cmake
 COPY config config
 COPY core core
+COPY docs/plugins.md docs/
 COPY examples examples
 COPY include include
 COPY packaging packaging

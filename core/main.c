@@ -176,16 +176,18 @@ static int reload(const struct arguments *arguments)
     return result;
 }
 
-/* As the server understands it; NULL: a usage that is wrong. */
-static const char *letters_action(const struct arguments *arguments)
+/* Of a list's command, as the server understands it; NULL: a usage that is wrong. again and again_all are its word
+ * for doing it once more. */
+static const char *list_action(const struct arguments *arguments, const char *again,
+                               const char *again_all)
 {
     const char *word = arguments->word_count > 0 ? arguments->words[0] : "list";
     int has_id = arguments->word_count > 1;
     if (strcmp(word, "list") == 0)
         return has_id || arguments->all ? NULL : word;
-    if (strcmp(word, "replay") == 0 && arguments->all)
-        return has_id ? NULL : "replay-all";
-    if (strcmp(word, "show") != 0 && strcmp(word, "replay") != 0 && strcmp(word, "drop") != 0)
+    if (strcmp(word, again) == 0 && arguments->all)
+        return has_id ? NULL : again_all;
+    if (strcmp(word, "show") != 0 && strcmp(word, again) != 0 && strcmp(word, "drop") != 0)
         return NULL;
     return has_id && !arguments->all ? word : NULL;
 }
@@ -193,7 +195,7 @@ static const char *letters_action(const struct arguments *arguments)
 static int dead_letters(const struct arguments *arguments)
 {
     struct config *config = NULL;
-    const char *action = letters_action(arguments);
+    const char *action = list_action(arguments, "replay", "replay-all");
     if (action == NULL)
         return usage_error("dead-letters: wanted list, show ID, replay ID, replay --all or drop ID",
                            "");
@@ -201,6 +203,21 @@ static int dead_letters(const struct arguments *arguments)
         return EXIT_FAILURE;
     int result =
         operator_letters(config, action, arguments->word_count > 1 ? arguments->words[1] : NULL);
+    config_free(config);
+    return result;
+}
+
+static int deliveries(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    const char *action = list_action(arguments, "retry", "retry-all");
+    if (action == NULL)
+        return usage_error("deliveries: wanted list, show ID, retry ID, retry --all or drop ID",
+                           "");
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int result =
+        operator_deliveries(config, action, arguments->word_count > 1 ? arguments->words[1] : NULL);
     config_free(config);
     return result;
 }
@@ -223,7 +240,7 @@ static const struct command commands[] = {
      "  -j, --json  for programs; without the counts, which `pbxhook status --json` has\n"},
     {"status", "tell how the running server is", status, 0, "j", " [--json]",
      "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
-     "actions and plugins, counted since it started. Exits with 3 when none is running.\n\n"
+     "actions, plugins and targets, counted since it started. Exits with 3 when none is running.\n\n"
      "  -j, --json  for programs\n"},
     {"reload", "have the running server read its configuration and plugins anew", reload, 0, "", "",
      "The server checks them first, in a process of their own; when anything is wrong it says so and\n"
@@ -233,11 +250,11 @@ static const struct command commands[] = {
      "Exits with 3 when no server is running.\n"},
     {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late,
      100 /* whatever follows */, "", "", "Has commands of its own: see `pbxhook plugin --help`.\n"},
-    {"prune", "remove old events, finished calls and ended actions", prune, 0, "on",
+    {"prune", "remove old events, finished calls, ended actions and deliveries", prune, 0, "on",
      " --older-than DURATION [--dry-run]",
      "Removes events with their dead letters, finished calls with their payloads, and ended\n"
-     "actions that are older than DURATION: \"90d\", \"12h\". Users stay, and so does what is still\n"
-     "going on: active calls, events that are to be handled again, actions without an end.\n"
+     "actions and deliveries that are older than DURATION: \"90d\", \"12h\". Users stay, and so does what\n"
+     "is still going on: active calls, events that are to be handled again, actions without an end.\n"
      "The running server does it, in small steps between the events; with none running it is done\n"
      "here. Ctrl-C stops it; what was removed by then stays removed. An event that the PBX repeats\n"
      "after that is a new one. The file does not shrink: its space is used again.\n\n"
@@ -255,6 +272,19 @@ static const struct command commands[] = {
      "  drop ID       forget it; the event's record stays\n\n"
      "An ID is the event's row and the plugin: 42/call_standby. The running server does it; with\n"
      "none running it is done here, and handled once one runs.\n"},
+    {"deliveries", "list what did not arrive at a target, have it sent again", deliveries, 2, "a",
+     " [list | show ID | retry ID | retry --all | drop ID]",
+     "What a plugin had posted to a target or downloaded from it, and did not arrive there, is kept\n"
+     "with the reason: rejected (the target said no), expired (not within the target's deadline) or\n"
+     "unknown (sent, and not answered). Without an argument these are listed, the newest first. What\n"
+     "waits or is on its way `pbxhook status` counts.\n\n"
+     "  show ID      one with its body\n"
+     "  retry ID     have it sent again, with as much time as it had and the same Idempotency-Key\n"
+     "  retry --all  all that were rejected or expired until now; not the unknown: the target may\n"
+     "               have them\n"
+     "  drop ID      forget it\n\n"
+     "An ID is the key that the log shows too. The running server does it; with none running it is\n"
+     "done here, and sent once one runs.\n"},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -276,7 +306,7 @@ static void print_usage(FILE *out)
           "  -o, --older-than DURATION\n"
           "                     prune: how old, as in 90d\n"
           "  -n, --dry-run      prune: remove nothing, only count\n"
-          "  -a, --all          dead-letters replay: all of them\n"
+          "  -a, --all          dead-letters replay, deliveries retry: all of them\n"
           "  -h, --help         this text; after a command, that command's\n"
           "  -V, --version      the version\n\n"
           "Every key of the configuration can be set in the environment too: webhook.max_body is\n"

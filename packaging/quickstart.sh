@@ -27,7 +27,7 @@ say "Building into $build"
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DPBXHOOK_TESTS=OFF -DPBXHOOK_MOCK_PBX=ON \
     -DPBXHOOK_WEB=ON >/dev/null
 if ! cmake --build "$build" -j "$(nproc)"; then
-    [ ! -e "$build/core/web/installed" ] || fail "It could not be built: see above"
+    [ ! -e "$build/web/installed" ] || fail "It could not be built: see above"
     say "npm could not fetch the page's packages: building without the dashboard's page"
     cmake -S . -B "$build" -DPBXHOOK_WEB=OFF >/dev/null
     cmake --build "$build" -j "$(nproc)"

@@ -291,7 +291,8 @@ const struct config_key config_keys[] = {
      .live = 1,
      .type = CONFIG_PERIOD,
      .standard = "0",
-     .help = "Events, finished calls and ended actions older than that are removed; 0 keeps all.",
+     .help =
+         "Events, finished calls, ended actions and deliveries older than that are removed; 0 keeps all.",
      .offset = MEMBER(store.retention_ms)},
 
     {.section = "pbx",

@@ -77,6 +77,18 @@ const char *metrics_action_name(enum metrics_action outcome)
     return names[outcome];
 }
 
+const char *metrics_delivery_name(enum metrics_delivery outcome)
+{
+    static const char *const names[METRICS_DELIVERY_COUNT] = {
+        [METRICS_DELIVERY_DELIVERED] = "delivered",
+        [METRICS_DELIVERY_REJECTED] = "rejected",
+        [METRICS_DELIVERY_EXPIRED] = "expired",
+        [METRICS_DELIVERY_UNKNOWN] = "unknown",
+    };
+
+    return names[outcome];
+}
+
 static int map_page(int fd, struct metrics_worker **out)
 {
     void *page = mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -158,22 +170,51 @@ struct metrics_plugin *metrics_plugin_named(struct metrics_worker *page, const c
 
         if (slot == NULL)
             return NULL;
-        if (metrics_plugin_name(slot, found) == 0 && strcmp(found, name) == 0)
+        if (metrics_slot_name(slot->name, found) == 0 && strcmp(found, name) == 0)
             return slot;
     }
     return NULL;
 }
 
-int metrics_plugin_name(const struct metrics_plugin *slot, char out[METRICS_NAME])
+struct metrics_target *metrics_target_slot(struct metrics_worker *page, const char *name)
 {
-    char name[METRICS_NAME]; /* a copy, before it is judged: its worker may be scribbling */
+    char wanted[METRICS_NAME] = {0};
+    uint32_t count = atomic_load_explicit(&page->target_count, memory_order_relaxed);
+
+    memcpy(wanted, name, strnlen(name, sizeof wanted - 1));
+    for (uint32_t i = 0; i < count && i < METRICS_TARGETS; i++) {
+        if (memcmp(page->target[i].name, wanted, sizeof wanted) == 0)
+            return &page->target[i];
+    }
+    if (count >= METRICS_TARGETS)
+        return NULL;
+    memcpy(page->target[count].name, wanted, sizeof wanted);
+    atomic_store_explicit(&page->target_count, count + 1, memory_order_release);
+    return &page->target[count];
+}
+
+void metrics_targets_begin(struct metrics_worker *page)
+{
+    for (size_t i = 0; i < METRICS_TARGETS; i++) {
+        struct metrics_target *slot = &page->target[i];
+
+        atomic_store(&slot->open_posts, 0);
+        atomic_store(&slot->open_downloads, 0);
+        atomic_store(&slot->waiting, 0);
+        atomic_store(&slot->oldest_ms, 0);
+    }
+}
+
+int metrics_slot_name(const char name[METRICS_NAME], char out[METRICS_NAME])
+{
+    char copy[METRICS_NAME]; /* before it is judged: its worker may be scribbling */
     size_t size;
 
-    memcpy(name, slot->name, sizeof name);
-    size = strnlen(name, sizeof name);
-    if (size == 0 || size == sizeof name ||
-        strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != size)
+    memcpy(copy, name, sizeof copy);
+    size = strnlen(copy, sizeof copy);
+    if (size == 0 || size == sizeof copy ||
+        strspn(copy, "abcdefghijklmnopqrstuvwxyz0123456789_") != size)
         return -1;
-    memcpy(out, name, sizeof name);
+    memcpy(out, copy, sizeof copy);
     return 0;
 }

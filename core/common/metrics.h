@@ -81,7 +81,18 @@ enum metrics_action {
 };
 const char *metrics_action_name(enum metrics_action outcome);
 
+/* The same of what plugins have posted to and downloaded from other servers. */
+enum metrics_delivery {
+    METRICS_DELIVERY_DELIVERED,
+    METRICS_DELIVERY_REJECTED, /* the target said no, for good             */
+    METRICS_DELIVERY_EXPIRED,  /* surely not received before the deadline  */
+    METRICS_DELIVERY_UNKNOWN,  /* sent, never answered: for a person       */
+    METRICS_DELIVERY_COUNT
+};
+const char *metrics_delivery_name(enum metrics_delivery outcome);
+
 #define METRICS_PLUGINS 64
+#define METRICS_TARGETS 64
 #define METRICS_NAME    LIFE_PLUGIN
 
 struct metrics_plugin {
@@ -94,6 +105,17 @@ struct metrics_plugin {
     _Atomic int64_t parked_until_us; /* monotonic: it is not called before; 0: it may be */
 };
 
+struct metrics_target {
+    char name[METRICS_NAME];
+    _Atomic uint64_t outcome[METRICS_DELIVERY_COUNT];
+    _Atomic uint64_t retries;
+    struct metrics_histogram latency; /* of those delivered, from when the plugin asked */
+    _Atomic int64_t open_posts, open_downloads;
+    /* Of the whole store, so one worker measures them: what waits to be sent, for the first time or again, and
+     * when the oldest of it was asked for (wall clock; 0: nothing waits). */
+    _Atomic int64_t waiting, oldest_ms;
+};
+
 struct metrics_worker {
     _Atomic uint64_t events_handled, events_duplicate, events_unknown;
     _Atomic uint64_t actions[METRICS_ACTION_COUNT];
@@ -104,6 +126,8 @@ struct metrics_worker {
     struct life life;
     _Atomic uint32_t plugin_count;
     struct metrics_plugin plugin[METRICS_PLUGINS];
+    _Atomic uint32_t target_count;
+    struct metrics_target target[METRICS_TARGETS];
 };
 
 /* A page for a worker: a new memfd (close-on-exec), mapped. 0, or a negative errno. */
@@ -117,12 +141,17 @@ struct metrics_plugin *metrics_plugin_slot(struct metrics_worker *page, const ch
 uint32_t metrics_plugin_number(const struct metrics_worker *page,
                                const struct metrics_plugin *slot);
 
+/* The same for a target. */
+struct metrics_target *metrics_target_slot(struct metrics_worker *page, const char *name);
+/* A new life of the worker: nothing is open, and what waits is not measured yet. */
+void metrics_targets_begin(struct metrics_worker *page);
+
 /* The receiver's look at a worker's page: the slot of that number or name, NULL when there is none. A name
  * that no plugin can have is none. */
 struct metrics_plugin *metrics_plugin_numbered(struct metrics_worker *page, uint32_t number);
 struct metrics_plugin *metrics_plugin_named(struct metrics_worker *page, const char *name);
-/* Copies the slot's name: 0, or -1 when it is no plugin's. */
-int metrics_plugin_name(const struct metrics_plugin *slot, char out[METRICS_NAME]);
+/* Copies a slot's name: 0, or -1 when it can't be one. */
+int metrics_slot_name(const char name[METRICS_NAME], char out[METRICS_NAME]);
 
 /* Numbers only the receiver knows at the moment of asking. */
 struct metrics_gauges {

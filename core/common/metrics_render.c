@@ -170,6 +170,54 @@ static void render_actions(FILE *out, const struct metrics_workers_tally *sum)
                  &sum->action_latency);
 }
 
+static void render_deliveries(FILE *out, const struct metrics_workers_tally *sum)
+{
+    put_family(out, "pbxhook_deliveries_total", "counter",
+               "Posts to and downloads from targets, by their end.");
+    for (uint32_t i = 0; i < sum->target_count; i++)
+        for (enum metrics_delivery outcome = 0; outcome < METRICS_DELIVERY_COUNT; outcome++)
+            fprintf(out, "pbxhook_deliveries_total{target=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+                    sum->target[i].name, metrics_delivery_name(outcome),
+                    sum->target[i].outcome[outcome]);
+    put_family(out, "pbxhook_delivery_retries_total", "counter",
+               "Posts and downloads that failed and are tried again.");
+    for (uint32_t i = 0; i < sum->target_count; i++)
+        fprintf(out, "pbxhook_delivery_retries_total{target=\"%s\"} %" PRIu64 "\n",
+                sum->target[i].name, sum->target[i].retries);
+    put_family(out, "pbxhook_delivery_latency_seconds", "histogram",
+               "From a plugin's asking to the target's yes, or the whole file.");
+    for (uint32_t i = 0; i < sum->target_count; i++) {
+        char label[METRICS_NAME + sizeof "target=\"\""];
+
+        snprintf(label, sizeof label, "target=\"%s\"", sum->target[i].name);
+        put_histogram(out, "pbxhook_delivery_latency_seconds", label, &sum->target[i].latency);
+    }
+}
+
+static void render_targets(FILE *out, const struct metrics_workers_tally *sum)
+{
+    put_family(out, "pbxhook_deliveries_open", "gauge",
+               "Posts and downloads that are on their way.");
+    for (uint32_t i = 0; i < sum->target_count; i++)
+        fprintf(out,
+                "pbxhook_deliveries_open{target=\"%s\",kind=\"post\"} %" PRIu64 "\n"
+                "pbxhook_deliveries_open{target=\"%s\",kind=\"download\"} %" PRIu64 "\n",
+                sum->target[i].name, sum->target[i].open_posts, sum->target[i].name,
+                sum->target[i].open_downloads);
+    put_family(out, "pbxhook_deliveries_waiting", "gauge",
+               "Posts and downloads that wait to be sent, or sent again; of the whole store.");
+    for (uint32_t i = 0; i < sum->target_count; i++)
+        fprintf(out, "pbxhook_deliveries_waiting{target=\"%s\"} %" PRIu64 "\n", sum->target[i].name,
+                sum->target[i].waiting);
+    put_family(out, "pbxhook_deliveries_oldest_seconds", "gauge",
+               "Age of the oldest of those that wait.");
+    for (uint32_t i = 0; i < sum->target_count; i++) {
+        fprintf(out, "pbxhook_deliveries_oldest_seconds{target=\"%s\"} ", sum->target[i].name);
+        put_seconds(out, (uint64_t)sum->target[i].oldest_ms * 1000);
+        fputs("\n", out);
+    }
+}
+
 static void render_processes(FILE *out, struct metrics_receiver *receiver,
                              const struct metrics_gauges *gauges)
 {
@@ -202,6 +250,8 @@ int metrics_render(FILE *out, struct metrics_receiver *receiver,
     render_plugins(out, &sum);
     render_crashes(out, &sum);
     render_actions(out, &sum);
+    render_deliveries(out, &sum);
+    render_targets(out, &sum);
     render_processes(out, receiver, gauges);
     return ferror(out) ? -1 : 0;
 }

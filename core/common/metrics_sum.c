@@ -35,7 +35,7 @@ static void add_plugin(struct metrics_workers_tally *sum, struct metrics_plugin 
     char name[METRICS_NAME];
     struct metrics_plugin_tally *plugin;
 
-    plugin = metrics_plugin_name(slot, name) == 0 ? find_plugin(sum, name) : NULL;
+    plugin = metrics_slot_name(slot->name, name) == 0 ? find_plugin(sum, name) : NULL;
     if (plugin == NULL)
         return;
     plugin->handled += metrics_get(&slot->handled);
@@ -47,8 +47,51 @@ static void add_plugin(struct metrics_workers_tally *sum, struct metrics_plugin 
     metrics_tally_add(&plugin->handle, &slot->handle);
 }
 
+static struct metrics_target_tally *find_target(struct metrics_workers_tally *sum, const char *name)
+{
+    for (uint32_t i = 0; i < sum->target_count; i++) {
+        if (strcmp(sum->target[i].name, name) == 0)
+            return &sum->target[i];
+    }
+    if (sum->target_count == METRICS_TARGETS)
+        return NULL;
+
+    struct metrics_target_tally *target = &sum->target[sum->target_count++];
+    memcpy(target->name, name, METRICS_NAME);
+    return target;
+}
+
+/* What is no number of anything counts as none. */
+static uint64_t read_gauge(_Atomic int64_t *gauge)
+{
+    int64_t value = atomic_load_explicit(gauge, memory_order_relaxed);
+
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static void add_target(struct metrics_workers_tally *sum, struct metrics_target *slot)
+{
+    char name[METRICS_NAME];
+    struct metrics_target_tally *target;
+    int64_t oldest_ms = (int64_t)read_gauge(&slot->oldest_ms), now_ms = clock_wall_ms();
+
+    target = metrics_slot_name(slot->name, name) == 0 ? find_target(sum, name) : NULL;
+    if (target == NULL)
+        return;
+    for (int i = 0; i < METRICS_DELIVERY_COUNT; i++)
+        target->outcome[i] += metrics_get(&slot->outcome[i]);
+    target->retries += metrics_get(&slot->retries);
+    metrics_tally_add(&target->latency, &slot->latency);
+    target->open_posts += read_gauge(&slot->open_posts);
+    target->open_downloads += read_gauge(&slot->open_downloads);
+    target->waiting += read_gauge(&slot->waiting);
+    if (oldest_ms > 0 && now_ms - oldest_ms > target->oldest_ms)
+        target->oldest_ms = now_ms - oldest_ms;
+}
+
 static void add_worker(struct metrics_workers_tally *sum, struct metrics_worker *page)
 {
+    uint32_t targets = atomic_load_explicit(&page->target_count, memory_order_acquire);
     uint32_t plugins = atomic_load_explicit(&page->plugin_count, memory_order_acquire);
 
     sum->events_handled += metrics_get(&page->events_handled);
@@ -62,6 +105,8 @@ static void add_worker(struct metrics_workers_tally *sum, struct metrics_worker 
     metrics_tally_add(&sum->commit, &page->commit);
     for (uint32_t i = 0; i < plugins && i < METRICS_PLUGINS; i++)
         add_plugin(sum, &page->plugin[i]);
+    for (uint32_t i = 0; i < targets && i < METRICS_TARGETS; i++)
+        add_target(sum, &page->target[i]);
 }
 
 void metrics_sum_workers(struct metrics_worker *const *workers, int count,

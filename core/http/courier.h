@@ -10,17 +10,27 @@
 #include <stddef.h>
 
 #include "common/config.h"
+#include "common/metrics.h"
 #include "store/store.h"
 #include "worker/dispatch.h"
 
 struct courier;
 
+/* All but the owner's name must outlive it. */
+struct courier_options {
+    const struct config *config;
+    struct store *store;
+    struct metrics_worker *metrics;
+    const char *owner;
+    int worker; /* its number */
+};
+
 /*
- * Makes the table and takes up what `owner` had under way in his former life. *out is NULL when no target
- * is configured; all functions accept that. config and store must outlive it. On failure -1 and `error`.
+ * Makes the table and takes up what the owner had under way in his former life. *out is NULL when no target
+ * is configured; all functions accept that. On failure -1 and `error`.
  */
-int courier_open(const struct config *config, struct store *store, const char *owner,
-                 struct courier **out, char *error, size_t error_size);
+int courier_open(const struct courier_options *options, struct courier **out, char *error,
+                 size_t error_size);
 
 /* A plugin may have asked for something: look soon. */
 void courier_nudge(struct courier *courier);

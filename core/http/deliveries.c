@@ -8,25 +8,11 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "http/deliveries_sql.h"
+
 #define KEY_BYTES  16
 #define KEY_PREFIX "pbxhook-"
 #define KEY_SIZE   (sizeof KEY_PREFIX + (size_t)KEY_BYTES * 2)
-
-static struct store_value text(const char *value)
-{
-    if (value == NULL)
-        return (struct store_value){.type = STORE_NULL};
-    return (struct store_value){.type = STORE_TEXT, .as = {.text = value}};
-}
-
-static struct store_value integer(int64_t value)
-{
-    return (struct store_value){.type = STORE_INT64, .as = {.integer = value}};
-}
-
-#define PARAMS(...)                                                                                \
-    (const struct store_value[]){__VA_ARGS__},                                                     \
-        (uint32_t)(sizeof((const struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value))
 
 /* state is pending, sending, delivered, rejected, expired or unknown, as of an action of the PBX's. */
 int deliveries_prepare(struct store *store)
@@ -39,17 +25,46 @@ int deliveries_prepare(struct store *store)
         " doubtful BIGINT NOT NULL, owner TEXT NOT NULL, lease_ms BIGINT NOT NULL,"
         " ended_ms BIGINT, http_status BIGINT, detail TEXT)",
         "CREATE INDEX IF NOT EXISTS pbxhook_deliveries_pending ON pbxhook_deliveries"
-        " (target, due_ms) WHERE state = 'pending'",
+        " (target, due_ms, created_ms) WHERE state = 'pending'",
         "CREATE INDEX IF NOT EXISTS pbxhook_deliveries_sending ON pbxhook_deliveries (lease_ms)"
         " WHERE state = 'sending'",
         "CREATE INDEX IF NOT EXISTS pbxhook_deliveries_ended ON pbxhook_deliveries (ended_ms)"
         " WHERE ended_ms IS NOT NULL",
+        "CREATE INDEX IF NOT EXISTS pbxhook_deliveries_failed ON pbxhook_deliveries (ended_ms, id)"
+        " WHERE state IN ('rejected', 'expired', 'unknown')",
     };
     int result = 0;
 
     for (size_t i = 0; i < sizeof statements / sizeof statements[0] && result >= 0; i++)
         result = store_sql(store, statements[i], NULL, 0, NULL, NULL, NULL);
     return result;
+}
+
+struct numbers {
+    int64_t first, second;
+};
+
+static int take_numbers(void *arg, const struct store_value *values, uint32_t count)
+{
+    struct numbers *numbers = arg;
+
+    numbers->first = values[0].type == STORE_INT64 ? values[0].as.integer : 0;
+    if (count > 1)
+        numbers->second = values[1].type == STORE_INT64 ? values[1].as.integer : 0;
+    return 0;
+}
+
+int deliveries_exist(struct store *store)
+{
+    struct numbers numbers = {.first = 0};
+    int is_postgresql = strcmp(store_dialect(store), "postgresql") == 0;
+    int result = store_sql(
+        store,
+        is_postgresql ? "SELECT count(to_regclass('pbxhook_deliveries'))"
+                      : "SELECT count(*) FROM sqlite_schema WHERE name = 'pbxhook_deliveries'",
+        NULL, 0, take_numbers, &numbers, NULL);
+
+    return result < 0 ? result : numbers.first > 0;
 }
 
 /* Unique without asking anyone. */
@@ -239,6 +254,32 @@ int deliveries_settle(struct store *store, const char *owner, const struct deliv
         NULL, NULL, &changed);
 
     return result < 0 ? result : changed > 0;
+}
+
+int deliveries_waiting(struct store *store, const char *target, int64_t *count, int64_t *oldest_ms)
+{
+    struct numbers numbers = {.first = 0};
+    int result = store_sql(store,
+                           "SELECT count(*), min(created_ms) FROM pbxhook_deliveries"
+                           " WHERE state = 'pending' AND target = $1",
+                           PARAMS(text(target)), take_numbers, &numbers, NULL);
+
+    if (result < 0)
+        return result;
+    *count = numbers.first;
+    *oldest_ms = numbers.second;
+    return 0;
+}
+
+int deliveries_count_ended(struct store *store, int64_t before_ms, int max)
+{
+    struct numbers numbers = {.first = 0};
+    int result = store_sql(store,
+                           "SELECT count(*) FROM (SELECT 1 FROM pbxhook_deliveries"
+                           " WHERE ended_ms IS NOT NULL AND ended_ms < $1 LIMIT $2) AS ended",
+                           PARAMS(integer(before_ms), integer(max)), take_numbers, &numbers, NULL);
+
+    return result < 0 ? result : (int)numbers.first;
 }
 
 int deliveries_prune(struct store *store, int64_t before_ms, int max)

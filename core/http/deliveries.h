@@ -31,12 +31,15 @@ struct delivery {
     int64_t size; /* of a whole download, bytes */
     int http_status;
     char detail[160];
+    int is_settled; /* the store says so: it was this owner's */
 
     struct delivery *next;
 };
 
-/* Makes the table if there is none. */
+/* Makes the table if there is none. It may wait for who writes to it, so it is for a worker's start. */
 int deliveries_prepare(struct store *store);
+/* 1; 0: there is no table, for there never was a target. */
+int deliveries_exist(struct store *store);
 
 /* Adds one that is due at once. body NULL: a download to `file`. */
 struct delivery_request {
@@ -63,6 +66,11 @@ int deliveries_recover(struct store *store, const char *target, const char *owne
 /* Writes down how an attempt ended: 1, or 0 when it is not this owner's any more. */
 int deliveries_settle(struct store *store, const char *owner, const struct delivery *delivery);
 
+/* Those of this target that wait to be sent, and when the oldest was asked for; 0: there are none. */
+int deliveries_waiting(struct store *store, const char *target, int64_t *count, int64_t *oldest_ms);
+
+/* How many ended before then, but at most max. */
+int deliveries_count_ended(struct store *store, int64_t before_ms, int max);
 /* Removes up to max that ended before then. Their number. */
 int deliveries_prune(struct store *store, int64_t before_ms, int max);
 

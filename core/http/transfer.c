@@ -250,6 +250,12 @@ failed:
     return NULL;
 }
 
+void transfer_drop(CURLM *multi, struct transfer *transfer)
+{
+    curl_multi_remove_handle(multi, transfer->easy);
+    free_transfer(transfer);
+}
+
 struct transfer *transfer_of(CURL *easy)
 {
     struct transfer *transfer = NULL;

@@ -45,6 +45,9 @@ struct transfer_answer {
     int too_large;      /* of a download: it was broken off                */
 };
 
+/* Breaks it off and frees it; its delivery stays the caller's. */
+void transfer_drop(CURLM *multi, struct transfer *transfer);
+
 /* Takes it out of `multi` and frees it. A whole download is put in its place; one that is not, is
  * removed. Sets the delivery's http_status, size and detail. */
 void transfer_end(CURLM *multi, struct transfer *transfer, CURLcode code,

@@ -16,6 +16,7 @@ static const struct {
     {"dead_letters", "dead letters of them"},
     {"calls", "finished calls"},
     {"actions", "ended actions"},
+    {"deliveries", "ended deliveries"},
 };
 
 #define REMOVED_COUNT (sizeof removed / sizeof removed[0])

@@ -99,20 +99,51 @@ static void print_numbers(const char *title, json_t *numbers)
     putchar('\n');
 }
 
+/* Of the column of names. */
+static int width_of(const char *title, const json_t *list)
+{
+    size_t i;
+    json_t *one;
+    int width = (int)strlen(title);
+    json_array_foreach(list, i, one)
+    {
+        int length = (int)strlen(text(one, "name"));
+        width = length > width ? length : width;
+    }
+    return width;
+}
+
 static void print_plugins(const json_t *plugins)
 {
     size_t i;
     json_t *plugin;
-    int width = (int)strlen("plugin");
-    json_array_foreach(plugins, i, plugin)
-    {
-        int length = (int)strlen(text(plugin, "name"));
-        width = length > width ? length : width;
-    }
+    int width = width_of("plugin", plugins);
     printf("%-*s %12s %12s %12s\n", width, "plugin", "handled", "retried", "rejected");
     json_array_foreach(plugins, i, plugin)
         printf("%-*s %12" PRId64 " %12" PRId64 " %12" PRId64 "\n", width, text(plugin, "name"),
                number(plugin, "handled"), number(plugin, "retried"), number(plugin, "rejected"));
+}
+
+static void print_targets(const json_t *targets)
+{
+    static const char *const members[] = {"waiting",  "open",    "delivered",
+                                          "rejected", "expired", "unknown"};
+    size_t i;
+    json_t *target;
+    int width = width_of("target", targets);
+    printf("\n%-*s", width, "target");
+    for (size_t column = 0; column < sizeof members / sizeof members[0]; column++)
+        printf(" %10s", members[column]);
+    putchar('\n');
+    json_array_foreach(targets, i, target)
+    {
+        printf("%-*s", width, text(target, "name"));
+        for (size_t column = 0; column < sizeof members / sizeof members[0]; column++)
+            printf(" %10" PRId64, number(target, members[column]));
+        if (number(target, "waiting") > 0)
+            printf("  the oldest for %" PRId64 " s", number(target, "oldest_ms") / 1000);
+        putchar('\n');
+    }
 }
 
 static void print_status(const json_t *status)
@@ -124,6 +155,8 @@ static void print_status(const json_t *status)
     print_numbers("actions", json_object_get(status, "actions"));
     putchar('\n');
     print_plugins(json_object_get(status, "plugins"));
+    if (json_array_size(json_object_get(status, "targets")) > 0)
+        print_targets(json_object_get(status, "targets"));
 }
 
 /* ---- Commands ------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 static const struct operation_kind *const kinds[] = {
     &operation_prune,
     &operation_letters,
+    &operation_deliveries,
 };
 
 struct operation {

@@ -67,4 +67,9 @@ json_t *operation_prune_request(int64_t older_than_ms, int dry_run);
 /* {"command":"dead-letters","action":"list"|"show"|"replay"|"replay-all"|"drop","id":...} */
 extern const struct operation_kind operation_letters;
 
+/* ---- Deliveries that did not arrive (operation_deliveries.c) ---------------------------------------- */
+
+/* {"command":"deliveries","action":"list"|"show"|"retry"|"retry-all"|"drop","id":...} */
+extern const struct operation_kind operation_deliveries;
+
 #endif

@@ -4,11 +4,13 @@
  */
 #include "operator/operation.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
 #include "common/config.h"
+#include "http/deliveries.h"
 
 /* So many rows in one step, fewer when that takes longer than events may wait. */
 #define MOST_ROWS    500
@@ -21,6 +23,7 @@ struct prune {
     int looked_at_spool;
     int max_rows;
     struct store_pruned pruned;
+    int64_t deliveries;
 };
 
 json_t *operation_prune_request(int64_t older_than_ms, int dry_run)
@@ -67,14 +70,30 @@ static int look_at_spool(struct prune *prune, struct spool_reader *spool, char *
     return 0;
 }
 
+/* Once nothing else is left. 1 there may be more, 0, or a STORE_E_...; a dry run counts them in one go. */
+static int prune_deliveries(struct prune *prune, struct store *store, int64_t *deliveries)
+{
+    int code = deliveries_exist(store);
+    if (code > 0)
+        code = prune->dry_run ? deliveries_count_ended(store, prune->before_ms, INT_MAX)
+                              : deliveries_prune(store, prune->before_ms, prune->max_rows);
+    if (code <= 0)
+        return code;
+    *deliveries += code;
+    return !prune->dry_run && code == prune->max_rows;
+}
+
 /* Adopts what the step did once it is committed. */
 static int prune_some(struct prune *prune, struct store *store, char *error)
 {
     struct store_pruned pruned = prune->pruned;
+    int64_t deliveries = prune->deliveries;
     int more = store_begin(store, NULL, 0);
     if (more == 0)
         more = prune->dry_run ? store_prune_count(store, prune->before_ms, prune->max_rows, &pruned)
                               : store_prune(store, prune->before_ms, prune->max_rows, &pruned);
+    if (more == 0)
+        more = prune_deliveries(prune, store, &deliveries);
     int code = more < 0 ? more : store_commit(store);
     if (code < 0) {
         snprintf(error, OPERATION_ERROR_SIZE, "the store failed: %s", store_error(store));
@@ -82,6 +101,7 @@ static int prune_some(struct prune *prune, struct store *store, char *error)
         return -1;
     }
     prune->pruned = pruned;
+    prune->deliveries = deliveries;
     return more;
 }
 
@@ -103,11 +123,12 @@ static int step(void *state, const struct operation_parts *parts, char *error)
 static json_t *report(const void *state)
 {
     const struct prune *prune = state;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "events", (json_int_t)prune->pruned.events,
-                     "calls", (json_int_t)prune->pruned.calls, "actions",
-                     (json_int_t)prune->pruned.actions, "dead_letters",
-                     (json_int_t)prune->pruned.dead_letters, "before_ms",
-                     (json_int_t)prune->before_ms, "dry_run", prune->dry_run);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "events",
+                     (json_int_t)prune->pruned.events, "calls", (json_int_t)prune->pruned.calls,
+                     "actions", (json_int_t)prune->pruned.actions, "dead_letters",
+                     (json_int_t)prune->pruned.dead_letters, "deliveries",
+                     (json_int_t)prune->deliveries, "before_ms", (json_int_t)prune->before_ms,
+                     "dry_run", prune->dry_run);
 }
 
 const struct operation_kind operation_prune = {

@@ -28,6 +28,9 @@ int operator_reload(const struct config *config);
  * meant. */
 int operator_letters(const struct config *config, const char *action, const char *id);
 
+/* `pbxhook deliveries`: action is "list", "show", "retry", "retry-all" or "drop"; id NULL where none is meant. */
+int operator_deliveries(const struct config *config, const char *action, const char *id);
+
 /* For `pbxhook plugins`: how often each has handled and failed, when a server runs and can be asked. */
 void operator_print_plugin_counts(const struct config *config);
 

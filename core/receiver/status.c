@@ -82,6 +82,35 @@ static json_t *make_plugins(const struct metrics_workers_tally *sum)
     return NULL;
 }
 
+static json_t *make_target(const struct metrics_target_tally *target)
+{
+    json_t *json =
+        json_pack("{s:s, s:I, s:I, s:I}", "name", target->name, "waiting",
+                  (json_int_t)target->waiting, "oldest_ms", (json_int_t)target->oldest_ms, "open",
+                  (json_int_t)(target->open_posts + target->open_downloads));
+    int failed = json == NULL;
+    for (enum metrics_delivery outcome = 0; outcome < METRICS_DELIVERY_COUNT && !failed; outcome++)
+        failed = json_object_set_new(json, metrics_delivery_name(outcome),
+                                     json_integer((json_int_t)target->outcome[outcome])) < 0;
+    if (!failed &&
+        json_object_set_new(json, "retries", json_integer((json_int_t)target->retries)) == 0)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+static json_t *make_targets(const struct metrics_workers_tally *sum)
+{
+    json_t *targets = json_array();
+    int failed = targets == NULL;
+    for (uint32_t i = 0; i < sum->target_count && !failed; i++)
+        failed = json_array_append_new(targets, make_target(&sum->target[i])) < 0;
+    if (!failed)
+        return targets;
+    json_decref(targets);
+    return NULL;
+}
+
 json_t *status_make(const struct status_sources *sources)
 {
     struct metrics_workers_tally sum;
@@ -89,11 +118,11 @@ json_t *status_make(const struct status_sources *sources)
     struct metrics_worker *const *pages = supervisor_pages(sources->supervisor, &page_count);
     metrics_sum_workers(pages, page_count, &sum);
     /* "o" takes its value, also when packing fails, and fails for NULL. */
-    return json_pack("{s:s, s:i, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "version",
+    return json_pack("{s:s, s:i, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
                      PBXHOOK_VERSION, "pid", (int)getpid(), "uptime_s",
                      (json_int_t)((clock_mono_us() - sources->started_us) / 1000000), "address",
                      sources->address, "state_dir", sources->config->state_dir, "workers",
                      make_workers(sources->supervisor), "spool", make_spool(sources->spool),
                      "events", make_events(sources->metrics, &sum), "actions", make_actions(&sum),
-                     "plugins", make_plugins(&sum));
+                     "plugins", make_plugins(&sum), "targets", make_targets(&sum));
 }

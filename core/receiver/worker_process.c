@@ -239,7 +239,7 @@ static void read_life(struct worker_process *worker, int status, struct worker_e
         atomic_load(&life->since_us) >= worker->started_us && !is_stranger(worker, status);
     if (end->in_plugin) {
         end->event_seq = atomic_load(&life->event_seq);
-        if (slot == NULL || metrics_plugin_name(slot, end->plugin) < 0)
+        if (slot == NULL || metrics_slot_name(slot->name, end->plugin) < 0)
             end->plugin[0] = '\0';
     }
     if (end->in_plugin && end->event_seq != 0) {

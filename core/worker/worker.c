@@ -131,8 +131,12 @@ static int open_courier(struct worker *worker, char *error, size_t error_size)
 {
     char owner[OWNER_SIZE];
     name_owner(worker, owner);
-    return courier_open(worker->config, worker->parts.store, owner, &worker->courier, error,
-                        error_size);
+    const struct courier_options options = {.config = worker->config,
+                                            .store = worker->parts.store,
+                                            .metrics = worker->parts.metrics,
+                                            .owner = owner,
+                                            .worker = worker->index};
+    return courier_open(&options, &worker->courier, error, error_size);
 }
 
 /* What the receiver has found out about the end of this worker's former life. */

@@ -15,8 +15,17 @@ container=$(storage from scratch)
 run storage add "$container" "$(base_system)" /
 run storage config --cmd /bin/sh "$container"
 run storage commit --rm "$container" docker.io/library/debian:12-slim
+# Where npm has to trust an authority of its own, so has the one in there.
+trust=
+authority=$(npm config get cafile 2>/dev/null || true)
+if [ -f "$authority" ]; then
+    mkdir "$scratch/npm"
+    cp "$authority" "$scratch/npm/authority.pem"
+    echo cafile=/run/npm/authority.pem >"$scratch/npm/npmrc"
+    trust="--volume $scratch/npm:/run/npm:ro --volume $scratch/npm/npmrc:/root/.npmrc:ro"
+fi
 for target in pbxhook mock-pbx; do
-    run storage build --isolation chroot --network host --pull-never --format docker --layers \
+    run storage build --isolation chroot --network host --pull-never --format docker --layers $trust \
         --target "$target" -t "$target" .
 done
 
@@ -44,8 +53,18 @@ done
 root=$(readlink "$scratch/pbxhook")
 [ ! -e "$root/usr/bin/cc" ] || fail "FAILED: there is a compiler in the image"
 [ ! -e "$root/src" ] || fail "FAILED: there are sources in the image"
+# Below those that the kernel gives to whoever asks for any, so that it is still free when it is listened to.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 -c '
+import random, socket
+while True:
+    port = random.randrange(15000, 30000)
+    try:
+        socket.socket().bind(("0.0.0.0", port))
+        break
+    except OSError:
+        pass
+print(port)'
 }
 port=$(free_port)
 pbx_port=$(free_port)

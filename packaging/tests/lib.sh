@@ -30,6 +30,9 @@ clean_up() {
     for mount in $mounts; do
         umount "$mount" 2>/dev/null || umount -l "$mount"
     done
+    # What a program that failed has left mounted.
+    awk -v below="$scratch/" 'index($2, below) == 1 { print $2 }' /proc/self/mounts | sort -r |
+        while read -r mount; do umount -l "$mount" || true; done
     rm -rf --one-file-system "$scratch"
 }
 trap clean_up EXIT

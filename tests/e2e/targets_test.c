@@ -11,40 +11,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fake_target.h"
+#include "targets.h"
 
 #define RECORDING_SIZE 300000
 
-static struct fake_target *crm, *files; /* of the test that runs */
+static struct targets targets;          /* of the test that runs */
+static struct fake_target *crm, *files; /* they */
 static char recording[RECORDING_SIZE];
 
 /* ---- A server with both plugins and both targets ------------------------------------------------ */
 
-static void write_secret(struct world *world, const char *name, const char *text)
-{
-    char path[SCRATCH_PATH];
-    scratch_path(world->directory, name, path);
-    scratch_write_secret(path, text);
-}
-
 /* `more` is of the target crm. */
 static void configure(struct world *world, const char *more)
 {
-    static const char *const names[] = {"crm_notify", "recordings", NULL};
-    char path[SCRATCH_PATH], text[2048];
-    crm = fake_target_new();
-    files = fake_target_new();
-    write_secret(world, "token", "t0ken\n");
-    write_secret(world, "password", "s3cret\n");
-    scratch_path(world->directory, "targets.conf", path);
-    snprintf(text, sizeof text,
-             "target \"crm\" { url = \"http://127.0.0.1:%d/api/\" token_file = \"token\" %s }\n"
-             "target \"pbx_files\" { url = \"http://127.0.0.1:%d\" user = \"ann\"\n"
-             "    password_file = \"password\" max_download = \"1MiB\" }\n",
-             fake_target_port(crm), more, fake_target_port(files));
-    scratch_write(path, text);
-    world_set(world, "PBXHOOK_CONFIG", path);
-    world_add_plugins(world, names);
+    targets_open(world, more, NULL, &targets);
+    crm = targets.crm;
+    files = targets.files;
 }
 
 static void start(struct world *world, const char *more)
@@ -55,36 +37,7 @@ static void start(struct world *world, const char *more)
 
 static void leave(void)
 {
-    fake_target_free(crm);
-    fake_target_free(files);
-    crm = files = NULL;
-}
-
-static void finish_call(struct world *world, const char *call_id)
-{
-    world_post(world, &(struct event_text){.type = "call.finished",
-                                           .call_id = call_id,
-                                           .their_number = "+5511900000001"});
-}
-
-static void announce(struct world *world, const char *call_id, const char *path)
-{
-    char body[512];
-    snprintf(body, sizeof body,
-             "{\"type\":\"call.recording-available\",\"call_id\":\"%s\","
-             "\"url\":\"http://127.0.0.1:%d%s\"}",
-             call_id, fake_target_port(files), path);
-    assert_int_equal(client_post(world->client, ROUTE_FLAT, body), 200);
-}
-
-static int64_t count_deliveries(const struct world *world, const char *state)
-{
-    return store_int(world, "SELECT count(*) FROM pbxhook_deliveries WHERE state = $1", state);
-}
-
-static int64_t count_recordings(const struct world *world, const char *state)
-{
-    return store_int(world, "SELECT count(*) FROM recordings_list WHERE state = $1", state);
+    targets_close(&targets);
 }
 
 static void check_text(const struct world *world, const char *sql, const char *wanted)
@@ -115,8 +68,8 @@ static void test_post(struct world *world)
 {
     struct fake_target_request request;
     start(world, "");
-    finish_call(world, "a");
-    await(count_deliveries(world, "delivered") == 1);
+    targets_finish_call(world, "a");
+    await(targets_count(world, "delivered") == 1);
     assert_int_equal(fake_target_count(crm), 1);
     fake_target_get(crm, 0, &request);
     assert_string_equal(request.method, "POST");
@@ -137,8 +90,8 @@ static void test_post_again(struct world *world)
     struct fake_target_request first, second;
     start(world, "");
     fake_target_answer_next(crm, (struct fake_target_answer){.status = 503});
-    finish_call(world, "a");
-    await(count_deliveries(world, "delivered") == 1);
+    targets_finish_call(world, "a");
+    await(targets_count(world, "delivered") == 1);
     assert_int_equal(fake_target_count(crm), 2);
     fake_target_get(crm, 0, &first);
     fake_target_get(crm, 1, &second);
@@ -153,8 +106,8 @@ static void test_post_refused(struct world *world)
     start(world, "");
     fake_target_answer_next(crm,
                             (struct fake_target_answer){.status = 400, .body = "no such field"});
-    finish_call(world, "a");
-    await(count_deliveries(world, "rejected") == 1);
+    targets_finish_call(world, "a");
+    await(targets_count(world, "rejected") == 1);
     check_text(world, "SELECT http_status || ' ' || detail FROM pbxhook_deliveries",
                "400 no such field");
     assert_int_equal(fake_target_count(crm), 1);
@@ -167,8 +120,8 @@ static void test_post_with_a_wrong_login(struct world *world)
     start(world, "");
     fake_target_answer_next(crm, (struct fake_target_answer){.status = 401});
     fake_target_answer_next(crm, (struct fake_target_answer){.status = 401});
-    finish_call(world, "a");
-    await(count_deliveries(world, "delivered") == 1);
+    targets_finish_call(world, "a");
+    await(targets_count(world, "delivered") == 1);
     assert_int_equal(fake_target_count(crm), 3);
     assert_int_equal(server_log_count(&world->server, "msg=post ", "http_status=401"), 2);
     leave();
@@ -182,13 +135,13 @@ static void test_download_without_a_place(struct world *world)
     world_set(world, "PBXHOOK_DOWNLOAD_DIR", path);
     start(world, "");
     assert_int_equal(rmdir(path), 0);
-    announce(world, "a", "/1.mp3");
+    targets_announce(world, &targets, "a", "/1.mp3");
     await(server_log_count(&world->server, "msg=download ", "outcome=retry") == 1);
     assert_int_equal(fake_target_count(files), 0);
     assert_int_equal(mkdir(path, 0700), 0);
     fake_target_answer_next(
         files, (struct fake_target_answer){.body = recording, .body_size = RECORDING_SIZE});
-    await(count_recordings(world, "kept") == 1);
+    await(targets_recordings(world, "kept") == 1);
     check_file(world);
     leave();
 }
@@ -198,10 +151,10 @@ static void test_post_unanswered(struct world *world)
 {
     start(world, "");
     fake_target_answer_next(crm, (struct fake_target_answer){.hangs_up = 1});
-    finish_call(world, "a");
-    await(count_deliveries(world, "unknown") == 1);
-    finish_call(world, "b");
-    await(count_deliveries(world, "delivered") == 1);
+    targets_finish_call(world, "a");
+    await(targets_count(world, "unknown") == 1);
+    targets_finish_call(world, "b");
+    await(targets_count(world, "delivered") == 1);
     assert_int_equal(fake_target_count(crm), 2);
     leave();
 }
@@ -211,8 +164,8 @@ static void test_post_unanswered_to_an_idempotent_target(struct world *world)
     struct fake_target_request first, second;
     start(world, "idempotent = true");
     fake_target_answer_next(crm, (struct fake_target_answer){.hangs_up = 1});
-    finish_call(world, "a");
-    await(count_deliveries(world, "delivered") == 1);
+    targets_finish_call(world, "a");
+    await(targets_count(world, "delivered") == 1);
     fake_target_get(crm, 0, &first);
     fake_target_get(crm, 1, &second);
     assert_string_equal(first.key, second.key);
@@ -224,8 +177,8 @@ static void test_post_past_its_deadline(struct world *world)
     start(world, "deadline = \"1s\"");
     for (int i = 0; i < 16; i++)
         fake_target_answer_next(crm, (struct fake_target_answer){.status = 503});
-    finish_call(world, "a");
-    await(count_deliveries(world, "expired") == 1);
+    targets_finish_call(world, "a");
+    await(targets_count(world, "expired") == 1);
     leave();
 }
 
@@ -234,20 +187,20 @@ static void test_a_silent_target_is_in_nobodys_way(struct world *world)
 {
     start(world, "connections = 1");
     fake_target_answer_next(crm, (struct fake_target_answer){.waits = 1});
-    finish_call(world, "a");
+    targets_finish_call(world, "a");
     await(fake_target_count(crm) == 1);
-    finish_call(world, "b");
+    targets_finish_call(world, "b");
     world_post(world, &(struct event_text){.type = "call.standby",
                                            .call_id = "c",
                                            .their_number = "+5511900000002"});
     await(fake_pbx_count_of(world->pbx, "c") == 1);
     fake_target_answer_next(files, (struct fake_target_answer){.body = "sound"});
-    announce(world, "d", "/1.mp3");
-    await(count_recordings(world, "kept") == 1);
+    targets_announce(world, &targets, "d", "/1.mp3");
+    await(targets_recordings(world, "kept") == 1);
     /* One connection: the second waits for the first. */
     assert_int_equal(fake_target_count(crm), 1);
     fake_target_release(crm);
-    await(count_deliveries(world, "delivered") == 3);
+    await(targets_count(world, "delivered") == 3);
     leave();
 }
 
@@ -260,9 +213,9 @@ static void test_many_posts(struct world *world)
     start(world, "");
     for (int i = 0; i < calls; i++) {
         snprintf(id, sizeof id, "call-%d", i);
-        finish_call(world, id);
+        targets_finish_call(world, id);
     }
-    await(count_deliveries(world, "delivered") == calls);
+    await(targets_count(world, "delivered") == calls);
     assert_int_equal(fake_target_count(crm), calls);
     assert_int_equal(store_int(world, "SELECT max(attempts) FROM pbxhook_deliveries", NULL), 1);
     leave();
@@ -276,8 +229,8 @@ static void test_download(struct world *world)
     start(world, "");
     fake_target_answer_next(
         files, (struct fake_target_answer){.body = recording, .body_size = RECORDING_SIZE});
-    announce(world, "a/1", "/rec/1.mp3?part=1");
-    await(count_recordings(world, "kept") == 1);
+    targets_announce(world, &targets, "a/1", "/rec/1.mp3?part=1");
+    await(targets_recordings(world, "kept") == 1);
     fake_target_get(files, 0, &request);
     assert_string_equal(request.method, "GET");
     assert_string_equal(request.url, "/rec/1.mp3?part=1");
@@ -301,8 +254,8 @@ static void test_download_that_breaks_off(struct world *world)
                                                                .cut_at = RECORDING_SIZE / 2});
     fake_target_answer_next(
         files, (struct fake_target_answer){.body = recording, .body_size = RECORDING_SIZE});
-    announce(world, "a", "/1.mp3");
-    await(count_recordings(world, "kept") == 1);
+    targets_announce(world, &targets, "a", "/1.mp3");
+    await(targets_recordings(world, "kept") == 1);
     assert_int_equal(fake_target_count(files), 2);
     check_file(world);
     leave();
@@ -313,8 +266,8 @@ static void test_download_that_is_not_there(struct world *world)
     start(world, "");
     fake_target_answer_next(files,
                             (struct fake_target_answer){.status = 404, .body = "no such file"});
-    announce(world, "a", "/1.mp3");
-    await(count_recordings(world, "lost") == 1);
+    targets_announce(world, &targets, "a", "/1.mp3");
+    await(targets_recordings(world, "lost") == 1);
     check_text(world, "SELECT error FROM recordings_list", "no such file");
     assert_int_equal(fake_target_count(files), 1);
     leave();
@@ -326,8 +279,8 @@ static void test_download_that_is_too_large(struct world *world)
     start(world, "");
     fake_target_answer_next(files,
                             (struct fake_target_answer){.body = large, .body_size = sizeof large});
-    announce(world, "a", "/1.mp3");
-    await(count_recordings(world, "lost") == 1);
+    targets_announce(world, &targets, "a", "/1.mp3");
+    await(targets_recordings(world, "lost") == 1);
     check_text(world, "SELECT error FROM recordings_list",
                "it is larger than the target's max_download");
     assert_int_equal(fake_target_count(files), 1);
@@ -342,16 +295,16 @@ static void test_killed(struct world *world)
     start(world, "");
     fake_target_answer_next(crm, (struct fake_target_answer){.waits = 1});
     fake_target_answer_next(files, (struct fake_target_answer){.waits = 1});
-    finish_call(world, "a");
-    announce(world, "b", "/1.mp3");
+    targets_finish_call(world, "a");
+    targets_announce(world, &targets, "b", "/1.mp3");
     await(fake_target_count(crm) == 1 && fake_target_count(files) == 1);
     server_kill(&world->server, 1);
     fake_target_answer_next(
         files, (struct fake_target_answer){.body = recording, .body_size = RECORDING_SIZE});
     world_start(world);
-    await(count_recordings(world, "kept") == 1);
+    await(targets_recordings(world, "kept") == 1);
     check_file(world);
-    assert_int_equal(count_deliveries(world, "unknown"), 1);
+    assert_int_equal(targets_count(world, "unknown"), 1);
     assert_int_equal(fake_target_count(crm), 1);
     assert_int_equal(
         store_int(world, "SELECT count(*) FROM events WHERE type LIKE 'pbxhook.download.%'", NULL),

@@ -212,6 +212,37 @@ static void lease_that_is_over_is_anybodys(void **state)
     deliveries_free(again);
 }
 
+static void what_waits_is_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct delivery *list;
+    int64_t waiting = -1, oldest_ms = -1;
+    begin(fixture);
+    check_ok(fixture, deliveries_waiting(fixture->store, "crm", &waiting, &oldest_ms));
+    assert_true(waiting == 0 && oldest_ms == 0);
+    add(fixture, "crm", "/1", "{}", 1000);
+    add(fixture, "crm", "/2", "{}", 1001);
+    add(fixture, "crm", "/3", NULL, 1002);
+    add(fixture, "files", "/4", NULL, 999);
+    commit(fixture);
+    claim(fixture, "w/0", 1500, 1, &list); /* on its way: it does not wait */
+    deliveries_free(list);
+    begin(fixture);
+    check_ok(fixture, deliveries_waiting(fixture->store, "crm", &waiting, &oldest_ms));
+    commit(fixture);
+    assert_true(waiting == 2 && oldest_ms == 1001);
+}
+
+static void there_is_a_table_or_not(void **state)
+{
+    struct fixture *fixture = *state;
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, deliveries_exist(fixture->store)), 0);
+    check_ok(fixture, deliveries_prepare(fixture->store));
+    assert_int_equal(check_ok(fixture, deliveries_exist(fixture->store)), 1);
+    commit(fixture);
+}
+
 static void old_ones_are_removed_when_they_have_ended(void **state)
 {
     struct fixture *fixture = *state;
@@ -226,6 +257,9 @@ static void old_ones_are_removed_when_they_have_ended(void **state)
     settle(fixture, "w/0", list->next, STORE_ACTION_EXPIRED, 0);
     deliveries_free(list);
     begin(fixture);
+    assert_int_equal(check_ok(fixture, deliveries_count_ended(fixture->store, 2000, 9)), 0);
+    assert_int_equal(check_ok(fixture, deliveries_count_ended(fixture->store, 2001, 9)), 2);
+    assert_int_equal(check_ok(fixture, deliveries_count_ended(fixture->store, 2001, 1)), 1);
     assert_int_equal(check_ok(fixture, deliveries_prune(fixture->store, 2000, 9)), 0);
     assert_int_equal(check_ok(fixture, deliveries_prune(fixture->store, 2001, 1)), 1);
     assert_int_equal(check_ok(fixture, deliveries_prune(fixture->store, 9999, 9)), 1);
@@ -246,6 +280,8 @@ int main(void)
         PREPARED(tried_again_when_it_is_due),
         PREPARED(former_life_is_taken_up),
         PREPARED(lease_that_is_over_is_anybodys),
+        PREPARED(what_waits_is_counted),
+        STORE_TEST(there_is_a_table_or_not),
         PREPARED(old_ones_are_removed_when_they_have_ended),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));

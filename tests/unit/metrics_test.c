@@ -197,6 +197,12 @@ static void everything_is_there_from_the_start(void **state)
         "pbxhook_actions_total{outcome=\"unknown\"} 0",
         "pbxhook_action_retries_total 0",
         "pbxhook_action_latency_seconds_count 0",
+        "# TYPE pbxhook_deliveries_total counter",
+        "# TYPE pbxhook_delivery_retries_total counter",
+        "# TYPE pbxhook_delivery_latency_seconds histogram",
+        "# TYPE pbxhook_deliveries_open gauge",
+        "# TYPE pbxhook_deliveries_waiting gauge",
+        "# TYPE pbxhook_deliveries_oldest_seconds gauge",
         "pbxhook_worker_restarts_total 0",
         "pbxhook_workers_ready 0",
         "pbxhook_http_connections 0",
@@ -215,7 +221,7 @@ static void everything_is_there_from_the_start(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         assert_line(text, lines[i]);
-    assert_int_equal(check_exposition(text, &histograms), 27);
+    assert_int_equal(check_exposition(text, &histograms), 33);
     assert_int_equal(histograms, 4);
     free(text);
 }
@@ -323,6 +329,56 @@ static void workers_are_added_up(void **state)
 }
 
 /* A plugin can write anything to its worker's page: only numbers get through. */
+static void targets_are_told_apart(void **state)
+{
+    struct metrics_receiver receiver = {0};
+    struct metrics_gauges gauges = {0};
+    struct metrics_worker *page[2];
+    int fd[2];
+    int histograms;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct metrics_target *crm;
+
+        page[i] = new_page(&fd[i]);
+        crm = metrics_target_slot(page[i], "crm");
+        assert_ptr_equal(metrics_target_slot(page[i], "crm"), crm);
+        metrics_add(&crm->outcome[METRICS_DELIVERY_UNKNOWN], 2);
+        metrics_add(&crm->retries, 3);
+        metrics_observe(&crm->latency, 1500);
+        atomic_store(&crm->open_posts, 4);
+    }
+    struct metrics_target *files = metrics_target_slot(page[1], "files");
+    atomic_store(&files->open_downloads, 1);
+    atomic_store(&files->waiting, 70);
+    atomic_store(&files->oldest_ms, clock_wall_ms() - 5000);
+
+    char *text = render(&receiver, page, 2, &gauges);
+    assert_line(text, "pbxhook_deliveries_total{target=\"crm\",outcome=\"unknown\"} 4");
+    assert_line(text, "pbxhook_deliveries_total{target=\"crm\",outcome=\"delivered\"} 0");
+    assert_line(text, "pbxhook_delivery_retries_total{target=\"crm\"} 6");
+    assert_line(text, "pbxhook_delivery_latency_seconds_sum{target=\"crm\"} 0.003");
+    assert_line(text, "pbxhook_delivery_latency_seconds_count{target=\"files\"} 0");
+    assert_line(text, "pbxhook_deliveries_open{target=\"crm\",kind=\"post\"} 8");
+    assert_line(text, "pbxhook_deliveries_open{target=\"files\",kind=\"download\"} 1");
+    assert_line(text, "pbxhook_deliveries_waiting{target=\"files\"} 70");
+    assert_line(text, "pbxhook_deliveries_oldest_seconds{target=\"crm\"} 0");
+    assert_non_null(strstr(text, "pbxhook_deliveries_oldest_seconds{target=\"files\"} 5"));
+    check_exposition(text, &histograms);
+    assert_int_equal(histograms, 6);
+    free(text);
+
+    metrics_targets_begin(page[1]); /* what it counted stays */
+    text = render(&receiver, page + 1, 1, &gauges);
+    assert_line(text, "pbxhook_deliveries_open{target=\"files\",kind=\"download\"} 0");
+    assert_line(text, "pbxhook_deliveries_waiting{target=\"files\"} 0");
+    assert_line(text, "pbxhook_deliveries_total{target=\"crm\",outcome=\"unknown\"} 2");
+    free(text);
+    for (int i = 0; i < 2; i++)
+        free_page(page[i], fd[i]);
+}
+
 static void a_scribbled_page_does_no_harm(void **state)
 {
     static const char *const names[] = {
@@ -346,6 +402,18 @@ static void a_scribbled_page_does_no_harm(void **state)
     free(text);
 
     assert_null(metrics_plugin_slot(page, "call_new"));
+    snprintf(page->target[0].name, METRICS_NAME, "%s", names[0]);
+    atomic_store(&page->target[0].waiting, -5);
+    snprintf(page->target[1].name, METRICS_NAME, "crm");
+    atomic_store(&page->target[1].waiting, -5);
+    atomic_store(&page->target[1].oldest_ms, INT64_MIN);
+    atomic_store(&page->target_count, UINT32_MAX);
+    text = render(&receiver, &page, 1, &gauges);
+    assert_null(strstr(text, "forged"));
+    assert_line(text, "pbxhook_deliveries_waiting{target=\"crm\"} 0");
+    assert_line(text, "pbxhook_deliveries_oldest_seconds{target=\"crm\"} 0");
+    free(text);
+    assert_null(metrics_target_slot(page, "crm_2"));
     memset(page, 0xff, sizeof *page);
     text = render(&receiver, &page, 1, &gauges);
     assert_null(strchr(text, '\xff'));
@@ -452,6 +520,7 @@ int main(void)
         cmocka_unit_test(everything_is_there_from_the_start),
         cmocka_unit_test(shows_what_was_counted),
         cmocka_unit_test(workers_are_added_up),
+        cmocka_unit_test(targets_are_told_apart),
         cmocka_unit_test(a_scribbled_page_does_no_harm),
         cmocka_unit_test(slots_are_found_again_until_full),
         cmocka_unit_test(a_count_survives_its_process),

@@ -2,6 +2,7 @@
 #include "store_fixture.h"
 
 #include "common/clock.h"
+#include "http/deliveries.h"
 #include "operator/operation.h"
 
 #define DAY_MS ((int64_t)86400000)
@@ -58,6 +59,13 @@ static void requests_are_checked(void **state)
         {"{\"command\":\"prune\",\"older_than_ms\":3153600000001}", "older_than_ms"},
         {"{\"command\":\"prune\",\"older_than_ms\":1e9}", "older_than_ms"},
         {"{\"command\":\"prune\"}", "older_than_ms"},
+        {"{\"command\":\"deliveries\",\"action\":\"list\"}", NULL},
+        {"{\"command\":\"deliveries\",\"action\":\"retry-all\"}", NULL},
+        {"{\"command\":\"deliveries\",\"action\":\"retry\",\"id\":\"pbxhook-1\"}", NULL},
+        {"{\"command\":\"deliveries\",\"action\":\"retry\"}", "wanted one as the list"},
+        {"{\"command\":\"deliveries\",\"action\":\"drop\",\"id\":\"\"}", "wanted one as the list"},
+        {"{\"command\":\"deliveries\",\"action\":\"burn\"}", "wanted list, show, retry"},
+        {"{\"command\":\"deliveries\"}", "wanted list, show, retry"},
         {"{\"command\":\"dig\"}", "no such command: \"dig\""},
         {"{\"command\":7}", "no such command: \"\""},
         {"{}", "no such command: \"\""},
@@ -92,6 +100,39 @@ static void lines_are_json(void **state)
     check_line(operation_ok_line(NULL), "{\"ok\":{}}");
     check_line(operation_error_line("a \"b\"\n"), "{\"error\":\"a \\\"b\\\"\\n\"}");
     check_line(operation_error_line("\xff"), "{\"error\":\"failed; the log says why\"}");
+}
+
+/* Ended deliveries go too, once there is a table of them. */
+static void deliveries_are_pruned(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct operation_parts parts = {.store = fixture->store};
+    const struct delivery_request request = {
+        .target = "crm", .plugin = "p", .call_id = "c", .path = "/", .expires_ms = 2000};
+    struct delivery *one = NULL;
+    char error[OPERATION_ERROR_SIZE] = "";
+    begin(fixture);
+    check_ok(fixture, deliveries_prepare(fixture->store));
+    check_ok(fixture, deliveries_add(fixture->store, &request));
+    check_ok(fixture, deliveries_add(fixture->store, &request));
+    check_ok(fixture, deliveries_claim(fixture->store, "crm", "w", 1, 2, 1, &one));
+    one->state = STORE_ACTION_DELIVERED;
+    one->finished_ms = 1500;
+    assert_int_equal(check_ok(fixture, deliveries_settle(fixture->store, "w", one)), 1);
+    commit(fixture);
+    deliveries_free(one);
+    for (int dry_run = 1; dry_run >= 0; dry_run--) {
+        struct operation *operation = begin_prune(DAY_MS, dry_run);
+        while (operation_step(operation, &parts, error) == 1)
+            continue;
+        json_t *report = operation_report(operation);
+        assert_int_equal(json_integer_value(json_object_get(report, "deliveries")), 1);
+        json_decref(report);
+        operation_free(operation);
+    }
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, deliveries_count_ended(fixture->store, 9999, 9)), 0);
+    commit(fixture);
 }
 
 static void old_is_by_the_clock(void **state)
@@ -143,9 +184,8 @@ static void spool_is_not_overtaken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_are_checked),
-        cmocka_unit_test(lines_are_json),
-        STORE_TEST(old_is_by_the_clock),
+        cmocka_unit_test(requests_are_checked), cmocka_unit_test(lines_are_json),
+        STORE_TEST(old_is_by_the_clock),        STORE_TEST(deliveries_are_pruned),
         STORE_TEST(spool_is_not_overtaken),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));

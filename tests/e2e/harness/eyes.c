@@ -67,6 +67,10 @@ void store_execute(const struct world *world, const char *sql)
 {
     sqlite3 *db = NULL;
     assert_int_equal(world->server.pid, 0);
+    if (world->database != NULL) {
+        database_execute(world->database, sql);
+        return;
+    }
     int code = sqlite3_open_v2(world->store_path, &db, SQLITE_OPEN_READWRITE, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(db, sql, NULL, NULL, NULL);
