@@ -225,11 +225,13 @@ static const struct command commands[] = {
      "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
      "actions and plugins, counted since it started. Exits with 3 when none is running.\n\n"
      "  -j, --json  for programs\n"},
-    {"reload", "have the running server read its configuration and plugins anew", reload, 0, "", "",
+    {"reload", "have the running server read its configuration, secrets and plugins anew", reload,
+     0, "", "",
      "The server checks them first, in a process of their own; when anything is wrong it says so and\n"
      "nothing changes. Then it replaces its workers, while events are received as ever. SIGHUP does\n"
-     "the same without telling how it went. It takes its environment as it was when it started.\n"
-     "Some keys need a restart: listen, state_dir, workers, the store and the spool; it says which.\n"
+     "the same without telling how it went. Files of secrets, certificates and keys are read anew, too.\n"
+     "It takes its environment as it was when it started. Some keys need a restart: listen, state_dir,\n"
+     "workers, http, the store and the spool; it says which.\n"
      "Exits with 3 when no server is running.\n"},
     {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late,
      100 /* whatever follows */, "", "", "Has commands of its own: see `pbxhook plugin --help`.\n"},
