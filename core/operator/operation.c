@@ -8,6 +8,7 @@
 static const struct operation_kind *const kinds[] = {
     &operation_prune,
     &operation_letters,
+    &operation_forget,
 };
 
 struct operation {
@@ -27,6 +28,12 @@ static const struct operation_kind *find_kind(const char *command)
 int operation_exists(const char *command)
 {
     return find_kind(command) != NULL;
+}
+
+const char *operation_shown(const char *command, const char *request)
+{
+    const struct operation_kind *kind = find_kind(command);
+    return kind != NULL && kind->is_private ? kind->command : request;
 }
 
 int operation_begin(const json_t *request, struct operation **out, char *error)
