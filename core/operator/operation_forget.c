@@ -12,8 +12,9 @@
 #include "common/clock.h"
 #include "http/deliveries.h"
 
-/* So many records in one step, fewer when that takes longer than events may wait. */
-#define MOST_ROWS     500
+/* So many records in one step, fewer when that takes longer than events may wait. Most are only looked at. */
+#define FIRST_ROWS    500
+#define MOST_ROWS     4000
 #define FEWEST_ROWS   10
 #define STEP_LONG_US  20000
 
@@ -56,7 +57,7 @@ static void *begin(const json_t *request, char *error)
         return NULL;
     }
     forget->dry_run = json_is_true(json_object_get(request, "dry_run"));
-    forget->max_rows = MOST_ROWS;
+    forget->max_rows = FIRST_ROWS;
     return forget;
 }
 
