@@ -278,15 +278,6 @@ int store_sql(struct store *store, const char *sql, const struct store_value *pa
     return settle(store, store->backend->sql(store, sql, params, count, row, arg, changed));
 }
 
-int store_own_sql(struct store *store, const char *sql, const struct store_value *params,
-                  uint32_t count, store_row_fn row, void *arg, int64_t *changed)
-{
-    store->owns_sql = 1;
-    int result = store_sql(store, sql, params, count, row, arg, changed);
-    store->owns_sql = 0;
-    return result;
-}
-
 /* ---- Outbox -------------------------------------------------------------------------------------- */
 
 int store_action_add(struct store *store, const char *key, const char *call_id, const char *body,
@@ -564,13 +555,6 @@ int store_prune_count(struct store *store, int64_t before_ms, int max_rows,
                       struct store_pruned *pruned)
 {
     return prune(store, before_ms, max_rows, 0, pruned);
-}
-
-int store_scrub(struct store *store)
-{
-    if (store->mode != STORE_WRITE || store->transaction != STORE_IDLE)
-        return store_fail(store, STORE_E_ARGUMENT, "a transaction is open, or nothing is written");
-    return store->backend->scrub == NULL ? 1 : store->backend->scrub(store);
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------- */

@@ -138,10 +138,6 @@ void store_write_states(unsigned states, char out[STORE_STATES_SIZE]);
 /* What store.c asks before a function writes: 0, or negative. */
 int store_check_writing(struct store *store);
 
-/* store_sql() for pbxhook's own statements: they may write to every table. */
-int store_own_sql(struct store *store, const char *sql, const struct store_value *params,
-                  uint32_t count, store_row_fn row, void *arg, int64_t *changed);
-
 /* Sets the text of store_error() and returns `code`. */
 int store_fail(struct store *store, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

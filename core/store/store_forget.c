@@ -89,7 +89,9 @@ static int ask(const struct run *run, const char *pattern, const struct store_va
 {
     char sql[SQL_SIZE];
     write_sql(run, pattern, sql);
-    int result = store_own_sql(run->store, sql, params, count, row, arg, NULL);
+    run->store->owns_sql = 1;
+    int result = store_sql(run->store, sql, params, count, row, arg, NULL);
+    run->store->owns_sql = 0;
     /* A statement of our own that is refused is a failure, not a plugin's fault. */
     return result == STORE_E_SQL ? STORE_E_FAILED : result;
 }
@@ -576,4 +578,11 @@ int store_forget(struct store *store, const struct forgetting *forgetting, int m
         return 0;
     result = step(&run);
     return result < 0 ? result : forgotten->kind < KIND_COUNT;
+}
+
+int store_scrub(struct store *store)
+{
+    if (store->mode != STORE_WRITE || store->transaction != STORE_IDLE)
+        return store_fail(store, STORE_E_ARGUMENT, "a transaction is open, or nothing is written");
+    return store->backend->scrub == NULL ? 1 : store->backend->scrub(store);
 }
