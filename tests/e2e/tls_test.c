@@ -273,10 +273,8 @@ static void check_not_believed(struct world *world, const char *authority)
     metric_await(world, "pbxhook_actions_total{outcome=\"expired\"}", 1);
     assert_int_equal(fake_pbx_count(world->pbx), 0);
     await(server_log_count(&world->server, "msg=action", "outcome=expired") == 1);
-    char *line = server_log_line(&world->server, "msg=action", "outcome=expired");
-    if (strstr(line, "certificate") == NULL)
-        fail_msg("no reason in: %s", line);
-    free(line);
+    /* Of each try; the last one may have been cut short by the deadline. */
+    assert_true(server_log_count(&world->server, "msg=action", "certificate") >= 1);
     forget_pbx(world, certificate, key);
 }
 

@@ -103,7 +103,8 @@ static void check_clean(const char *number, const char *text, const char *wanted
 {
     char *out = clean(number, text);
     if (wanted == NULL ? out != NULL : out == NULL || strcmp(out, wanted) != 0)
-        fail_msg("%s became %s, wanted %s", text, out, wanted);
+        fail_msg("%s became %s, wanted %s", text, out != NULL ? out : "nothing new",
+                 wanted != NULL ? wanted : "nothing new");
     free(out);
 }
 
