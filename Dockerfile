@@ -13,8 +13,8 @@
 # `FROM pbxhook` and `COPY my_handler.so /usr/lib/pbxhook/plugins/`.
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential cmake pkg-config \
-        libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libpq-dev libsqlite3-dev libconfuse-dev \
-        libssl-dev nodejs npm \
+        libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libjansson-dev libpq-dev libsqlite3-dev \
+        libconfuse-dev libssl-dev nodejs npm \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY CMakeLists.txt ./
@@ -36,7 +36,7 @@ RUN cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -
 # The user has a number that is the same everywhere, so that Kubernetes sees that it is not root.
 FROM debian:12-slim AS runtime
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl \
-        libmicrohttpd12 libcurl4 libjansson4 libpq5 libsqlite3-0 libconfuse2 libssl3 \
+        libmicrohttpd12 libgnutls30 libcurl4 libjansson4 libpq5 libsqlite3-0 libconfuse2 libssl3 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 pbxhook \
     && useradd --uid 10001 --gid 10001 --home-dir /var/lib/pbxhook --no-create-home \

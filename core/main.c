@@ -149,6 +149,18 @@ static int prune(const struct arguments *arguments)
     return status;
 }
 
+static int forget(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    if (arguments->word_count == 0)
+        return usage_error("forget needs the caller's number, or - to read it from stdin", "");
+    if (load_config(arguments, &config) < 0)
+        return EXIT_FAILURE;
+    int status = operator_forget(config, arguments->words[0], arguments->dry_run);
+    config_free(config);
+    return status;
+}
+
 /* It has commands of its own, so it takes the words as they come: see main(). */
 static int plugin_too_late(const struct arguments *arguments)
 {
@@ -242,11 +254,13 @@ static const struct command commands[] = {
      "Asks the running server: its pid, version and workers, what waits in the spool, events,\n"
      "actions, plugins and targets, counted since it started. Exits with 3 when none is running.\n\n"
      "  -j, --json  for programs\n"},
-    {"reload", "have the running server read its configuration and plugins anew", reload, 0, "", "",
+    {"reload", "have the running server read its configuration, secrets and plugins anew", reload,
+     0, "", "",
      "The server checks them first, in a process of their own; when anything is wrong it says so and\n"
      "nothing changes. Then it replaces its workers, while events are received as ever. SIGHUP does\n"
-     "the same without telling how it went. It takes its environment as it was when it started.\n"
-     "Some keys need a restart: listen, state_dir, workers, the store and the spool; it says which.\n"
+     "the same without telling how it went. Files of secrets, certificates and keys are read anew, too.\n"
+     "It takes its environment as it was when it started. Some keys need a restart: listen, state_dir,\n"
+     "workers, http, the store and the spool; it says which.\n"
      "Exits with 3 when no server is running.\n"},
     {"plugin", "write a new plugin, or try one on a file of events", plugin_too_late,
      100 /* whatever follows */, "", "", "Has commands of its own: see `pbxhook plugin --help`.\n"},
@@ -261,6 +275,21 @@ static const struct command commands[] = {
      "  -o, --older-than DURATION  from \"1h\" to \"36500d\"\n"
      "  -n, --dry-run              only say what would be removed\n\n"
      "store.retention in the configuration has it done every hour.\n"},
+    {"forget", "take a caller's number and data out of everything", forget, 1, "n",
+     " NUMBER [--dry-run]",
+     "Removes the user of this number. Of his calls it keeps what counts: times, states, queues; the\n"
+     "number becomes a random token, \"forgotten-1a2b3c4d\", and of the events only type, call id,\n"
+     "time and the PBX's own fields stay. Where the events, actions or deliveries of others hold the\n"
+     "number as a value, it becomes the token too. Who calls again is a new caller. An event that\n"
+     "the PBX repeats is still recognised.\n"
+     "The number is matched as a whole, as the PBX sends it; in telephone numbers, spaces and - . ( )\n"
+     "do not count, but a + does. NUMBER - is read from stdin.\n"
+     "The running server does it, once what it had received is handled, in small steps between the\n"
+     "events; with none running it is done here. Ctrl-C stops it; ask again for the rest. With\n"
+     "several servers on one database, run it on each. Tables of plugins' own, recordings, backups\n"
+     "and archived logs are not its affair.\n"
+     "Exits with 4 when nobody with this number is known.\n\n"
+     "  -n, --dry-run  only count\n"},
     {"dead-letters", "list events that a plugin did not handle, have them handled again",
      dead_letters, 2, "a", " [list | show ID | replay ID | replay --all | drop ID]",
      "An event that a plugin rejected, failed too often or did not survive is a dead letter of that\n"
@@ -305,7 +334,7 @@ static void print_usage(FILE *out)
           "  -j, --json         status: as JSON\n"
           "  -o, --older-than DURATION\n"
           "                     prune: how old, as in 90d\n"
-          "  -n, --dry-run      prune: remove nothing, only count\n"
+          "  -n, --dry-run      prune, forget: remove nothing, only count\n"
           "  -a, --all          dead-letters replay, deliveries retry: all of them\n"
           "  -h, --help         this text; after a command, that command's\n"
           "  -V, --version      the version\n\n"

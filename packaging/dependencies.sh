@@ -2,8 +2,8 @@
 #
 #   need_packages PACKAGE...   installs those of Debian's packages that are not there yet
 
-build_packages="build-essential cmake pkg-config libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev
-libsqlite3-dev libpq-dev libconfuse-dev libssl-dev"
+build_packages="build-essential cmake pkg-config libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev
+libjansson-dev libsqlite3-dev libpq-dev libconfuse-dev libssl-dev"
 
 say() {
     printf '\n==> %s\n' "$*"

@@ -74,6 +74,20 @@ int deliveries_count_ended(struct store *store, int64_t before_ms, int max);
 /* Removes up to max that ended before then. Their number. */
 int deliveries_prune(struct store *store, int64_t before_ms, int max);
 
+/* What a run has found, and where it goes on. All zero before the first step. */
+struct deliveries_forgotten {
+    int64_t deliveries;
+    int64_t under_way; /* still to be delivered: left as they are */
+    char after[64];    /* deliveries_forget.c's own               */
+};
+/*
+ * One step of forgetting a caller in deliveries that have ended (deliveries_forget.c): of those of his calls the
+ * body goes; of others the values that are the number are replaced. Before store_forget(), which takes away what
+ * tells whose a call is. As that one.
+ */
+int deliveries_forget(struct store *store, const struct forgetting *forgetting, int max_rows,
+                      int dry_run, struct deliveries_forgotten *forgotten);
+
 void deliveries_free(struct delivery *list); /* accepts NULL */
 
 #endif

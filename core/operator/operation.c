@@ -9,6 +9,7 @@ static const struct operation_kind *const kinds[] = {
     &operation_prune,
     &operation_letters,
     &operation_deliveries,
+    &operation_forget,
 };
 
 struct operation {
@@ -28,6 +29,12 @@ static const struct operation_kind *find_kind(const char *command)
 int operation_exists(const char *command)
 {
     return find_kind(command) != NULL;
+}
+
+const char *operation_shown(const char *command, const char *request)
+{
+    const struct operation_kind *kind = find_kind(command);
+    return kind != NULL && kind->is_private ? kind->command : request;
 }
 
 int operation_begin(const json_t *request, struct operation **out, char *error)

@@ -16,6 +16,12 @@
 /* `pbxhook prune`: removes what is older than that; dry_run: only says what that would be. */
 int operator_prune(const struct config *config, int64_t older_than_ms, int dry_run);
 
+/*
+ * `pbxhook forget`: takes a caller's number out of everything; dry_run: only says where it is. number "-": it is
+ * read from stdin. OPERATOR_NOBODY when nothing is known of it.
+ */
+int operator_forget(const struct config *config, const char *number, int dry_run);
+
 /* `pbxhook status`: what the running server says of itself, for people or as JSON.
  * OPERATOR_NOT_RUNNING when there is none. */
 int operator_status(const struct config *config, int as_json);
@@ -35,6 +41,7 @@ int operator_deliveries(const struct config *config, const char *action, const c
 void operator_print_plugin_counts(const struct config *config);
 
 #define OPERATOR_NOT_RUNNING 3 /* as service tools say it */
+#define OPERATOR_NOBODY      4
 
 /* ---- What the commands share ------------------------------------------------------------------------ */
 

@@ -5,6 +5,7 @@
 #include "operator/operator.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,9 @@ static int step_to_end(struct operation *operation, const struct operation_parts
 {
     int64_t shown_us = clock_mono_us();
     int more;
-    while ((more = operation_step(operation, parts, error)) == 1) {
+    while ((more = operation_step(operation, parts, error)) > 0) {
+        if (more == OPERATION_WAIT)
+            poll(NULL, 0, OPERATION_WAIT_MS);
         if (clock_mono_us() - shown_us < PROGRESS_EVERY_US)
             continue;
         show(operation, watch);
@@ -69,7 +72,7 @@ int operator_do(const struct config *config, const json_t *request,
                 const struct operator_watch *watch, json_t **ok, char *error)
 {
     struct operation *operation = NULL;
-    struct operation_parts parts = {.store = NULL};
+    struct operation_parts parts = {.is_alone = 1};
     const struct store_options options = {.url = config->store.url,
                                           .mode = STORE_WRITE,
                                           .lock_wait_ms = STORE_WAIT_MS,

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
 #include "common/log.h"
 #include "common/secret_file.h"
 
@@ -111,6 +114,22 @@ static int read_password(struct pbx_client *client, char *error, size_t error_si
     return -1;
 }
 
+/* libcurl looks at the file with the first post, and then every action would fail. */
+static int check_authorities(const struct config *config, char *error, size_t error_size)
+{
+    const char *path = config->pbx.ca_file;
+    if (path == NULL || path[0] == '\0')
+        return 0;
+    X509_STORE *authorities = X509_STORE_new();
+    int good = authorities != NULL && X509_STORE_load_file(authorities, path) == 1;
+    X509_STORE_free(authorities);
+    ERR_clear_error();
+    if (good)
+        return 0;
+    snprintf(error, error_size, "pbx.ca_file: %s: holds no certificate in PEM", path);
+    return -1;
+}
+
 static int open_transfers(struct pbx_client *client)
 {
     client->multi = curl_multi_init();
@@ -136,7 +155,8 @@ int pbx_client_open(const struct config *config, struct pbx_client **out, char *
         return -1;
     }
     client->config = config;
-    if (read_password(client, error, error_size) < 0) {
+    if (read_password(client, error, error_size) < 0 ||
+        check_authorities(config, error, error_size) < 0) {
         pbx_client_close(client);
         return -1;
     }

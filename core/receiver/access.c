@@ -35,6 +35,7 @@ struct access {
     struct auth_policy policy;
     struct address_list trusted_proxies;
     int metrics_public;
+    char *sender, *reader; /* the user names */
     struct secret_file file[SECRET_KINDS];
     int64_t quiet_until_us[REFUSAL_KINDS];
     int64_t untold[REFUSAL_KINDS]; /* refusals since the last line */
@@ -108,8 +109,6 @@ static int read_secrets(struct access *access, const struct config *config, char
          access->policy.readers.token, &access->policy.readers.token_count},
     };
 
-    access->policy.senders.user = config->webhook.user;
-    access->policy.readers.user = config->dashboard.user;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         int count = read_lines(access, files[i].kind, files[i].key, files[i].path, files[i].lines,
                                error, error_size);
@@ -118,6 +117,23 @@ static int read_secrets(struct access *access, const struct config *config, char
         *files[i].count = count;
     }
     return read_keys(access, config->webhook.secret_file, error, error_size);
+}
+
+static char *copy_text(const char *text)
+{
+    return strdup(text != NULL ? text : "");
+}
+
+/* Its own, because it may outlive the configuration for a moment. */
+static int copy_users(struct access *access, const struct config *config, char *error,
+                      size_t error_size)
+{
+    access->policy.senders.user = access->sender = copy_text(config->webhook.user);
+    access->policy.readers.user = access->reader = copy_text(config->dashboard.user);
+    if (access->sender != NULL && access->reader != NULL)
+        return 0;
+    snprintf(error, error_size, "out of memory");
+    return -1;
 }
 
 static int read_lists(struct access *access, const struct config *config, char *error,
@@ -171,7 +187,8 @@ int access_open(const struct config *config, const char *listen, struct access *
     }
     access->metrics_public = config->dashboard.metrics_public;
     access->policy.allow_unauthenticated = config->allow_unauthenticated;
-    if (read_secrets(access, config, error, error_size) < 0 ||
+    if (copy_users(access, config, error, error_size) < 0 ||
+        read_secrets(access, config, error, error_size) < 0 ||
         read_lists(access, config, error, error_size) < 0 ||
         check_exposure(access, config, listen, error, error_size) < 0) {
         access_free(access);
@@ -187,6 +204,8 @@ void access_free(struct access *access)
         return;
     for (int i = 0; i < SECRET_KINDS; i++)
         secret_file_free(&access->file[i]);
+    free(access->sender);
+    free(access->reader);
     address_list_free(&access->policy.allow_from);
     address_list_free(&access->trusted_proxies);
     free(access);
@@ -195,6 +214,23 @@ void access_free(struct access *access)
 int access_has_secrets(const struct access *access)
 {
     return auth_has_any(&access->policy.senders) || auth_has_any(&access->policy.readers);
+}
+
+static int is_same_list(char *const *one, int one_count, char *const *other, int other_count)
+{
+    int same = one_count == other_count;
+    for (int i = 0; i < one_count && same; i++)
+        same = strcmp(one[i], other[i]) == 0;
+    return same;
+}
+
+int access_has_same_readers(const struct access *one, const struct access *other)
+{
+    const struct auth_credentials *now = &one->policy.readers, *then = &other->policy.readers;
+    return one->policy.allow_unauthenticated == other->policy.allow_unauthenticated &&
+           strcmp(now->user, then->user) == 0 &&
+           is_same_list(now->password, now->password_count, then->password, then->password_count) &&
+           is_same_list(now->token, now->token_count, then->token, then->token_count);
 }
 
 int access_is_trusted_proxy(const struct access *access, const struct address *address)

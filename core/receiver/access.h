@@ -26,6 +26,9 @@ void access_free(struct access *access); /* accepts NULL */
 /* Whether it keeps secrets in memory. */
 int access_has_secrets(const struct access *access);
 
+/* Whether readers show the same to both, so that whoever reads already may go on. */
+int access_has_same_readers(const struct access *one, const struct access *other);
+
 /* Proxies whose word about the client is taken; and so many connections of theirs are nobody's fault. */
 int access_is_trusted_proxy(const struct access *access, const struct address *address);
 

@@ -22,6 +22,7 @@
 #include "common/secret_file.h"
 #include "receiver/access.h"
 #include "receiver/dashboard.h"
+#include "receiver/door.h"
 #include "receiver/head_layout.h"
 #include "receiver/http_handler.h"
 #include "receiver/listen.h"
@@ -42,7 +43,8 @@
 struct http {
     struct request_shared shared;
     struct MHD_Daemon *daemon; /* the loop's while it runs */
-    struct tls tls;
+    struct door *door;         /* in force: the loop's while it runs */
+    int speaks_tls;
     char address[LISTEN_ADDRESS_SIZE];
     int epoll_fd; /* the daemon's */
     int wake_fd;
@@ -57,8 +59,8 @@ struct http {
     int evict_pause;   /* rounds until it has let go of what was shut */
     int none_to_evict; /* in the last round */
     _Atomic int stop;
-    _Atomic(const struct config *) next_config; /* NULL: none */
-    _Atomic int64_t round_us;                   /* when the loop went round last */
+    _Atomic(struct door *) next_door; /* NULL: none */
+    _Atomic int64_t round_us;         /* when the loop went round last */
 };
 
 /* ---- The loop ----------------------------------------------------------------------------------- */
@@ -70,17 +72,64 @@ void http_wake(struct http *http)
         continue; /* anything else: it is awake already */
 }
 
-void http_set_config(struct http *http, const struct config *config)
+int http_prepare_door(const struct http *http, const struct config *config, struct door **out,
+                      char *error, size_t error_size)
 {
-    atomic_store(&http->next_config, config);
+    struct door *door = NULL;
+    if (door_open(config, http->address, &door, error, error_size) < 0)
+        return -1;
+    if ((door->tls != NULL) != http->speaks_tls) {
+        snprintf(error, error_size,
+                 "tls.certificate_file: TLS can't be turned %s while the server runs; restart it "
+                 "for that",
+                 http->speaks_tls ? "off" : "on");
+        door_free(door);
+        return -1;
+    }
+    if (access_has_secrets(door->access))
+        secret_file_hide_process();
+    *out = door;
+    return 0;
+}
+
+void http_set_door(struct http *http, struct door *door)
+{
+    door_free(atomic_exchange(&http->next_door, door)); /* one that the loop has not seen */
     http_wake(http);
 }
 
-static void take_config(struct http *http)
+/* What is in hand was let in by the former one, and goes on. */
+static void take_door(struct http *http)
 {
-    const struct config *next = atomic_exchange(&http->next_config, NULL);
-    if (next != NULL)
-        http->shared.config = next;
+    struct request_shared *shared = &http->shared;
+    struct door *former = http->door;
+    struct door *next = atomic_exchange(&http->next_door, NULL);
+    if (next == NULL)
+        return;
+    if (!access_has_same_readers(former->access, next->access))
+        stream_dismiss(shared->stream);
+    http->door = next;
+    shared->config = next->config;
+    shared->access = next->access;
+    tls_use(next->tls);
+    access_free(former->access);
+    former->access = NULL;
+    former->replaced_us = shared->now_us;
+    next->before = former;
+}
+
+/*
+ * A session that shakes hands may be in the middle of it with the certificate that it was given. Once all
+ * connections are younger than that certificate's end, or have asked for something since, none is.
+ */
+static void forget_doors(struct http *http)
+{
+    struct door **before = &http->door->before;
+    const struct connection *oldest = http->shared.connections.oldest;
+    while (*before != NULL && oldest != NULL && oldest->since_us <= (*before)->replaced_us)
+        before = &(*before)->before;
+    door_free(*before);
+    *before = NULL;
 }
 
 static int round_timeout_ms(struct http *http, int limit_ms)
@@ -144,7 +193,7 @@ static void serve_once(struct http *http, int limit_ms)
     shared->now_us = clock_mono_us();
     atomic_store_explicit(&http->round_us, shared->now_us, memory_order_relaxed);
     if (count > 0 && ready[1].revents != 0) {
-        take_config(http);
+        take_door(http);
         take_results(http);
     }
     MHD_run(http->daemon);
@@ -154,6 +203,7 @@ static void serve_once(struct http *http, int limit_ms)
     make_room(http, count > 0 && ready[2].revents != 0);
     if (shared->now_us >= http->hang_up_us) {
         connections_hang_up(&shared->connections);
+        forget_doors(http);
         http->hang_up_us = shared->now_us + HANG_UP_EVERY_US;
     }
 }
@@ -308,13 +358,12 @@ static int start_daemon(struct http *http, int listen_fd)
     struct request_shared *shared = &http->shared;
     const struct config *config = shared->config;
     const struct MHD_OptionItem secure[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, http->tls.certificate.text},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, http->tls.key.text},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_callback()},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL}};
     const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
-    if (tls_is_on(&http->tls))
+    if (http->speaks_tls)
         flags |= MHD_USE_TLS;
     if (log_enabled(LOG_LEVEL_DEBUG))
         flags |= MHD_USE_ERROR_LOG;
@@ -329,7 +378,7 @@ static int start_daemon(struct http *http, int listen_fd)
         MHD_OPTION_URI_LOG_CALLBACK, http_handler_uri, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
         http_handler_keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_handler_completed,
         shared, MHD_OPTION_NOTIFY_CONNECTION, http_handler_connection, shared, MHD_OPTION_ARRAY,
-        tls_is_on(&http->tls) ? secure : plain, MHD_OPTION_END);
+        http->speaks_tls ? secure : plain, MHD_OPTION_END);
     if (http->daemon == NULL)
         return -1;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -351,12 +400,13 @@ static int open_door(struct http *http, const struct config *config, int *listen
     int inherited = listen_inherit(listen_fd, http->address, error, error_size);
     if (inherited < 0)
         return -1;
-    if (access_open(config, inherited ? http->address : config->listen, &http->shared.access, error,
-                    error_size) < 0)
+    if (door_open(config, inherited ? http->address : config->listen, &http->door, error,
+                  error_size) < 0)
         return -1;
-    if (tls_open(config, &http->tls, error, error_size) < 0)
-        return -1;
-    if (access_has_secrets(http->shared.access) || tls_is_on(&http->tls))
+    http->shared.access = http->door->access;
+    http->speaks_tls = http->door->tls != NULL;
+    tls_use(http->door->tls);
+    if (access_has_secrets(http->shared.access) || http->speaks_tls)
         secret_file_hide_process();
     if (!inherited)
         *listen_fd = listen_open(config->listen, http->address, error, error_size);
@@ -474,8 +524,9 @@ void http_free(struct http *http)
     }
     stream_free(shared->stream);
     reader_thread_free(shared->reader);
-    access_free(shared->access);
-    tls_close(&http->tls);
+    tls_use(NULL);
+    door_free(http->next_door);
+    door_free(http->door);
     if (http->wake_fd >= 0)
         close(http->wake_fd);
     if (http->ended_fd >= 0)
@@ -490,5 +541,5 @@ const char *http_address(const struct http *http)
 
 const char *http_scheme(const struct http *http)
 {
-    return tls_is_on(&http->tls) ? "https" : "http";
+    return http->speaks_tls ? "https" : "http";
 }

@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/metrics.h"
 
+struct door;
 struct http;
 struct spool_thread;
 struct supervisor;
@@ -45,9 +46,17 @@ void http_stop(struct http *http, int drain_ms);
 int http_begin_stop(struct http *http, int drain_ms);
 void http_free(struct http *http);
 
-/* Any thread: the configuration that requests are judged by from the loop's next round on. The former one is
- * looked at for a round at most. */
-void http_set_config(struct http *http, const struct config *config);
+/*
+ * [main thread] Reads what a reload changes of who comes in: secrets, address lists, certificate and key. Nothing
+ * is in force yet. 0 and *out, for http_set_door() or door_free(); or -1 and `error` says which file and why.
+ */
+int http_prepare_door(const struct http *http, const struct config *config, struct door **out,
+                      char *error, size_t error_size);
+/*
+ * [any thread] Takes the door: requests are judged by it and its configuration from the loop's next round on, and
+ * sessions that begin get its certificate. The former configuration is looked at for a round at most.
+ */
+void http_set_door(struct http *http, struct door *door);
 
 /* [any thread] Makes the loop look at its queues (decided tickets, answered reads). */
 void http_wake(struct http *http);

@@ -22,7 +22,8 @@
 struct errand {
     int64_t client;
     int64_t since_us;
-    char *text; /* the request */
+    char *text;  /* the request */
+    char *shown; /* in the log  */
 };
 
 /* A client that waits for a reload's end. */
@@ -64,6 +65,7 @@ static void refuse(struct operator_desk *desk, int64_t client, const char *error
 static void remove_errand(struct operator_desk *desk, int at)
 {
     free(desk->errand[at].text);
+    free(desk->errand[at].shown);
     desk->errand_count--;
     memmove(&desk->errand[at], &desk->errand[at + 1],
             (size_t)(desk->errand_count - at) * sizeof desk->errand[0]);
@@ -90,7 +92,7 @@ static void hand_over(struct operator_desk *desk)
         if (desk->options.ask_worker(desk->options.arg, CONTROL_COMMAND, first->client,
                                      first->text) == 0) {
             desk->handed_over = 1;
-            log_info("operator's command", log_text("request", first->text));
+            log_info("operator's command", log_text("request", first->shown));
         } else if (clock_mono_us() - first->since_us > WORKER_LIMIT_US) {
             end_errand(desk, 0, operation_error_line(NO_WORKER));
         } else {
@@ -99,16 +101,19 @@ static void hand_over(struct operator_desk *desk)
     }
 }
 
-static void add_errand(struct operator_desk *desk, int64_t client, const char *line)
+static void add_errand(struct operator_desk *desk, int64_t client, const char *command,
+                       const char *line)
 {
     char *text = strdup(line);
-    if (text == NULL || desk->errand_count == OPERATOR_SOCKET_CLIENTS) {
+    char *shown = strdup(operation_shown(command, line));
+    if (text == NULL || shown == NULL || desk->errand_count == OPERATOR_SOCKET_CLIENTS) {
         free(text);
+        free(shown);
         refuse(desk, client, "the server is out of memory");
         return;
     }
-    desk->errand[desk->errand_count++] =
-        (struct errand){.client = client, .since_us = clock_mono_us(), .text = text};
+    desk->errand[desk->errand_count++] = (struct errand){
+        .client = client, .since_us = clock_mono_us(), .text = text, .shown = shown};
     hand_over(desk);
 }
 
@@ -163,7 +168,7 @@ static void take_request(void *arg, int64_t client, const char *line)
     } else if (desk->stopping) {
         refuse(desk, client, SERVER_STOPS);
     } else if (operation_exists(command)) {
-        add_errand(desk, client, line);
+        add_errand(desk, client, command, line);
     } else {
         snprintf(error, sizeof error, "this server knows no command \"%.64s\"", command);
         refuse(desk, client, error);

@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/state_dir.h"
-#include "receiver/access.h"
+#include "receiver/door.h"
 #include "receiver/http.h"
 #include "receiver/listen.h"
 #include "receiver/operator_desk.h"
@@ -24,7 +24,6 @@
 #include "receiver/spool_thread.h"
 #include "receiver/status.h"
 #include "receiver/supervisor.h"
-#include "receiver/tls.h"
 
 #define DRAIN_MS 5000
 
@@ -42,6 +41,7 @@ struct receiver {
     struct spool_thread *spool;
     struct operator_desk *desk;
     struct reload *reload;
+    struct door *next_door; /* while a reload is under way; NULL: none */
 };
 
 static void notify_http(void *arg)
@@ -79,18 +79,28 @@ static int64_t ask_reload(void *arg)
     return reload_ask(receiver->reload);
 }
 
+/* Before anything is changed: what a reload would open. */
+static int prepare_door(void *arg, const struct config *config, char *error, size_t error_size)
+{
+    struct receiver *receiver = arg;
+    return http_prepare_door(receiver->http, config, &receiver->next_door, error, error_size);
+}
+
 /* What the workers have is the receiver's from here on. */
 static void adopt_config(void *arg, const struct config *config)
 {
     struct receiver *receiver = arg;
     receiver->config = config;
     log_set_level(config->log.level);
-    http_set_config(receiver->http, config);
+    http_set_door(receiver->http, receiver->next_door);
+    receiver->next_door = NULL;
 }
 
 static void note_reloaded(void *arg, int64_t number, const char *error)
 {
     struct receiver *receiver = arg;
+    door_free(receiver->next_door);
+    receiver->next_door = NULL;
     operator_desk_reloaded(receiver->desk, number, error);
     service_notify_ready(receiver->service,
                          error == NULL ? "Reloaded" : "Not reloaded: the log says why");
@@ -157,6 +167,7 @@ static int open_parts(struct receiver *receiver, const struct config *config,
     struct reload_options reload = {.config = config,
                                     .config_path = config_path,
                                     .supervisor = receiver->supervisor,
+                                    .prepare = prepare_door,
                                     .adopt = adopt_config,
                                     .done = note_reloaded,
                                     .arg = receiver};
@@ -204,15 +215,11 @@ static int run(struct receiver *receiver)
 
 int receiver_check(const struct config *config, char *error, size_t error_size)
 {
-    struct access *access = NULL;
-    struct tls tls;
+    struct door *door = NULL;
 
-    if (access_open(config, config->listen, &access, error, error_size) < 0)
+    if (door_open(config, config->listen, &door, error, error_size) < 0)
         return -1;
-    access_free(access);
-    if (tls_open(config, &tls, error, error_size) < 0)
-        return -1;
-    tls_close(&tls);
+    door_free(door);
     return 0;
 }
 
@@ -241,6 +248,7 @@ int receiver_serve(const struct config *config, const char *config_path)
     if (receiver->supervisor != NULL)
         supervisor_stop(receiver->supervisor);
     operator_desk_close(receiver->desk);
+    door_free(receiver->next_door);
     spool_thread_stop(receiver->spool);
     http_free(receiver->http);
     supervisor_free(receiver->supervisor);

@@ -87,7 +87,9 @@ static void check(struct reload *reload)
     if (result == 0)
         return;
     if (result == 1 &&
-        config_can_follow(reload->now, next, reload->error, sizeof reload->error) < 0) {
+        (config_can_follow(reload->now, next, reload->error, sizeof reload->error) < 0 ||
+         reload->options.prepare(reload->options.arg, next, reload->error, sizeof reload->error) <
+             0)) {
         config_free(next);
         result = -1;
     }

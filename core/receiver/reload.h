@@ -7,6 +7,7 @@
 #ifndef PBXHOOK_RELOAD_H
 #define PBXHOOK_RELOAD_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/config.h"
@@ -18,6 +19,9 @@ struct reload_options {
     const struct config *config; /* in force; borrowed */
     const char *config_path;     /* as `serve` was told; NULL: where it is looked for by itself */
     struct supervisor *supervisor;
+    /* Reads what the receiver itself will need of it and checks that, before anything is changed: 0; or -1 and
+     * the reason. What was prepared is for the adopt() that follows, or, if a done() does, for nothing. */
+    int (*prepare)(void *arg, const struct config *config, char *error, size_t error_size);
     /* The receiver's other parts take it from here on; the one before is freed at the next call. */
     void (*adopt)(void *arg, const struct config *config);
     /* Reload number `number` has ended: error NULL when it has succeeded. */

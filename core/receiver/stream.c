@@ -58,6 +58,7 @@ struct stream {
 
     _Atomic int readers; /* taken and not dropped yet */
     _Atomic int stop;
+    _Atomic int dismiss; /* those that there are */
 
     pthread_mutex_t lock; /* everything below */
     struct reader *taken; /* by the HTTP loop, linked by `older` */
@@ -212,6 +213,10 @@ static void take_wakes(struct stream *stream)
     while (read(stream->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
         continue;
     admit_taken(stream);
+    if (atomic_exchange(&stream->dismiss, 0)) {
+        while (stream->newest != NULL)
+            drop(stream, stream->newest);
+    }
     take_answer(stream);
 }
 
@@ -368,6 +373,12 @@ int stream_take(struct stream *stream, int fd, const char *fields, const char *l
     pthread_mutex_unlock(&stream->lock);
     wake(stream);
     return 0;
+}
+
+void stream_dismiss(struct stream *stream)
+{
+    atomic_store(&stream->dismiss, 1);
+    wake(stream);
 }
 
 int stream_readers(struct stream *stream)

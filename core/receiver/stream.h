@@ -33,6 +33,9 @@ void stream_free(struct stream *stream); /* stopped, or never started; accepts N
  */
 int stream_take(struct stream *stream, int fd, const char *fields, const char *last_id);
 
+/* [any thread] Closes all that there are: who may still read comes back. */
+void stream_dismiss(struct stream *stream);
+
 /* [any thread] How many there are. */
 int stream_readers(struct stream *stream);
 

@@ -59,6 +59,8 @@ int spool_reader_next(struct spool_reader *spool, int64_t after, int max, int64_
                       struct event **out);
 /* When the oldest event that waits, any worker's, was received: 1 and *received_ms; 0: none waits; -1. */
 int spool_reader_oldest(struct spool_reader *spool, int64_t *received_ms);
+/* The seqs of the oldest and the newest event that wait, any worker's: 1 and both; 0: none waits; -1. */
+int spool_reader_span(struct spool_reader *spool, int64_t *oldest, int64_t *newest);
 const char *spool_reader_error(const struct spool_reader *spool);
 
 /* The spool's own random name, 32 hexadecimal digits: whose events these are, where several spools share

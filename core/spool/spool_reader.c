@@ -152,6 +152,24 @@ int spool_reader_oldest(struct spool_reader *spool, int64_t *received_ms)
     return code == SQLITE_ROW ? 1 : code == SQLITE_DONE ? 0 : -1;
 }
 
+int spool_reader_span(struct spool_reader *spool, int64_t *oldest, int64_t *newest)
+{
+    sqlite3_stmt *span = NULL;
+    int found = 0;
+    int code =
+        sqlite3_prepare_v2(spool->db, "SELECT min(seq), max(seq) FROM event", -1, &span, NULL);
+    if (code == SQLITE_OK && (code = sqlite3_step(span)) == SQLITE_ROW &&
+        sqlite3_column_type(span, 0) != SQLITE_NULL) {
+        *oldest = sqlite3_column_int64(span, 0);
+        *newest = sqlite3_column_int64(span, 1);
+        found = 1;
+    }
+    if (code != SQLITE_ROW)
+        snprintf(spool->error, sizeof spool->error, "%s", sqlite3_errmsg(spool->db));
+    sqlite3_finalize(span);
+    return code == SQLITE_ROW ? found : -1;
+}
+
 const char *spool_reader_error(const struct spool_reader *spool)
 {
     return spool->error;

@@ -245,7 +245,7 @@ static int run_once(struct pg_store *store, struct pg_plugin_statement *slot,
     name_slot(store, slot, name);
     if (result == 0 && words->is_ddl)
         result = pg_queue(store, PG_DDL_LOCK, NULL, NULL, NULL);
-    if (result == 0)
+    if (result == 0 && !store->base.owns_sql)
         result = pg_queue(store, PG_GUARD_ON, NULL, NULL, NULL);
     if (result == 0 && prepares)
         result = queue_prepare(store, slot, arguments);
@@ -254,7 +254,7 @@ static int run_once(struct pg_store *store, struct pg_plugin_statement *slot,
                                   PQsendQueryPrepared(store->conn, name, (int)arguments->count,
                                                       arguments->values, NULL, NULL, 0),
                                   0, take_changed, answer);
-    if (result == 0)
+    if (result == 0 && !store->base.owns_sql)
         result = pg_queue(store, PG_GUARD_OFF, NULL, NULL, NULL);
     if (result == 0)
         result = pg_queue(store, PG_STATEMENT_RELEASE, NULL, NULL, NULL);

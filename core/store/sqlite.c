@@ -171,6 +171,7 @@ const struct store_backend sqlite_backend = {
     .letters_replay = sqlite_letters_replay,
     .letter_drop = sqlite_letter_drop,
     .prune = sqlite_prune,
+    .scrub = sqlite_scrub,
     .counts = sqlite_counts,
     .active_calls = sqlite_active_calls,
     .calls = sqlite_calls,

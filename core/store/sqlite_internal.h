@@ -12,6 +12,9 @@
 /* PRAGMA application_id of a store: "PBXs". */
 #define SQLITE_STORE_APPLICATION_ID 0x50425873
 
+/* Another process may read, and recover after a crash. */
+#define SQLITE_BUSY_TIMEOUT_MS 5000
+
 /* The numbered migrations of schema/sqlite, in order, NULL at the end; made by the build. */
 extern const char *const sqlite_schema[];
 
@@ -191,7 +194,8 @@ enum sqlite_guard { SQLITE_GUARD_OFF, SQLITE_GUARD_PREPARE, SQLITE_GUARD_STEP };
 struct sqlite_plugin_statement {
     char *sql;
     uint32_t hash;
-    int busy; /* being stepped: a row callback may come back in with the same text */
+    int is_own; /* pbxhook's: no guard was on when it was prepared, so it is no plugin's */
+    int busy;   /* being stepped: a row callback may come back in with the same text */
     uint64_t used;
     sqlite3_stmt *stmt;
 };
@@ -334,6 +338,8 @@ int sqlite_letter_drop(struct store *store, int64_t event_id, const char *plugin
 
 int sqlite_prune(struct store *store, int64_t before_ms, int max_rows, int remove,
                  struct store_pruned *pruned);
+
+int sqlite_scrub(struct store *store);
 
 int sqlite_counts(struct store *store, struct store_counts *out);
 int sqlite_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),

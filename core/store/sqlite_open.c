@@ -17,8 +17,7 @@
 
 #include "common/clock.h"
 
-#define LOCK_POLL_MS    20
-#define BUSY_TIMEOUT_MS 5000
+#define LOCK_POLL_MS 20
 
 /*
  * The only connection that writes and checkpoints the file. SQLite's 1000 pages would mean a
@@ -155,7 +154,7 @@ static int connect_file(struct sqlite_store *store)
         return sqlite_out_of_memory(store);
     if (code != SQLITE_OK)
         return sqlite_fail(store);
-    sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+    sqlite3_busy_timeout(store->db, SQLITE_BUSY_TIMEOUT_MS);
     return 0;
 }
 

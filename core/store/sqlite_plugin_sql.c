@@ -156,7 +156,7 @@ static int fail(struct sqlite_store *store, const char *sql)
 static int prepare_next(struct sqlite_store *store, const char **tail, sqlite3_stmt **out)
 {
     store->plugin_refusal = NULL;
-    store->guard = SQLITE_GUARD_PREPARE;
+    store->guard = store->base.owns_sql ? SQLITE_GUARD_OFF : SQLITE_GUARD_PREPARE;
     int code = sqlite3_prepare_v3(store->db, *tail, -1, SQLITE_PREPARE_PERSISTENT, out, tail);
     store->guard = SQLITE_GUARD_OFF;
     return code;
@@ -237,7 +237,8 @@ static struct sqlite_plugin_statement *find_slot(struct sqlite_store *store, con
 {
     for (int i = 0; i < SQLITE_PLUGIN_STATEMENTS; i++) {
         struct sqlite_plugin_statement *slot = &store->plugin_statement[i];
-        if (slot->stmt != NULL && !slot->busy && slot->hash == hash && strcmp(slot->sql, sql) == 0)
+        if (slot->stmt != NULL && !slot->busy && slot->is_own == store->base.owns_sql &&
+            slot->hash == hash && strcmp(slot->sql, sql) == 0)
             return slot;
     }
     return NULL;
@@ -259,6 +260,7 @@ static struct sqlite_plugin_statement *fill_slot(struct sqlite_store *store, con
     empty_slot(oldest);
     oldest->sql = copy;
     oldest->hash = hash;
+    oldest->is_own = store->base.owns_sql;
     oldest->stmt = stmt;
     return oldest;
 }
@@ -356,7 +358,7 @@ static struct store_value column_value(sqlite3_stmt *stmt, int column)
 static int step(struct sqlite_store *store, sqlite3_stmt *stmt)
 {
     store->plugin_refusal = NULL;
-    store->guard = SQLITE_GUARD_STEP;
+    store->guard = store->base.owns_sql ? SQLITE_GUARD_OFF : SQLITE_GUARD_STEP;
     int code = sqlite3_step(stmt);
     store->guard = SQLITE_GUARD_OFF;
     return code;

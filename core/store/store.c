@@ -97,7 +97,7 @@ static int check_reading(const struct store *store)
     return store->transaction == STORE_LOST ? STORE_E_FAILED : 0;
 }
 
-static int check_writing(struct store *store)
+int store_check_writing(struct store *store)
 {
     if (store->mode != STORE_WRITE)
         return store_fail(store, STORE_E_ARGUMENT, "the store was opened for reading");
@@ -145,7 +145,7 @@ int store_begin(struct store *store, const struct event *const *events, size_t c
 
 int store_commit(struct store *store)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result == STORE_E_ARGUMENT)
         return result;
     if (result == 0 && store->has_savepoint)
@@ -168,7 +168,7 @@ void store_rollback(struct store *store)
 
 int store_savepoint(struct store *store)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (store->has_savepoint)
@@ -184,7 +184,7 @@ int store_savepoint(struct store *store)
 
 static int check_savepoint(struct store *store)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result == 0 && !store->has_savepoint)
         return store_fail(store, STORE_E_ARGUMENT, "no savepoint is open");
     return result;
@@ -216,7 +216,7 @@ int store_undo(struct store *store)
 
 int store_event_add(struct store *store, const struct event *event, int64_t *id)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     result = settle(store, store->backend->event_add(store, event, id));
@@ -227,7 +227,7 @@ int store_event_add(struct store *store, const struct event *event, int64_t *id)
 
 static int call_put(struct store *store, const struct event *event, int with_payload)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (event->field[EVENT_CALL_ID][0] == '\0')
@@ -268,7 +268,7 @@ int store_user_find(struct store *store, const char *number, const struct store_
 int store_user_create(struct store *store, const char *number, int64_t now_ms,
                       const struct store_user **out)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (number == NULL || number[0] == '\0')
@@ -283,7 +283,7 @@ int store_user_create(struct store *store, const char *number, int64_t now_ms,
 int store_sql(struct store *store, const char *sql, const struct store_value *params,
               uint32_t count, store_row_fn row, void *arg, int64_t *changed)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (sql == NULL || (params == NULL && count > 0))
@@ -296,7 +296,7 @@ int store_sql(struct store *store, const char *sql, const struct store_value *pa
 int store_action_add(struct store *store, const char *key, const char *call_id, const char *body,
                      int64_t event_id, int64_t received_ms, int64_t expires_ms)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (key == NULL || key[0] == '\0' || call_id == NULL || body == NULL)
@@ -308,7 +308,7 @@ int store_action_add(struct store *store, const char *key, const char *call_id, 
 int store_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
                         int *count, struct store_expired *expired)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (max < 0)
@@ -347,7 +347,7 @@ static int note_answer(struct store *store, const struct store_settlement *settl
 int store_actions_settle(struct store *store, const struct store_settlement *settlements, int count,
                          unsigned char *changed)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     for (int i = 0; i < count; i++) {
@@ -368,7 +368,7 @@ int store_actions_settle(struct store *store, const struct store_settlement *set
 
 int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (call_id == NULL || call_id[0] == '\0')
@@ -378,7 +378,7 @@ int store_actions_confirm(struct store *store, const char *call_id, int64_t now_
 
 int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     return settle(store, store->backend->actions_abandon(store, now_ms, repeatable));
@@ -389,7 +389,7 @@ int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable)
 int store_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts,
                     int dead, int64_t due_ms, int64_t now_ms, const char *error)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (plugin == NULL || plugin[0] == '\0')
@@ -401,7 +401,7 @@ int store_retry_put(struct store *store, int64_t event_id, const char *plugin, i
 int store_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
                         int strikes, int64_t due_ms, int64_t now_ms, const char *error)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (plugin == NULL || plugin[0] == '\0')
@@ -414,7 +414,7 @@ int store_retry_suspect(struct store *store, int64_t event_id, const char *plugi
 
 int store_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (plugin == NULL)
@@ -424,7 +424,7 @@ int store_retry_claim(struct store *store, int64_t event_id, const char *plugin,
 
 int store_retries_release(struct store *store, int64_t now_ms)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     return settle(store, store->backend->retries_release(store, now_ms));
@@ -451,7 +451,7 @@ void store_retry_clear(struct store_retry *retry)
 
 int store_retry_done(struct store *store, int64_t event_id, const char *plugin)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (plugin == NULL)
@@ -519,7 +519,7 @@ int store_letters_count(struct store *store, int64_t *out)
 
 int store_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (plugin == NULL)
@@ -529,7 +529,7 @@ int store_letter_replay(struct store *store, int64_t event_id, const char *plugi
 
 int store_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (max < 1)
@@ -539,7 +539,7 @@ int store_letters_replay(struct store *store, int64_t before_ms, int max, int64_
 
 int store_letter_drop(struct store *store, int64_t event_id, const char *plugin)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (plugin == NULL)
@@ -552,7 +552,7 @@ int store_letter_drop(struct store *store, int64_t event_id, const char *plugin)
 static int prune(struct store *store, int64_t before_ms, int max_rows, int remove,
                  struct store_pruned *pruned)
 {
-    int result = check_writing(store);
+    int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (max_rows < 1)

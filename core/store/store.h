@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/event.h"
+#include "common/forgetting.h"
 #include "common/lifecycle.h"
 
 enum store_mode { STORE_READ, STORE_WRITE };
@@ -335,6 +336,38 @@ int store_prune(struct store *store, int64_t before_ms, int max_rows, struct sto
 /* The same without removing anything. */
 int store_prune_count(struct store *store, int64_t before_ms, int max_rows,
                       struct store_pruned *pruned);
+
+/* ---- Forgetting a caller (store_forget.c) --------------------------------------------------------- */
+
+/* What a run has found, and where it goes on. All zero before the first step. */
+struct store_forgotten {
+    int64_t users;
+    int64_t calls;  /* the caller's, or with the number in another column */
+    int64_t active; /* of the caller's calls: still going on              */
+    int64_t events; /* whose body was written anew                        */
+    int64_t payloads, actions, handlings;
+    int64_t under_way; /* actions with the number that are still to be sent: left as they are */
+    int kind;          /* from here on store_forget.c's own */
+    int64_t after_id, after_event;
+};
+
+/*
+ * One step of putting forgetting->token in the place of a number, wherever the store keeps it: the user goes; of
+ * calls with it in a column the column is changed; the bodies of all events of the caller's calls are reduced
+ * (forgetting_reduce_event()), with their payloads, and the texts of their actions and handlings go; in what
+ * belongs to others the values that are the number are replaced. Events keep their identity, so a repeated one
+ * is still recognised. Looks at about max_rows records, or, with a call of many events, at these. dry_run: only
+ * counts. 1: there is more to do; 0: done. When the transaction is not committed, *forgotten must be as it was
+ * before the step.
+ */
+int store_forget(struct store *store, const struct forgetting *forgetting, int max_rows,
+                 int dry_run, struct store_forgotten *forgotten);
+
+/*
+ * Outside a transaction: what was overwritten or deleted and is committed leaves the database's log too, where
+ * that is ours (SQLite's WAL). 1; 0 when somebody reads just now: try again. Never waits.
+ */
+int store_scrub(struct store *store);
 
 /* ---- Reading (either mode) ---------------------------------------------------------------------- */
 

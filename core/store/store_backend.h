@@ -25,6 +25,7 @@ struct store {
     enum store_transaction transaction;
     int failure; /* what lost this transaction, or the last one */
     int has_savepoint;
+    int owns_sql; /* what sql() is asked now is pbxhook's own: it may write to every table */
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
     struct kpi_changes kpi;          /* of the open transaction, applied by commit() */
@@ -102,6 +103,10 @@ struct store_backend {
     int (*prune)(struct store *store, int64_t before_ms, int max_rows, int remove,
                  struct store_pruned *pruned);
 
+    /* Outside a transaction: what was overwritten leaves the database's own logs as well, as far as it is this
+     * store's to say so. 1; 0: somebody is in the way. NULL: it never is. */
+    int (*scrub)(struct store *store);
+
     int (*counts)(struct store *store, struct store_counts *out); /* without delta */
     int (*active_calls)(struct store *store, int (*row)(void *arg, const struct store_call *call),
                         void *arg);
@@ -130,6 +135,9 @@ extern const struct store_backend postgres_short_backend; /* "postgres://" */
 /* The states of a store_call_filter as ",call.new,call.ongoing,", "" for any: a statement looks for ",status,". */
 #define STORE_STATES_SIZE (LIFECYCLE_COUNT * 16)
 void store_write_states(unsigned states, char out[STORE_STATES_SIZE]);
+
+/* What store.c asks before a function writes: 0, or negative. */
+int store_check_writing(struct store *store);
 
 /* Sets the text of store_error() and returns `code`. */
 int store_fail(struct store *store, int code, const char *format, ...)

@@ -159,7 +159,8 @@ static void log_report(const char *what, json_t *report)
     json_decref(report);
 }
 
-static void step_asked(struct chores *chores)
+/* 1: the next step is to wait for others. */
+static int step_asked(struct chores *chores)
 {
     char error[OPERATION_ERROR_SIZE] = "";
     int more = operation_step(chores->asked, chores->parts, error);
@@ -172,6 +173,7 @@ static void step_asked(struct chores *chores)
         log_report("operator's command done", operation_report(chores->asked));
         conclude(chores, operation_ok_line(operation_report(chores->asked)));
     }
+    return more == OPERATION_WAIT;
 }
 
 static void begin_retention(struct chores *chores)
@@ -216,14 +218,15 @@ void chores_run(struct chores *chores, int busy)
 {
     send_reply(chores);
     int64_t started_us = clock_mono_us();
+    int64_t wait_us = 0;
     if (next_us(chores) > started_us)
         return;
     if (chores->asked != NULL)
-        step_asked(chores);
+        wait_us = step_asked(chores) ? OPERATION_WAIT_MS * 1000 : 0;
     else
         step_retention(chores);
     int64_t ended_us = clock_mono_us();
-    chores->due_us = ended_us + (busy ? (ended_us - started_us) * REST_FACTOR : 0);
+    chores->due_us = ended_us + wait_us + (busy ? (ended_us - started_us) * REST_FACTOR : 0);
 }
 
 int chores_wait_ms(const struct chores *chores, int limit_ms)

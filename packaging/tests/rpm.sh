@@ -49,7 +49,7 @@ done >"$scratch/files.txt"
 diff -u packaging/tests/rpm-files.txt "$scratch/files.txt" || fail "FAILED: other files"
 
 rpm -qp --requires "$(rpm_of pbxhook)" >"$scratch/requires.txt"
-for library in libconfuse libcrypto libcurl libjansson libmicrohttpd libsqlite3; do
+for library in libconfuse libcrypto libcurl libgnutls libjansson libmicrohttpd libsqlite3; do
     want "$library.so." "$scratch/requires.txt"
 done
 want shadow-utils "$scratch/requires.txt"

@@ -87,9 +87,9 @@ need_node() {
 
 build_pbxhook() {
     [ -n "${PBXHOOK_BUILD_DIR:-}" ] && return
-    if ! command -v cmake >/dev/null || ! pkg-config --exists libmicrohttpd libcurl jansson sqlite3 \
+    if ! command -v cmake >/dev/null || ! pkg-config --exists libmicrohttpd gnutls libcurl jansson sqlite3 \
         libconfuse libcrypto cmocka; then
-        install "building pbxhook" build-essential cmake pkg-config libmicrohttpd-dev \
+        install "building pbxhook" build-essential cmake pkg-config libmicrohttpd-dev libgnutls28-dev \
             libcurl4-openssl-dev libjansson-dev libsqlite3-dev libconfuse-dev libssl-dev libcmocka-dev
     fi
     say "building pbxhook in $build"

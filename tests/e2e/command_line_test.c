@@ -47,7 +47,8 @@ static void check_refusal(struct world *world, const char *command, int exit_sta
 
 static void test_help(struct world *world)
 {
-    static const char *const commands[] = {"serve", "check", "plugins", "status", "prune"};
+    static const char *const commands[] = {"serve",  "check", "plugins",
+                                           "status", "prune", "forget"};
     struct process_result result = run(world, "--help", NULL, NULL);
     assert_int_equal(result.exit_status, 0);
     assert_string_equal(result.errors, "");
@@ -82,6 +83,8 @@ static void test_wrong_usage(struct world *world)
         {"serve", "-n", NULL, "serve takes no --dry-run"},
         {"status", "--quiet", NULL, "status takes no --quiet"},
         {"prune", NULL, NULL, "--older-than"},
+        {"forget", NULL, NULL, "forget needs the caller's number"},
+        {"forget", "1", "2", "one argument too many"},
         {"prune", "--dry-run", NULL, "--older-than"},
         {"prune", "--older-than", NULL, "--older-than"},
         {"prune", "--older-than", "90", "\"1h\" to \"36500d\""},

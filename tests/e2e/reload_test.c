@@ -20,29 +20,6 @@ static void reload(struct world *world, struct process_result *out)
     process_run(words, &world->server.environment, world->directory, out);
 }
 
-static void reload_well(struct world *world)
-{
-    struct process_result result;
-    reload(world, &result);
-    if (result.exit_status != 0 || strstr(result.output, "Reloaded") == NULL)
-        fail_msg("reload ended with %d: %s%s", result.exit_status, result.output, result.errors);
-    process_forget(&result);
-}
-
-/* It fails, says why, and the server is the same, worker and all. */
-static void reload_in_vain(struct world *world, const char *reason)
-{
-    struct process_result result;
-    pid_t worker = server_worker_pid(&world->server);
-    reload(world, &result);
-    assert_int_equal(result.exit_status, 1);
-    if (strstr(result.errors, reason) == NULL)
-        fail_msg("\"%s\" is not in: %s", reason, result.errors);
-    process_forget(&result);
-    assert_int_equal(server_worker_pid(&world->server), worker);
-    metric_check(world, "pbxhook_workers_ready", 1);
-}
-
 static void call(struct world *world, const char *call_id, const char *queue)
 {
     struct fake_pbx_action action;
@@ -70,7 +47,7 @@ static void test_new_configuration(struct world *world)
     assert_int_equal(post_unknown(world), 204);
     world_configure(world, "webhook { unknown_events = \"reject\" }\n"
                            "plugin \"call_standby\" { new_queue = \"922\" }\n");
-    reload_well(world);
+    world_reload(world);
     assert_int_not_equal(server_worker_pid(&world->server), worker);
     call(world, "2", "922");
     assert_int_equal(post_unknown(world), 422);
@@ -98,11 +75,11 @@ static void test_new_plugin(struct world *world)
     world_start(world);
     call(world, "1", "901");
     world_add_plugins(world, spy);
-    reload_well(world);
+    world_reload(world);
     call(world, "2", "901");
     await(store_int(world, "SELECT count(*) FROM spy", NULL) == 1);
     world_remove_plugin(world, "spy");
-    reload_well(world);
+    world_reload(world);
     call(world, "3", "901");
     assert_int_equal(store_int(world, "SELECT count(*) FROM spy", NULL), 1);
 }
@@ -114,21 +91,21 @@ static void test_what_is_wrong_changes_nothing(struct world *world)
     world_add_plugins(world, bad + 1);
     world_start(world);
     world_configure(world, "plugin \"call_standby\" { new_queue = }\n");
-    reload_in_vain(world, "pbxhook.conf:1");
+    world_reload_in_vain(world, "pbxhook.conf:1");
     world_configure(world, "plugin \"call_standby\" { new_kew = \"1\" }\n");
-    reload_in_vain(world, "new_kew");
+    world_reload_in_vain(world, "new_kew");
     world_configure(world, "spool { max_bytes = \"1GiB\" }\nstore { url = \"sqlite:/x\" }\n");
     /* PostgreSQL's comes from the environment, which the file does not change. */
-    reload_in_vain(world,
-                   store_sql(world,
-                             "spool.max_bytes, store.url: can't be changed while the server runs",
-                             "spool.max_bytes: can't be changed while the server runs"));
+    world_reload_in_vain(
+        world,
+        store_sql(world, "spool.max_bytes, store.url: can't be changed while the server runs",
+                  "spool.max_bytes: can't be changed while the server runs"));
     world_configure(world, "plugin \"call_standby\" { new_queue = \"922\" }\n");
     world_add_plugins(world, bad);
-    reload_in_vain(world, "bad_magic.so");
+    world_reload_in_vain(world, "bad_magic.so");
     call(world, "1", "911");
     world_remove_plugin(world, "bad_magic");
-    reload_well(world);
+    world_reload(world);
     call(world, "2", "922");
 }
 
@@ -243,9 +220,9 @@ static void reload_in_each_way(struct world *world, int round)
         if (way == 4)
             world_remove_plugin(world, "spy");
         if (way == 1 || way == 3)
-            reload_in_vain(world, way == 1 ? "nonsense" : "bad_magic.so");
+            world_reload_in_vain(world, way == 1 ? "nonsense" : "bad_magic.so");
         else
-            reload_well(world);
+            world_reload(world);
         if (way == 3)
             world_remove_plugin(world, "bad_magic");
         snprintf(call_id, sizeof call_id, "call-%d-%d", round, way);

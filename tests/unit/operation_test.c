@@ -66,6 +66,10 @@ static void requests_are_checked(void **state)
         {"{\"command\":\"deliveries\",\"action\":\"drop\",\"id\":\"\"}", "wanted one as the list"},
         {"{\"command\":\"deliveries\",\"action\":\"burn\"}", "wanted list, show, retry"},
         {"{\"command\":\"deliveries\"}", "wanted list, show, retry"},
+        {"{\"command\":\"forget\",\"number\":\"5511\"}", NULL},
+        {"{\"command\":\"forget\"}", "wanted a caller's number"},
+        {"{\"command\":\"forget\",\"number\":\" - \"}", "wanted a caller's number"},
+        {"{\"command\":\"forget\",\"number\":5511}", "wanted a caller's number"},
         {"{\"command\":\"dig\"}", "no such command: \"dig\""},
         {"{\"command\":7}", "no such command: \"\""},
         {"{}", "no such command: \"\""},
@@ -85,6 +89,15 @@ static void requests_are_checked(void **state)
     }
     assert_int_equal(operation_exists("prune"), 1);
     assert_int_equal(operation_exists("pru"), 0);
+}
+
+/* A number is no matter for the log; the rest of the requests is. */
+static void what_is_shown_of_a_request(void **state)
+{
+    (void)state;
+    assert_string_equal(operation_shown("forget", "{\"number\":\"5511\"}"), "forget");
+    assert_string_equal(operation_shown("prune", "{\"older_than_ms\":1}"), "{\"older_than_ms\":1}");
+    assert_string_equal(operation_shown("dig", "{}"), "{}");
 }
 
 static void check_line(char *line, const char *wanted)
@@ -181,12 +194,63 @@ static void spool_is_not_overtaken(void **state)
     spool_writer_close(writer);
 }
 
+static struct operation *begin_forget(void)
+{
+    struct operation *operation = NULL;
+    char error[OPERATION_ERROR_SIZE] = "";
+    json_t *request = operation_forget_request("5511987654321", 0);
+    assert_non_null(request);
+    if (operation_begin(request, &operation, error) < 0)
+        fail_msg("%s", error);
+    json_decref(request);
+    return operation;
+}
+
+/* What came before the command is handled before it goes on; what comes later is not waited for. */
+static void forgetting_waits_for_the_spool(void **state)
+{
+    struct fixture *fixture = *state;
+    struct spool_writer *writer = NULL;
+    const int64_t none[1] = {0}, first[1] = {1};
+    const char *field[EVENT_FIELD_COUNT] = {[EVENT_TYPE] = "x.y", [EVENT_CALL_ID] = "c"};
+    char error[OPERATION_ERROR_SIZE] = "";
+    struct spool_reader *reader = make_spool(fixture, 5000, &writer);
+    struct operation_parts parts = {.store = fixture->store, .spool = reader};
+    struct operation *operation = begin_forget();
+    struct event *later = event_new(field, "{}", 2);
+    assert_non_null(later);
+    assert_int_equal(operation_step(operation, &parts, error), OPERATION_WAIT);
+    assert_int_equal(spool_writer_commit(writer, &later, 1, none, 1), 0);
+    assert_int_equal(operation_step(operation, &parts, error), OPERATION_WAIT);
+    assert_int_equal(spool_writer_commit(writer, NULL, 0, first, 1), 0);
+    for (int more = 1, steps = 0; more != 0; steps++) {
+        more = operation_step(operation, &parts, error);
+        assert_true(more == 0 || more == 1);
+        assert_true(steps < 100);
+    }
+    json_t *report = operation_report(operation);
+    assert_int_equal(json_integer_value(json_object_get(report, "calls")), 0);
+    assert_true(json_is_true(json_object_get(report, "scrubbed")));
+    json_decref(report);
+    operation_free(operation);
+    event_free(later);
+
+    operation = begin_forget();
+    parts.is_alone = 1;
+    assert_int_equal(operation_step(operation, &parts, error), -1);
+    assert_non_null(strstr(error, "no server runs"));
+    operation_free(operation);
+    spool_reader_close(reader);
+    spool_writer_close(writer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_are_checked), cmocka_unit_test(lines_are_json),
-        STORE_TEST(old_is_by_the_clock),        STORE_TEST(deliveries_are_pruned),
-        STORE_TEST(spool_is_not_overtaken),
+        cmocka_unit_test(requests_are_checked),     cmocka_unit_test(what_is_shown_of_a_request),
+        cmocka_unit_test(lines_are_json),           STORE_TEST(old_is_by_the_clock),
+        STORE_TEST(deliveries_are_pruned),          STORE_TEST(spool_is_not_overtaken),
+        STORE_TEST(forgetting_waits_for_the_spool),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
 }

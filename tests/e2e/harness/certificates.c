@@ -34,11 +34,9 @@ static void make_authority(const char *directory, const char *name, const char *
     run(directory, words);
 }
 
-void certificates_make(const char *directory)
+void certificates_renew(const char *directory)
 {
     char ca[SCRATCH_PATH], ca_key[SCRATCH_PATH], certificate[SCRATCH_PATH], key[SCRATCH_PATH];
-    make_authority(directory, "/CN=Test authority", "ca.pem", "ca.key");
-    make_authority(directory, "/CN=Another authority", "other-ca.pem", "other.key");
     scratch_path(directory, "ca.pem", ca);
     scratch_path(directory, "ca.key", ca_key);
     scratch_path(directory, "server.pem", certificate);
@@ -60,4 +58,11 @@ void certificates_make(const char *directory)
                                  key,
                                  NULL};
     run(directory, words);
+}
+
+void certificates_make(const char *directory)
+{
+    make_authority(directory, "/CN=Test authority", "ca.pem", "ca.key");
+    make_authority(directory, "/CN=Another authority", "other-ca.pem", "other.key");
+    certificates_renew(directory);
 }

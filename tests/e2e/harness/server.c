@@ -96,12 +96,17 @@ static int has_ended(const struct server *server)
            info.si_pid == server->pid;
 }
 
+static const char *host_of(const struct server *server)
+{
+    return server->host != NULL ? server->host : "127.0.0.1";
+}
+
 void server_launch(struct server *server)
 {
     static const char *const words[] = {PBXHOOK_BUILD_DIR "/pbxhook", "serve", NULL};
     char address[32];
     assert_int_equal(server->pid, 0);
-    snprintf(address, sizeof address, "127.0.0.1:%d", server->port);
+    snprintf(address, sizeof address, "%s:%d", host_of(server), server->port);
     environment_set(&server->environment, "PBXHOOK_LISTEN", address);
     server->log_start = file_size(server->log_path);
     server->pid = process_start(words, &server->environment, NULL, server->log_path);
@@ -109,10 +114,11 @@ void server_launch(struct server *server)
 
 void server_await_listening(struct server *server)
 {
+    char address[32];
     long port = 0;
+    snprintf(address, sizeof address, "address=%s:", host_of(server));
     await_for(START_LIMIT_MS,
-              (port = number_in_log(server, "msg=listening", "address=127.0.0.1:")) > 0 ||
-                  has_ended(server));
+              (port = number_in_log(server, "msg=listening", address)) > 0 || has_ended(server));
     if (port <= 0) {
         server->pid = 0;
         fail_msg("the server ended in place of listening");

@@ -16,6 +16,7 @@ struct server {
     struct environment environment;
     char log_path[SCRATCH_PATH];
     size_t log_start; /* where the present run begins */
+    const char *host; /* where it listens; NULL: 127.0.0.1 */
     pid_t pid;        /* 0: not running */
     _Atomic int port; /* of the present run; other threads may look */
 };

@@ -296,6 +296,33 @@ void world_look_at(struct world *world, const struct server *server)
     world->client->port = server->port;
 }
 
+static struct process_result reload(struct world *world)
+{
+    static const char *const words[] = {PBXHOOK_BUILD_DIR "/pbxhook", "reload", NULL};
+    struct process_result result;
+    process_run(words, &world->server.environment, world->directory, &result);
+    return result;
+}
+
+void world_reload(struct world *world)
+{
+    struct process_result result = reload(world);
+    if (result.exit_status != 0 || strstr(result.output, "Reloaded") == NULL)
+        fail_msg("reload ended with %d: %s%s", result.exit_status, result.output, result.errors);
+    process_forget(&result);
+}
+
+void world_reload_in_vain(struct world *world, const char *reason)
+{
+    pid_t worker = server_worker_pid(&world->server);
+    struct process_result result = reload(world);
+    assert_int_equal(result.exit_status, 1);
+    if (strstr(result.errors, reason) == NULL)
+        fail_msg("\"%s\" is not in: %s", reason, result.errors);
+    process_forget(&result);
+    assert_int_equal(server_worker_pid(&world->server), worker);
+}
+
 void world_post(struct world *world, const struct event_text *event)
 {
     char *body = event_seed(event);

@@ -85,6 +85,11 @@ void world_start(struct world *world);
 /* The client, and so the dashboard and the metrics, are this server's from here on. */
 void world_look_at(struct world *world, const struct server *server);
 
+/* `pbxhook reload`, which succeeds. */
+void world_reload(struct world *world);
+/* The same in vain: it fails, says this, and the server is the same, worker and all. */
+void world_reload_in_vain(struct world *world, const char *reason);
+
 /* Posts one event and wants it acknowledged (204 or 200). */
 void world_post(struct world *world, const struct event_text *event);
 
