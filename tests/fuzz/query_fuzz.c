@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/lifecycle.h"
 #include "fuzz.h"
@@ -59,7 +60,7 @@ static int ask(const char *target, size_t size)
 
 /* ---- The parameter as it was sent -------------------------------------------------------------------- */
 
-/* Whether one of the parameters of that name is this text, once it is decoded. */
+/* Whether one of the parameters of that name, in any case, is this text, once it is decoded. */
 static int was_sent(const char *target, size_t size, const char *name, const char *text)
 {
     char copy[TARGET_MAX + 1], decoded[TARGET_MAX + 1];
@@ -72,7 +73,7 @@ static int was_sent(const char *target, size_t size, const char *name, const cha
         char *end = strchr(at, '&');
         if (end != NULL)
             *end = '\0';
-        if (strncmp(at, name, name_size) == 0 && at[name_size] == '=' &&
+        if (strncasecmp(at, name, name_size) == 0 && at[name_size] == '=' &&
             query_decode(at + name_size + 1, 1, decoded, sizeof decoded) == 0 &&
             strcmp(decoded, text) == 0)
             return 1;
