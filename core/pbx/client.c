@@ -46,7 +46,7 @@ static size_t read_answer(char *data, size_t size, size_t count, void *arg)
         char byte = data[i];
         if (byte == '\n')
             break;
-        transfer->first_line[kept++] = (byte < ' ' && byte >= 0) ? ' ' : byte;
+        transfer->first_line[kept++] = (byte < ' ' && byte >= 0) || byte == 0x7f ? ' ' : byte;
     }
     transfer->first_line[kept] = '\0';
     transfer->answer_bytes += bytes;

@@ -142,7 +142,7 @@ static void configure(struct config *config)
     config->webhook.trusted_proxies = proxies;
     config->http.max_connections = 16;
     config->http.max_connections_per_address = 16;
-    config->http.max_header_bytes = 4096;
+    config->http.max_header_bytes = 16384;
     config->dashboard.cors_origins = origins;
 }
 
