@@ -130,6 +130,8 @@ static const struct framing_case line_cases[] = {
     {"a NUL and an LF", BYTES(HEAD "X: a\0\r\nY: b\n" LENGTH "\r\n" EVENT), 400, ENDS},
     {"a NUL in a name", BYTES(HEAD "X\0Y: b\r\n" LENGTH "\r\n" EVENT), 400, ENDS},
     {"a NUL before a name", BYTES(HEAD "\0\r\n" HIDDEN), 400, ENDS},
+    {"a blank in the path",
+     BYTES("POST /api/client/webhook x HTTP/1.1\r\nHost: x\r\n" LENGTH "\r\n" EVENT), 400, ENDS},
     {"a NUL in the path",
      BYTES("POST /api/client/webhook\0x HTTP/1.1\r\nHost: x\r\n" LENGTH "\r\n" EVENT), 400, ENDS},
     {"a NUL in the query",
