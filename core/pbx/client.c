@@ -233,6 +233,8 @@ static void describe(struct transfer *transfer, CURLcode code, struct pbx_answer
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    if (status < 100 || status > 999)
+        status = 0; /* libcurl 7.88.1 takes "HTTP/2 -2" for one */
     if (retry_after_s > 3600)
         retry_after_s = 3600;
     *answer = (struct pbx_answer){.code = code,

@@ -20,7 +20,7 @@ case "${1:-}" in
 esac
 build=$(cd "$1" && pwd)
 shift
-[ $# -gt 0 ] || set -- address_counts address_list auth base64 config config_print connections control cors event \
+[ $# -gt 0 ] || set -- address_counts address_list auth base64 config connections control cors event \
     envelope event_pattern lifecycle metrics operator_desk plugin_crashes plugin_host problem routes secret_file \
     services services_db services_event services_http short_slice signature spool state_dir stored_wait suspects \
     taxonomy timestamp
@@ -32,7 +32,7 @@ export preload="$build/tests/alloc/libfail_alloc.so" work
 # one TEST N: says so when it crashes or hangs.
 one='
     status=0
-    FAIL_ALLOC_AT=$2 LD_PRELOAD=$preload timeout -k 1 20 "$1" >/dev/null 2>&1 || status=$?
+    FAIL_ALLOC_AT=$2 LD_PRELOAD=$preload timeout -k 1 30 "$1" >/dev/null 2>&1 || status=$?
     [ "$status" -lt 124 ] || echo "$(basename "$1"): allocation $2: status $status" >>"$work/findings"
 '
 
