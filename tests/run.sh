@@ -1,8 +1,8 @@
 #!/bin/sh
 # run.sh: the whole test suite on a clean checkout. Installs Debian's packages that the build and the
 # tests need, builds with gcc and with clang, warnings being errors, and runs every test three times:
-# as it is, under the address and undefined behaviour sanitizers, and under the thread sanitizer. The page is
-# tested in a real browser.
+# as it is, under the address and undefined behaviour sanitizers, and under the thread sanitizer. As it is, the
+# unit tests run under valgrind too, and with allocations that fail. The page is tested in a real browser.
 #
 #   sh tests/run.sh [PRESET...]     presets: dev asan tsan (default: all three)
 set -eu
@@ -10,11 +10,11 @@ cd "$(dirname "$0")/.."
 . packaging/dependencies.sh
 
 test_packages="postgresql pgbouncer libcmocka-dev openssl clang libclang-rt-14-dev g++ sqlite3 binutils abigail-tools
-systemd mandoc bsdextrautils"
+systemd mandoc bsdextrautils valgrind"
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 esac
@@ -72,6 +72,11 @@ for preset in "$@"; do
         keep_failures "$preset"
         run_failed_alone "$preset"
     fi
+    [ "$preset" = dev ] || continue
+    say "Testing: $preset, under valgrind"
+    sh tests/valgrind.sh build/dev || failed="$failed valgrind"
+    say "Testing: $preset, with allocations that fail"
+    sh tests/alloc/run.sh build/dev || failed="$failed alloc"
 done
 
 say "The page in a real browser"

@@ -205,12 +205,12 @@ static void check_file(struct config_load *load, const struct config_target *tar
 }
 
 /* Every path that is put behind it begins with a slash. */
-static void cut_slash(char *url)
+static void cut_slashes(char *url)
 {
     size_t length = strlen(url);
 
-    if (length > 0 && url[length - 1] == '/')
-        url[length - 1] = '\0';
+    while (length > 0 && url[length - 1] == '/')
+        url[--length] = '\0';
 }
 
 void config_check_targets(struct config_load *load)
@@ -229,7 +229,7 @@ void config_check_targets(struct config_load *load)
             config_report(load, target->origin,
                           "target \"%s\": found a token_file and a user, wanted one of them",
                           target->name);
-        cut_slash(target->url);
+        cut_slashes(target->url);
         check_file(load, target, "password_file", target->password_file);
         check_file(load, target, "token_file", target->token_file);
     }

@@ -12,6 +12,7 @@
 
 #include "common/event.h"
 #include "common/timestamp.h"
+#include "common/utf8.h"
 
 #define INT64_TEXT_SIZE 21 /* "-9223372036854775808" and NUL */
 
@@ -53,13 +54,15 @@ struct reading {
     struct event_problem *problem;
 };
 
-/* jansson quotes the body in its texts, and the answer is shown on terminals. */
+/* jansson quotes the body in its texts, which may end within a character; the answer is JSON, and is shown on
+ * terminals. */
 static void make_printable(char *text)
 {
     for (char *at = text; *at != '\0'; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = '?';
     }
+    utf8_repair(text);
 }
 
 /* Writes down why the body is refused; member is the one to blame, or ""; -1. */

@@ -319,6 +319,8 @@ void transfer_end(CURLM *multi, struct transfer *transfer, CURLcode code,
     if (code == CURLE_OK && is_download(transfer->delivery) && status >= 200 && status < 300 &&
         put_in_place(transfer) < 0)
         code = CURLE_WRITE_ERROR;
+    if (status < 100 || status > 999)
+        status = 0; /* libcurl 7.88.1 takes "HTTP/2 -2" for one */
     if (retry_after_s > MOST_RETRY_AFTER_S)
         retry_after_s = MOST_RETRY_AFTER_S;
     *answer = (struct transfer_answer){.code = code,

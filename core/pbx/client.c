@@ -1,7 +1,8 @@
 /*
- * client.c: libcurl's multi interface with a pool of easy handles, one for each post at a time. curl
- * sends a POST again by itself when a kept connection turns out to be dead, so every post has its
- * Idempotency-Key.
+ * client.c: libcurl's multi interface with an easy handle for each post; connections are the multi handle's, so
+ * they are kept. An easy handle is not used twice: libcurl 7.88.1 then reads memory it has freed when an answer's
+ * first header line begins with a blank. curl sends a POST again by itself when a kept connection turns out to
+ * be dead, so every post has its Idempotency-Key.
  */
 #include "pbx/client.h"
 
@@ -21,9 +22,9 @@
 #define FAILURE_PAUSE_MS 1000
 
 struct transfer {
-    CURL *easy;
+    CURL *easy; /* NULL: free */
     struct curl_slist *headers;
-    void *post; /* NULL: free */
+    void *post;
     size_t answer_bytes;
     char first_line[PBX_CLIENT_DETAIL]; /* of the answer's body, for the detail */
     char curl_error[CURL_ERROR_SIZE];
@@ -48,14 +49,14 @@ static size_t read_answer(char *data, size_t size, size_t count, void *arg)
         char byte = data[i];
         if (byte == '\n')
             break;
-        transfer->first_line[kept++] = (byte < ' ' && byte >= 0) ? ' ' : byte;
+        transfer->first_line[kept++] = (byte < ' ' && byte >= 0) || byte == 0x7f ? ' ' : byte;
     }
     transfer->first_line[kept] = '\0';
     transfer->answer_bytes += bytes;
     return transfer->answer_bytes > ANSWER_MAX_BYTES ? 0 : bytes;
 }
 
-/* The options that stay the same for all posts of a handle. */
+/* A new handle with the options that are the same for all posts: 0, or -1. */
 static int set_up(struct transfer *transfer, const struct pbx_client *client)
 {
     const struct config *config = client->config;
@@ -130,6 +131,14 @@ static int check_authorities(const struct config *config, char *error, size_t er
     return -1;
 }
 
+/* Ready for the next post. */
+static void clear(struct transfer *transfer)
+{
+    curl_easy_cleanup(transfer->easy);
+    curl_slist_free_all(transfer->headers);
+    *transfer = (struct transfer){.easy = NULL};
+}
+
 static int open_transfers(struct pbx_client *client)
 {
     client->multi = curl_multi_init();
@@ -137,12 +146,10 @@ static int open_transfers(struct pbx_client *client)
     if (client->multi == NULL || client->transfer == NULL)
         return -1;
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)client->config->pbx.connections);
-    for (int i = 0; i < client->config->pbx.connections; i++) {
-        client->count = i + 1;
-        if (set_up(&client->transfer[i], client) < 0)
-            return -1;
-    }
-    return 0;
+    client->count = client->config->pbx.connections;
+    int code = set_up(&client->transfer[0], client); /* better now than at the first action */
+    clear(&client->transfer[0]);
+    return code;
 }
 
 int pbx_client_open(const struct config *config, struct pbx_client **out, char *error,
@@ -169,13 +176,10 @@ int pbx_client_open(const struct config *config, struct pbx_client **out, char *
     return 0;
 }
 
-/* Out of the multi handle, ready for the next post. */
 static void release(struct pbx_client *client, struct transfer *transfer)
 {
     curl_multi_remove_handle(client->multi, transfer->easy);
-    curl_slist_free_all(transfer->headers);
-    transfer->headers = NULL;
-    transfer->post = NULL;
+    clear(transfer);
     client->busy--;
 }
 
@@ -184,7 +188,7 @@ void pbx_client_close(struct pbx_client *client)
     if (client == NULL)
         return;
     for (int i = 0; i < client->count; i++)
-        curl_easy_cleanup(client->transfer[i].easy);
+        clear(&client->transfer[i]);
     curl_multi_cleanup(client->multi);
     free(client->transfer);
     secret_file_free(&client->password_file);
@@ -214,7 +218,7 @@ static struct curl_slist *make_headers(const char *key)
 static struct transfer *find_free(struct pbx_client *client)
 {
     for (int i = 0; i < client->count; i++) {
-        if (client->transfer[i].post == NULL)
+        if (client->transfer[i].easy == NULL)
             return &client->transfer[i];
     }
     return NULL;
@@ -227,18 +231,13 @@ int pbx_client_post(struct pbx_client *client, const char *key, const char *body
     if (transfer == NULL)
         return -1;
     transfer->headers = make_headers(key);
-    if (transfer->headers == NULL)
-        return -1;
-    transfer->answer_bytes = 0;
-    transfer->first_line[0] = '\0';
-    transfer->curl_error[0] = '\0';
-    if (curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) != CURLE_OK ||
+    if (transfer->headers == NULL || set_up(transfer, client) < 0 ||
+        curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, body) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE, (long)strlen(body)) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) != CURLE_OK ||
         curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK) {
-        curl_slist_free_all(transfer->headers);
-        transfer->headers = NULL;
+        clear(transfer);
         return -1;
     }
     transfer->post = post;
@@ -254,6 +253,8 @@ static void describe(struct transfer *transfer, CURLcode code, struct pbx_answer
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    if (status < 100 || status > 999)
+        status = 0; /* libcurl 7.88.1 takes "HTTP/2 -2" for one */
     if (retry_after_s > 3600)
         retry_after_s = 3600;
     *answer = (struct pbx_answer){.code = code,
@@ -310,7 +311,7 @@ void pbx_client_abort(struct pbx_client *client, pbx_client_done done, void *arg
     for (int i = 0; i < client->count; i++) {
         struct transfer *transfer = &client->transfer[i];
         void *post = transfer->post;
-        if (post == NULL)
+        if (transfer->easy == NULL)
             continue;
         struct pbx_answer answer = {.code = CURLE_ABORTED_BY_CALLBACK, .sent = 1};
         snprintf(answer.detail, sizeof answer.detail, "stopped before the PBX answered");

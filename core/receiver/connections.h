@@ -17,8 +17,9 @@ struct connection {
     struct address address;  /* of the other end                                      */
     int64_t since_us;        /* when it was opened or done with its last request      */
     struct request *request; /* in hand, borrowed; NULL between two                   */
-    const char *uri_end;     /* of its request, in libmicrohttpd's memory; NULL: none yet */
-    int waiting;             /* suspended: the request is with another thread of ours */
+    const char
+        *uri_end; /* of its request, in libmicrohttpd's memory; NULL: none yet, or it has blanks */
+    int waiting;  /* suspended: the request is with another thread of ours */
     struct connection *older, *newer;
 };
 

@@ -20,7 +20,8 @@ int head_layout_is_known(void);
 struct head_layout_line {
     const char *method;
     const char *uri;
-    const char *uri_end; /* where the whole URI ended before it was split at '?'; NULL: not known */
+    const char *
+        uri_end; /* where the whole URI ended before it was split at '?'; NULL: not known, or blanks are in it */
     const char *version;
 };
 

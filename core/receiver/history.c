@@ -1,7 +1,7 @@
 /* history.c: reads the parameters of the history's routes and hands the question to the reader thread. */
 #include "receiver/history.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,15 +71,24 @@ static int read_states(struct request *request, unsigned *states)
         "or several with commas");
 }
 
-/* "A.B" with nothing before, between or behind: what an answer gave out as "next". 0 or -1. */
+/* Decimal digits as they are written out: no sign, no zero before them. The first byte behind, or NULL. */
+static const char *parse_digits(const char *text, int64_t *out)
+{
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || errno != 0 || (text[0] == '0' && end != text + 1))
+        return NULL;
+    *out = number;
+    return end;
+}
+
+/* "A.B": what an answer gave out as "next", and nothing that only reads like it. 0 or -1. */
 static int parse_place(const char *text, int64_t *first, int64_t *second)
 {
-    int end = 0;
-    if (text[0] < '0' || text[0] > '9' ||
-        sscanf(text, "%" SCNd64 ".%" SCNd64 "%n", first, second, &end) != 2 || text[end] != '\0' ||
-        *first < 0 || *second < 0)
-        return -1;
-    return 0;
+    const char *point = parse_digits(text, first);
+    const char *end = point == NULL || *point != '.' ? NULL : parse_digits(point + 1, second);
+    return end == NULL || *end != '\0' ? -1 : 0;
 }
 
 /* 1: it is there; 0: it is not; -1: refused. */
@@ -174,7 +183,7 @@ static int set_span(struct request *request, struct kpi_question *question, int6
     if (from_ms >= to_ms)
         return query_refuse(request, "from", "must be before to");
     question->from_minute = from_ms / MINUTE_MS;
-    question->to_minute = (to_ms + MINUTE_MS - 1) / MINUTE_MS;
+    question->to_minute = to_ms / MINUTE_MS + (to_ms % MINUTE_MS != 0);
     if ((question->to_minute - question->from_minute) / question->bucket_minutes < KPI_BUCKETS_MAX)
         return 0;
     return query_refuse(request, "bucket", "too short for so long a time: 1500 buckets at most");
@@ -195,7 +204,8 @@ void history_handle_kpi(struct request *request)
     question->lost_after_ms = (int64_t)config->dashboard.lost_after_hours * 60 * MINUTE_MS;
     if (query_time(request, "to", &to_ms) < 0)
         return;
-    int64_t from_ms = to_ms - (int64_t)DAY_MINUTES * MINUTE_MS;
+    int64_t day_ms = (int64_t)DAY_MINUTES * MINUTE_MS;
+    int64_t from_ms = to_ms > day_ms ? to_ms - day_ms : 0;
     if (query_time(request, "from", &from_ms) < 0 ||
         read_bucket(request, &question->bucket_minutes) < 0 ||
         set_span(request, question, from_ms, to_ms) < 0)

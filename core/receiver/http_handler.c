@@ -239,8 +239,9 @@ void *http_handler_uri(void *arg, const char *uri, struct MHD_Connection *connec
     struct connection *place = find_place(connection);
 
     (void)arg;
+    /* With a blank in it, it may be three words of the request line for us and four for a proxy. */
     if (place != NULL)
-        place->uri_end = uri + strlen(uri);
+        place->uri_end = strpbrk(uri, " \t") == NULL ? uri + strlen(uri) : NULL;
     return NULL;
 }
 

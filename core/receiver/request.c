@@ -141,6 +141,12 @@ void request_answer_shared(struct request *request, unsigned status, struct MHD_
     decide(request, status, response, 1);
 }
 
+int request_is_last(const struct request *request)
+{
+    return request->shared->stopping ||
+           (request->head.transfer_encodings > 0 && request->shared->sees_layout);
+}
+
 void request_answer(struct request *request, unsigned status, struct MHD_Response *response)
 {
     /* A page of another origin may read refusals too, else its author sees none of them. */
@@ -151,7 +157,7 @@ void request_answer(struct request *request, unsigned status, struct MHD_Respons
         MHD_destroy_response(response);
         response = NULL;
     }
-    if (response != NULL && request->shared->stopping &&
+    if (response != NULL && request_is_last(request) &&
         !MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close")) {
         MHD_destroy_response(response);
         response = NULL;

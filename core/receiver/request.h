@@ -104,6 +104,13 @@ void request_refuse(struct request *request, const struct problem *problem);
 /* The same, 413, counted. */
 void request_refuse_size(struct request *request);
 
+/*
+ * Whether the connection ends with this answer: the server stops, or the body came in chunks. Of those
+ * libmicrohttpd 0.9.75 takes a bare LF or CR for a line's end, so that a proxy before us may see them end
+ * elsewhere; what follows must then not be taken for the next request.
+ */
+int request_is_last(const struct request *request);
+
 /* It is with another thread: suspends the connection. */
 void request_wait(struct request *request);
 /* It was decided by another thread's result: lets the connection go on. */

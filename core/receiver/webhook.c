@@ -185,7 +185,7 @@ static void refuse_unstored(struct request *request)
 static void decide(struct request *request)
 {
     struct request_shared *shared = request->shared;
-    int closing = shared->stopping != 0;
+    int closing = request_is_last(request);
 
     if (request->ticket.result == SPOOL_UNSTORED) {
         refuse_unstored(request);
