@@ -317,15 +317,28 @@ static int reduce_payload(struct run *run, const struct row *row)
 
 /* ---- Calls -------------------------------------------------------------------------------------------- */
 
+#define EVENTS_OF(calls)                                                                           \
+    "SELECT id, type, call_id, CAST(body AS text) FROM @events "                                   \
+    "WHERE " calls " AND id > $2 ORDER BY id LIMIT $3"
+
+/* Where a call's events are found: SQLite has no index of call_id. */
+static const char *events_of_call(const struct run *run)
+{
+    return is_sqlite(run)
+               ? EVENTS_OF(
+                     "id IN (SELECT event FROM call_events WHERE call = (SELECT id FROM calls "
+                     "WHERE call_id = $1) UNION ALL SELECT event FROM stray_events "
+                     "WHERE call_id = $1)")
+               : EVENTS_OF("call_id = $1");
+}
+
 /* The events of a caller's call, as many as the step has room for: 1 when that was all. */
 static int reduce_events(struct run *run, const char *call_id)
 {
     struct rows rows;
     int room = run->rows_left > 0 ? run->rows_left : 1;
     int result =
-        find(run,
-             "SELECT id, type, call_id, CAST(body AS text) FROM @events "
-             "WHERE call_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        find(run, events_of_call(run),
              PARAMS(text(call_id), integer(run->forgotten->after_event), integer(room)), &rows);
     for (const struct row *row = rows.first; row != NULL && result >= 0; row = row->next)
         result = reduce_event(run, row);

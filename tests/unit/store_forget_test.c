@@ -123,7 +123,7 @@ static void act(struct fixture *fixture, const char *call_id, const char *body,
         return;
     check_ok(fixture, store_actions_claim(fixture->store, 2, 10, &actions, &count, &expired));
     assert_int_equal(count, 1);
-    check_ok(fixture, store_action_settle(fixture->store, actions[0].id, state, 0, 3, 500, detail));
+    check_ok(fixture, settle_action(fixture->store, actions[0].id, state, 0, 3, 500, detail));
     store_actions_free(actions, count);
 }
 
