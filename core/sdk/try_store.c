@@ -27,7 +27,8 @@ static const char list_tables[] =
     "ELSE 'rowid' END "
     "FROM pragma_table_list AS t WHERE t.schema = 'main' AND t.type = 'table' "
     "AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-    "AND t.name NOT IN ('events', 'payloads', 'counts', 'kpi', 'kpi_callers', 'kpi_actions') "
+    "AND t.name NOT IN ('events', 'payloads', 'counts', 'call_events', 'stray_events', 'kpi', "
+    "'kpi_minutes', 'kpi_actions') "
     "ORDER BY t.name";
 
 static json_t *text_value(sqlite3_stmt *stmt, int column)
