@@ -25,8 +25,9 @@
  * same leaves of the indexes on random keys again; with 2000 a page that several batches changed is
  * written into the file once, and the WAL stays at about 8 MiB. A batch bigger than that, or a reader
  * that stays in a snapshot, makes it grow; the limit cuts it again afterwards. More writes a few percent
- * less and makes the one commit longer that has to checkpoint, for which acknowledgements wait too. What is deleted is overwritten: it is about
- * people. Memory for temporary things, so that no directory for them is needed.
+ * less and makes the one commit longer that has to checkpoint, for which acknowledgements wait too. What is
+ * deleted is overwritten: it is about people. Memory for temporary things, so that no directory for them is
+ * needed.
  */
 static const char writer_settings[] = "PRAGMA synchronous = FULL;"
                                       "PRAGMA wal_autocheckpoint = 2000;"

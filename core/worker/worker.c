@@ -29,6 +29,9 @@
 #include "worker/memory_limit.h"
 #include "worker/suspects.h"
 
+/* Where both want a core, the receiver gets more of it: an acknowledgement waits for nobody's handler. */
+#define RECEIVER_FIRST 5
+
 #define STORE_LOCK_WAIT_MS 30000
 #define LEASE_MARGIN_MS                                                                            \
     30000 /* from an attempt's end to its being written down, outages included */
@@ -487,6 +490,7 @@ int worker_main(int index)
     worker->index = index;
     keep_descriptors();
     prctl(PR_SET_NAME, "pbxhook-worker"); /* started through /proc/self/exe, it would be "exe" */
+    (void)!nice(RECEIVER_FIRST);
     umask(077);
     set_signals();
     json_object_seed(0); /* before there is a second thread */

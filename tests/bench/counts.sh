@@ -1,7 +1,7 @@
 #!/bin/sh
 # counts.sh: does POST /api/dashboard/count take longer on a big store? Fills one store with 10,000 and
 # one with 5,000,000 finished calls, starts pbxhook on each, asks both in turn, and prints both medians
-# and their ratio; also to build/bench/counts-STORE.md.
+# and their ratio; also to build/bench/counts-STORE.md. Behind them the indicators of a day of the big store.
 #
 #   sh tests/bench/counts.sh [--store sqlite|postgresql] [--small N] [--big N] [--requests N]
 #
@@ -108,5 +108,6 @@ for i in $(seq $((requests / block))); do
     ask small "$small_url" "$i"
     ask big "$big_url" "$i"
 done
+node "$bench/kpi-ask.mjs" "$big_url" >"$out/kpi.md"
 stop_servers
-node "$bench/counts-report.mjs" "$out" "$small" "$big" | tee "$results/counts-$store.md"
+node "$bench/counts-report.mjs" "$out" "$small" "$big" | cat - "$out/kpi.md" | tee "$results/counts-$store.md"
