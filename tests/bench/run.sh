@@ -58,21 +58,6 @@ needs_postgres() { has_server koa || has_server pbxhook_pg1 || has_server pbxhoo
 
 # ---- The servers: start_X DIRECTORY PBX_URL sets server_pid, server_url and hook ------------------
 
-start_sink() {
-    "$mock_pbx" --calls 0 --listen 127.0.0.1:0 --port-file "$work/sink.port" \
-        >"$results/sink.log" 2>&1 &
-    sink_pid=$!
-    pids="$sink_pid $pids"
-    n=0
-    until [ -s "$work/sink.port" ]; do
-        n=$((n + 1))
-        [ $n -lt 200 ] || die "mock-pbx does not start: see $results/sink.log"
-        sleep 0.05
-    done
-    pbx_url=http://127.0.0.1:$(cat "$work/sink.port")/api/client/actions
-    rm -f "$work/sink.port"
-}
-
 start_node() {
     port=$(free_port)
     server_url=http://127.0.0.1:$port

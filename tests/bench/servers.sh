@@ -130,6 +130,22 @@ wait_for() {
     }
 }
 
+# A PBX that takes every action: sets pbx_url.
+start_sink() {
+    "$mock_pbx" --calls 0 --listen 127.0.0.1:0 --port-file "$work/sink.port" \
+        >"$results/sink.log" 2>&1 &
+    sink_pid=$!
+    pids="$sink_pid $pids"
+    n=0
+    until [ -s "$work/sink.port" ]; do
+        n=$((n + 1))
+        [ $n -lt 200 ] || die "mock-pbx does not start: see $results/sink.log"
+        sleep 0.05
+    done
+    pbx_url=http://127.0.0.1:$(cat "$work/sink.port")/api/client/actions
+    rm -f "$work/sink.port"
+}
+
 # start_pbxhook STATE_DIR PBX_URL: sets server_pid and server_url.
 start_pbxhook() {
     port=$(free_port)

@@ -50,7 +50,9 @@ build_pbxhook
 find_load
 pbxhook=$(find_program "$build/pbxhook" "$build/core/pbxhook") || exit 1
 mkdir "$work/store"
-start_pbxhook "$work/store" http://127.0.0.1:9/
+start_sink
+start_pbxhook "$work/store" "$pbx_url"
+hook=$server_url/api/client/webhook
 # The receiver's, where the streams are.
 memory_kib() { awk '/^VmRSS/ { print $2 }' "/proc/$server_pid/status"; }
 
