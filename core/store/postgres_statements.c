@@ -176,6 +176,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_KPI_LOCK] = "SELECT FROM pbxhook.kpi k "
                     "JOIN unnest($1::int8[], $2::text[], $3::int8[]) AS v (minute, queue, lowered) "
                     "ON k.minute = v.minute AND k.queue = v.queue "
+                    "AND (v.lowered IS NOT NULL OR k.shard = $4::int8) "
                     "ORDER BY k.minute, k.queue COLLATE \"C\", k.shard FOR UPDATE OF k",
     [PG_KPI_LOWER] =
         "UPDATE pbxhook.kpi k SET max_wait_ms = coalesce((SELECT floor(extract(epoch FROM "
