@@ -134,7 +134,7 @@ static int read_all(struct store *store, struct kpi *kpi)
     const struct kpi_question *asked = kpi->question;
     int64_t from = asked->from_minute, to = asked->to_minute;
 
-    int result = store_kpi(store, from, to, take_sums, kpi);
+    int result = store_kpi(store, from, to, asked->bucket_minutes, take_sums, kpi);
     if (result == 0)
         result = store_kpi_callers(store, from, to, &kpi->new_callers);
     if (result == 0)

@@ -183,8 +183,10 @@ static int take_sum(struct pg_store *store, const PGresult *result, void *arg)
     return 0;
 }
 
+/* step_minutes: 0 for a statement that has none. */
 static int read_minutes(struct store *base, enum pg_statement which, int64_t from_minute,
-                        int64_t to_minute, pg_take_fn take, struct reading *reading)
+                        int64_t to_minute, int64_t step_minutes, pg_take_fn take,
+                        struct reading *reading)
 {
     struct pg_store *store = pg_of(base);
     int result = pg_prepare_reading(store);
@@ -193,31 +195,35 @@ static int read_minutes(struct store *base, enum pg_statement which, int64_t fro
     pg_params_clear(&store->params);
     pg_one_int8(&store->params, from_minute);
     pg_one_int8(&store->params, to_minute);
+    if (step_minutes > 0)
+        pg_one_int8(&store->params, step_minutes);
     result = pg_query(store, which, &store->params, take, reading);
     return result == 0 && reading->stopped ? STORE_E_STOPPED : result;
 }
 
-int pg_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row, void *arg)
+int pg_kpi(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
+           store_kpi_fn row, void *arg)
 {
     struct reading reading = {.row = row, .arg = arg};
-    return read_minutes(store, PG_KPI_LIST, from_minute, to_minute, take_rows, &reading);
+    return read_minutes(store, PG_KPI_LIST, from_minute, to_minute, step_minutes, take_rows,
+                        &reading);
 }
 
 int pg_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
 {
     struct reading reading = {.sum = count};
-    return read_minutes(store, PG_KPI_CALLERS, from_minute, to_minute, take_sum, &reading);
+    return read_minutes(store, PG_KPI_CALLERS, from_minute, to_minute, 0, take_sum, &reading);
 }
 
 int pg_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
                    store_kpi_action_fn row, void *arg)
 {
     struct reading reading = {.action = row, .arg = arg};
-    return read_minutes(store, PG_KPI_ACTIONS, from_minute, to_minute, take_answers, &reading);
+    return read_minutes(store, PG_KPI_ACTIONS, from_minute, to_minute, 0, take_answers, &reading);
 }
 
 int pg_kpi_events(struct store *store, int64_t from_minute, int64_t *count)
 {
     struct reading reading = {.sum = count};
-    return read_minutes(store, PG_KPI_EVENTS, from_minute, INT64_MAX, take_sum, &reading);
+    return read_minutes(store, PG_KPI_EVENTS, from_minute, INT64_MAX, 0, take_sum, &reading);
 }

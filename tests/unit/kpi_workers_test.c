@@ -71,8 +71,8 @@ static void expect_sums(struct fixture *fixture, int64_t from, int64_t to, const
 {
     struct store_kpi all = {0};
     char got[128];
-    check_ok(fixture,
-             store_kpi(fixture->store, START / MINUTE + from, START / MINUTE + to, add_row, &all));
+    check_ok(fixture, store_kpi(fixture->store, START / MINUTE + from, START / MINUTE + to, 1,
+                                add_row, &all));
     snprintf(got, sizeof(got), "%lld %lld %lld %lld %lld %lld %lld", (long long)all.offered,
              (long long)all.answered, (long long)all.abandoned, (long long)all.wait_ms / 1000,
              (long long)all.handled, (long long)all.handle_ms / 1000,
@@ -102,6 +102,34 @@ static void what_two_workers_write_adds_up(void **state)
     assert_string_equal(database_ask(fixture->url, "SELECT count(DISTINCT shard) FROM pbxhook.kpi"),
                         "2");
     store_close(workers[1]);
+}
+
+static int note_row(void *arg, int64_t minute, const char *queue, const struct store_kpi *sums)
+{
+    char *seen = arg;
+    size_t length = strlen(seen);
+    snprintf(seen + length, 128 - length, "%lld %s %lld %lld;",
+             (long long)(minute - START / MINUTE), queue, (long long)sums->offered,
+             (long long)sums->max_wait_ms / 1000);
+    return 0;
+}
+
+/* A long time is asked for in long steps: the database adds them up, over all workers. */
+static void a_step_of_minutes_is_one_row(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *other = open_worker(fixture, 1);
+    char call_id[16], seen[128] = "";
+    for (int minute = 1; minute < 10; minute++) {
+        struct store *worker = minute % 2 == 0 ? fixture->store : other;
+        snprintf(call_id, sizeof(call_id), "%d", minute);
+        put_alone(worker, "call.waiting", call_id, AT(minute * 60));
+        put_alone(worker, "call.ongoing", call_id, AT(minute * 60 + minute));
+    }
+    check_ok(fixture,
+             store_kpi(fixture->store, START / MINUTE + 1, START / MINUTE + 6, 5, note_row, seen));
+    assert_string_equal(seen, "1 900 5 5;");
+    store_close(other);
 }
 
 /* Both heard of a call first: the one that runs its batch again has added nothing the first time. */
@@ -220,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(what_two_workers_write_adds_up),
+        STORE_TEST(a_step_of_minutes_is_one_row),
         STORE_TEST(a_batch_that_is_run_again_counts_once),
         STORE_TEST(the_longest_wait_is_lowered_for_all),
         STORE_TEST(those_who_lower_it_at_once_agree),

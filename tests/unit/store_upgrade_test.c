@@ -156,7 +156,7 @@ static void expect_calls_to_go_on(struct fixture *fixture)
     assert_int_equal(counts.calls[LIFECYCLE_WAITING], 0);
     assert_int_equal(counts.users, 2);
     check_ok(fixture,
-             store_kpi(fixture->store, START / MINUTE, START / MINUTE + 3, add_sums, &all));
+             store_kpi(fixture->store, START / MINUTE, START / MINUTE + 3, 2, add_sums, &all));
     assert_int_equal(all.offered, 1);
     assert_int_equal(all.answered, 0);
     assert_int_equal(all.abandoned, 1);
