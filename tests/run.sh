@@ -85,13 +85,14 @@ for preset in "$@"; do
     [ "$preset" != dev ] || BUILD=build/dev
 done
 BUILD=$BUILD sh tests/browser/run.sh || failed="$failed browser"
+BUILD=${BUILD:-build/browser} PBXHOOK_TEST_STORE=postgresql sh tests/browser/run.sh || failed="$failed browser-postgresql"
 
 say "Building with clang, without the page"
 CC=clang cmake -S . -B build/clang -DCMAKE_BUILD_TYPE=Debug -DPBXHOOK_WERROR=ON -DPBXHOOK_WEB=OFF >/dev/null
 cmake --build build/clang -j "$jobs"
 
 for preset in $failed; do
-    [ "$preset" = browser ] || print_failures "$preset"
+    case $preset in browser*) ;; *) print_failures "$preset" ;; esac
 done
 [ -z "$failed" ] || fail "Tests failed in:$failed"
 say "All tests passed in: $*"

@@ -271,6 +271,17 @@ struct delivery *transfer_delivery(const struct transfer *transfer)
 
 /* ---- Ending ---------------------------------------------------------------------------------- */
 
+/* Else a power cut may take the file's name, after the plugin was told of it. */
+static int sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
 /* The whole file in its place: 0, or -1 with first_line set. */
 static int put_in_place(struct transfer *transfer)
 {
@@ -279,7 +290,8 @@ static int put_in_place(struct transfer *transfer)
 
     if (asprintf(&path, "%s/%s", transfer->target->download_dir, transfer->delivery->file) < 0)
         return -1;
-    if (fsync(transfer->fd) == 0 && rename(transfer->part_path, path) == 0) {
+    if (fsync(transfer->fd) == 0 && rename(transfer->part_path, path) == 0 &&
+        sync_directory(transfer->target->download_dir) == 0) {
         transfer->delivery->size = transfer->bytes;
         free(transfer->part_path);
         transfer->part_path = NULL;

@@ -134,7 +134,7 @@ static int read_all(struct store *store, struct kpi *kpi)
     const struct kpi_question *asked = kpi->question;
     int64_t from = asked->from_minute, to = asked->to_minute;
 
-    int result = store_kpi(store, from, to, take_sums, kpi);
+    int result = store_kpi(store, from, to, asked->bucket_minutes, take_sums, kpi);
     if (result == 0)
         result = store_kpi_callers(store, from, to, &kpi->new_callers);
     if (result == 0)
@@ -243,14 +243,23 @@ static void put_time(FILE *out, const char *name, int64_t minute)
     fprintf(out, "\"%s\":\"%s\"", name, text);
 }
 
+/* A call that turned out to be another queue's leaves one behind in which nothing was. */
+static int is_empty(const struct queue *queue)
+{
+    return queue->sums.offered == 0 && queue->waiting == 0 && queue->talking == 0;
+}
+
 static void put_queues(FILE *out, struct kpi *kpi)
 {
+    const char *comma = "";
     fputs("},\"queues\":{", out);
     for (int i = 0; i < kpi->queue_count; i++) {
         const struct queue *queue = &kpi->queues[i];
+        if (is_empty(queue))
+            continue;
         json_t *name = json_string(queue->name);
-        if (i > 0)
-            fputc(',', out);
+        fputs(comma, out);
+        comma = ",";
         if (name == NULL || json_dumpf(name, out, JSON_ENCODE_ANY) < 0)
             kpi->failed = 1;
         json_decref(name);

@@ -548,8 +548,8 @@ int pg_call_actions(struct store *store, const char *call_id, int limit, store_p
                     void *arg);
 /* Queues what the transaction adds to the sums; the last thing before its commit. */
 int pg_kpi_queue(struct pg_store *store);
-int pg_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
-           void *arg);
+int pg_kpi(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
+           store_kpi_fn row, void *arg);
 int pg_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
 int pg_kpi_events(struct store *store, int64_t from_minute, int64_t *count);
 int pg_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,

@@ -24,37 +24,35 @@ static int put_row(void *arg, const struct kpi_row *row)
     for (int i = 0; i < KPI_SUM_COUNT; i++)
         pg_put_int8(rows->params, 4 + i, *sum[i]);
     rows->count++;
+    return 0;
+}
+
+/* With the longest wait that a call no longer has; NULL: none. */
+static int put_key(void *arg, const struct kpi_row *row)
+{
+    struct rows *rows = arg;
+    pg_put_int8(rows->params, 0, row->minute);
+    pg_put_text(rows->params, 1, row->queue);
+    if (row->lowered_ms == KPI_NEVER)
+        pg_put_null(rows->params, 2);
+    else
+        pg_put_int8(rows->params, 2, row->lowered_ms);
     rows->lowered += row->lowered_ms != KPI_NEVER;
     return 0;
 }
 
-static int put_lowered(void *arg, const struct kpi_row *row)
-{
-    struct rows *rows = arg;
-    if (row->lowered_ms == KPI_NEVER)
-        return 0;
-    pg_put_int8(rows->params, 0, row->minute);
-    pg_put_text(rows->params, 1, row->queue);
-    pg_put_int8(rows->params, 2, row->lowered_ms);
-    return 0;
-}
-
-/*
- * The longest wait of a minute is looked for anew among its calls, as they are then: its rows are locked first,
- * so that what another worker has written there is committed and seen, and what it is about to write comes later.
- */
-static int queue_lowered(struct pg_store *store)
+/* How many of the rows are lowered. */
+static int put_keys(struct pg_store *store)
 {
     static const enum pg_type types[] = {PG_INT8, PG_TEXT, PG_INT8};
     struct rows rows = {.params = &store->params};
     pg_params_clear(&store->params);
     pg_params_arrays(&store->params, types, 3);
-    kpi_each_row(&store->base.kpi, put_lowered, &rows);
-    int result = pg_queue(store, PG_KPI_LOCK, &store->params, NULL, NULL);
-    return result < 0 ? result : pg_queue(store, PG_KPI_LOWER, &store->params, NULL, NULL);
+    kpi_each_row(&store->base.kpi, put_key, &rows);
+    return rows.lowered;
 }
 
-static int queue_rows(struct pg_store *store)
+static int queue_sums(struct pg_store *store)
 {
     enum pg_type types[3 + KPI_SUM_COUNT] = {PG_INT8, PG_TEXT, PG_INT8};
     struct rows rows = {.params = &store->params};
@@ -64,8 +62,29 @@ static int queue_rows(struct pg_store *store)
     pg_one_int8(&store->params, store->shard);
     pg_params_arrays(&store->params, types, 3 + KPI_SUM_COUNT);
     kpi_each_row(&store->base.kpi, put_row, &rows);
-    int result = rows.count == 0 ? 0 : pg_queue(store, PG_KPI_ADD, &store->params, NULL, NULL);
-    return result < 0 || rows.lowered == 0 ? result : queue_lowered(store);
+    return rows.count == 0 ? 0 : pg_queue(store, PG_KPI_ADD, &store->params, NULL, NULL);
+}
+
+/*
+ * The longest wait of a minute is looked for anew among its calls, as they are then: its rows, of all workers,
+ * are locked first, so that what another worker has written there is committed and seen, and what it is about to
+ * write comes later. With them go the rows that are added to, in one order: two workers that do this at the same
+ * time wait for each other in one direction only.
+ */
+static int queue_rows(struct pg_store *store)
+{
+    const int lowered = put_keys(store);
+    int result = 0;
+    if (lowered > 0) {
+        pg_one_int8(&store->params, store->shard);
+        result = pg_queue(store, PG_KPI_LOCK, &store->params, NULL, NULL);
+    }
+    if (result == 0)
+        result = queue_sums(store);
+    if (result < 0 || lowered == 0)
+        return result;
+    put_keys(store);
+    return pg_queue(store, PG_KPI_LOWER, &store->params, NULL, NULL);
 }
 
 static int put_minute(void *arg, int64_t minute, int64_t events, int64_t callers)
@@ -164,8 +183,10 @@ static int take_sum(struct pg_store *store, const PGresult *result, void *arg)
     return 0;
 }
 
+/* step_minutes: 0 for a statement that has none. */
 static int read_minutes(struct store *base, enum pg_statement which, int64_t from_minute,
-                        int64_t to_minute, pg_take_fn take, struct reading *reading)
+                        int64_t to_minute, int64_t step_minutes, pg_take_fn take,
+                        struct reading *reading)
 {
     struct pg_store *store = pg_of(base);
     int result = pg_prepare_reading(store);
@@ -174,31 +195,35 @@ static int read_minutes(struct store *base, enum pg_statement which, int64_t fro
     pg_params_clear(&store->params);
     pg_one_int8(&store->params, from_minute);
     pg_one_int8(&store->params, to_minute);
+    if (step_minutes > 0)
+        pg_one_int8(&store->params, step_minutes);
     result = pg_query(store, which, &store->params, take, reading);
     return result == 0 && reading->stopped ? STORE_E_STOPPED : result;
 }
 
-int pg_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row, void *arg)
+int pg_kpi(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
+           store_kpi_fn row, void *arg)
 {
     struct reading reading = {.row = row, .arg = arg};
-    return read_minutes(store, PG_KPI_LIST, from_minute, to_minute, take_rows, &reading);
+    return read_minutes(store, PG_KPI_LIST, from_minute, to_minute, step_minutes, take_rows,
+                        &reading);
 }
 
 int pg_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
 {
     struct reading reading = {.sum = count};
-    return read_minutes(store, PG_KPI_CALLERS, from_minute, to_minute, take_sum, &reading);
+    return read_minutes(store, PG_KPI_CALLERS, from_minute, to_minute, 0, take_sum, &reading);
 }
 
 int pg_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
                    store_kpi_action_fn row, void *arg)
 {
     struct reading reading = {.action = row, .arg = arg};
-    return read_minutes(store, PG_KPI_ACTIONS, from_minute, to_minute, take_answers, &reading);
+    return read_minutes(store, PG_KPI_ACTIONS, from_minute, to_minute, 0, take_answers, &reading);
 }
 
 int pg_kpi_events(struct store *store, int64_t from_minute, int64_t *count)
 {
     struct reading reading = {.sum = count};
-    return read_minutes(store, PG_KPI_EVENTS, from_minute, INT64_MAX, take_sum, &reading);
+    return read_minutes(store, PG_KPI_EVENTS, from_minute, INT64_MAX, 0, take_sum, &reading);
 }

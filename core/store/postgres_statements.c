@@ -83,6 +83,8 @@
     "$19::int8[], $20::int8[], $21::int8[], $22::int8[], $23::int8[], $24::int8[], $25::int8[], "  \
     "$26::int8[]"
 
+#define KPI_SUMMED_UP(column) ", sum(" #column ")::int8"
+
 #define SETTINGS(plugin, planner, cache)                                                           \
     "SELECT set_config('pbxhook.plugin', '" plugin "', true), "                                    \
     "set_config('enable_seqscan', '" planner "', true), "                                          \
@@ -176,6 +178,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_KPI_LOCK] = "SELECT FROM pbxhook.kpi k "
                     "JOIN unnest($1::int8[], $2::text[], $3::int8[]) AS v (minute, queue, lowered) "
                     "ON k.minute = v.minute AND k.queue = v.queue "
+                    "AND (v.lowered IS NOT NULL OR k.shard = $4::int8) "
                     "ORDER BY k.minute, k.queue COLLATE \"C\", k.shard FOR UPDATE OF k",
     [PG_KPI_LOWER] =
         "UPDATE pbxhook.kpi k SET max_wait_ms = coalesce((SELECT floor(extract(epoch FROM "
@@ -194,8 +197,11 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "SELECT $1::int8, * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[]) "
         "ON CONFLICT (minute, upper_ms, shard) DO UPDATE SET n = k.n + excluded.n, "
         "max_ms = greatest(k.max_ms, excluded.max_ms)",
-    [PG_KPI_LIST] = "SELECT minute, queue, max_wait_ms" KPI_SUM_COLUMNS " FROM pbxhook.kpi "
-                    "WHERE minute >= $1::int8 AND minute < $2::int8",
+    /* libpq holds the whole answer: summed up here it is as long as what is asked for, not as the time. */
+    [PG_KPI_LIST] = "SELECT min(minute), queue, max(max_wait_ms)" KPI_EACH_SUM(
+        KPI_SUMMED_UP) " "
+                       "FROM pbxhook.kpi WHERE minute >= $1::int8 AND minute < $2::int8 "
+                       "GROUP BY (minute - $1::int8) / $3::int8, queue",
     [PG_KPI_CALLERS] = "SELECT coalesce(sum(callers), 0)::int8 FROM pbxhook.kpi_minutes "
                        "WHERE minute >= $1::int8 AND minute < $2::int8",
     [PG_KPI_EVENTS] = "SELECT coalesce(sum(events), 0)::int8 FROM pbxhook.kpi_minutes "

@@ -360,8 +360,8 @@ int sqlite_call_actions(struct store *store, const char *call_id, int limit,
 
 /* Adds what the transaction has changed to the sums; the last thing before it is committed. */
 int sqlite_kpi_apply(struct sqlite_store *store);
-int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
-               void *arg);
+int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
+               store_kpi_fn row, void *arg);
 int sqlite_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
 int sqlite_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
                        store_kpi_action_fn row, void *arg);

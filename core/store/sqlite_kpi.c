@@ -49,11 +49,12 @@ int sqlite_kpi_apply(struct sqlite_store *store)
 
 /* ---- Reading ------------------------------------------------------------------------------------- */
 
-int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
-               void *arg)
+int sqlite_kpi(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
+               store_kpi_fn row, void *arg)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     sqlite3_stmt *stmt;
+    (void)step_minutes; /* the caller adds as fast, and one row at a time is in memory */
     int result = sqlite_query(sqlite, SQL_KPI_LIST,
                               SQL_PARAMS(param_int(from_minute), param_int(to_minute)), &stmt);
     if (result < 0)

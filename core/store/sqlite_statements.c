@@ -233,8 +233,8 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                        "ON CONFLICT (minute, queue) DO UPDATE SET "
                        "max_wait_ms = max(kpi.max_wait_ms, excluded.max_wait_ms)" KPI_ADD_SUMS,
     /* The call that may have had the minute's longest wait, ?3, has waited less. */
-    [SQL_KPI_LOWER] = "UPDATE kpi SET max_wait_ms = coalesce((SELECT "
-                      "max(coalesce(answered_ms, ended_ms) - offered_ms) FROM calls "
+    [SQL_KPI_LOWER] = "UPDATE kpi SET max_wait_ms = coalesce((SELECT max("
+                      "max(0, coalesce(answered_ms, ended_ms) - offered_ms)) FROM calls "
                       "WHERE offered_ms >= ?1 * 60000 AND offered_ms < (?1 + 1) * 60000 "
                       "AND wait_queue = ?2), 0) "
                       "WHERE minute = ?1 AND queue = ?2 AND max_wait_ms <= ?3",

@@ -670,13 +670,16 @@ int store_call_actions(struct store *store, const char *call_id, int limit,
 
 const int store_kpi_seconds[STORE_KPI_LIMITS] = {5, 10, 15, 20, 30, 60, 120};
 
-int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
-              void *arg)
+int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
+              store_kpi_fn row, void *arg)
 {
     int result = check_reading(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->kpi(store, from_minute, to_minute, row, arg));
+    if (step_minutes < 1)
+        return bad_argument(store, "step_minutes");
+    return settle(store,
+                  store->backend->kpi(store, from_minute, to_minute, step_minutes, row, arg));
 }
 
 int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)

@@ -465,11 +465,12 @@ typedef int (*store_kpi_fn)(void *arg, int64_t minute, const char *queue,
                             const struct store_kpi *sums);
 
 /*
- * Rows for each minute (since 1970) and queue in which a call was offered, from one minute to before
- * another; several of one, if several workers wrote them. They are kept with each event: no call is looked at.
+ * Rows for each minute (since 1970) and queue in which a call was offered, from one minute to before another;
+ * several of one, if several workers wrote them. Those of step_minutes from from_minute on, and so forth, may be
+ * summed up in one row, of any minute of these. They are kept with each event: no call is looked at.
  */
-int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
-              void *arg);
+int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
+              store_kpi_fn row, void *arg);
 /* How many users were made then. */
 int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
 

@@ -120,8 +120,8 @@ struct store_backend {
     int (*call_actions)(struct store *store, const char *call_id, int limit,
                         store_past_action_fn row, void *arg);
 
-    int (*kpi)(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
-               void *arg);
+    int (*kpi)(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
+               store_kpi_fn row, void *arg);
     int (*kpi_callers)(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count);
     int (*kpi_actions)(struct store *store, int64_t from_minute, int64_t to_minute,
                        store_kpi_action_fn row, void *arg);

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { join } from 'node:path';
-import { Browser, World, screenshots, until } from './world.mjs';
+import { Browser, World, database, psql, screenshots, until } from './world.mjs';
 
 const require = createRequire(import.meta.url);
 const states = ['new', 'standby', 'waiting', 'entered', 'ongoing', 'left', 'finished'];
@@ -143,6 +143,45 @@ test('a cut stream is said, and it comes back by itself', async () => {
     await showsTheCounts(page);
     await closePage(page);
 });
+
+/** Makes it so by the database alone. */
+const databaseTests = {
+    async 'a database that is away is said, and the numbers stay'() {
+        const page = await browser.open(world.url);
+        await linkIs(page, 'live');
+        await showsTheCounts(page);
+        const before = await shown(page);
+        await psql('postgres', 'ALTER DATABASE wall ALLOW_CONNECTIONS false',
+            "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = 'wall'");
+        await linkIs(page, 'away');
+        assert.match(await text(page, '#banner'), /database can’t be read since/);
+        assert.deepEqual(await shown(page), before);
+        await checkAccessibility(page);
+        await world.post('call.new', 'while it was away', { their_number: '1100000001' }); // taken all the same
+        await psql('postgres', 'ALTER DATABASE wall ALLOW_CONNECTIONS true');
+        await linkIs(page, 'live');
+        await until('the banner to go', async () => !await page.isVisible('#banner'));
+        await until('the call', async () => (await shown(page)).activeCallsCount > before.activeCallsCount);
+        await showsTheCounts(page);
+        await closePage(page);
+    },
+    async 'dead letters are shown, until there are none'() {
+        const page = await browser.open(world.url);
+        await linkIs(page, 'live');
+        assert.equal(await page.isVisible('#dead-letters'), false);
+        await psql('wall', `INSERT INTO pbxhook.handlings (event_id, plugin, state, attempts, due_at, failed_at, error)
+            SELECT min(id), 'call_new', 'dead', 1, now(), now(), 'a test' FROM pbxhook.events`);
+        await until('the dead letter', async () => await text(page, '#dead-letters') === 'Dead letters: 1');
+        await checkAccessibility(page);
+        await psql('wall', 'DELETE FROM pbxhook.handlings');
+        await until('it to go', async () => !await page.isVisible('#dead-letters'));
+        await closePage(page);
+    },
+};
+if (database) {
+    for (const [name, check] of Object.entries(databaseTests))
+        test(name, check);
+}
 
 /** An hour's calls that were, as a PBX would post them after a cut; one in twelve hangs up in vain. */
 async function postAnHour() {

@@ -4,6 +4,7 @@
 #
 #   sh tests/browser/run.sh [--screenshots]     --screenshots: also makes those of the README anew
 #   BUILD=DIRECTORY                             an existing build, used as it is
+#   PBXHOOK_TEST_STORE=postgresql               with PostgreSQL as the store, and what only it can show
 set -eu
 cd "$(dirname "$0")/../.."
 . packaging/dependencies.sh
@@ -11,12 +12,17 @@ cd "$(dirname "$0")/../.."
 case "${1:-}" in
 '' | --screenshots) ;;
 *)
-    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
 
 need_packages $build_packages chromium
+case "${PBXHOOK_TEST_STORE:-sqlite}" in
+sqlite) ;;
+postgresql) need_packages postgresql ;;
+*) fail "PBXHOOK_TEST_STORE: '$PBXHOOK_TEST_STORE' is neither sqlite nor postgresql" ;;
+esac
 for tool in node npm; do
     command -v "$tool" >/dev/null 2>&1 || need_packages nodejs npm
 done
@@ -43,4 +49,12 @@ say "Testing the page"
 BROWSER_TEST_BUILD=$(cd "$BUILD" && pwd)
 BROWSER_TEST_SCREENSHOTS=${1:+$PWD/docs/images}
 export BROWSER_TEST_BUILD BROWSER_TEST_SCREENSHOTS
-exec node --test --test-reporter=spec "$packages/page.test.mjs"
+if [ "${PBXHOOK_TEST_STORE:-sqlite}" = postgresql ]; then
+    socket=$BROWSER_TEST_BUILD/browser-test/postgres
+    trap 'sh tests/postgres/cluster.sh stop "$socket"' EXIT
+    trap 'exit 1' HUP INT TERM
+    sh tests/postgres/cluster.sh start "$socket"
+    BROWSER_TEST_DATABASE=$(cat "$socket")
+    export BROWSER_TEST_DATABASE
+fi
+node --test --test-reporter=spec "$packages/page.test.mjs"

@@ -1,13 +1,16 @@
 // world.mjs: a real server in a throw-away directory, a mock PBX, and a page of a real browser.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
 const option = (name) => process.env[`BROWSER_TEST_${name}`];
 export const build = option('BUILD');
 export const screenshots = option('SCREENSHOTS');
+/** The directory of PostgreSQL's socket; without it the store is SQLite. */
+export const database = option('DATABASE');
 
 const DEADLINE_MS = 20000;
 
@@ -45,11 +48,23 @@ function run(command, args, environment = {}) {
     };
 }
 
+const databaseUrl = (name) => `postgresql://pbxhook@/${name}?host=${database}`;
+
+/** Runs SQL beside the server, each statement by itself. */
+export async function psql(name, ...statements) {
+    for (const statement of statements)
+        await promisify(execFile)('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-c', statement, databaseUrl(name)]);
+}
+
 export class World {
     static async create() {
         const world = new World();
         world.directory = await mkdtemp(join(tmpdir(), 'pbxhook-browser-'));
         world.port = 0;
+        if (database) {
+            world.store = { PBXHOOK_STORE_URL: databaseUrl('wall') };
+            await psql('postgres', 'CREATE DATABASE wall');
+        }
         await world.startServer();
         return world;
     }
@@ -60,6 +75,7 @@ export class World {
             PBXHOOK_CONFIG: '/dev/null',
             PBXHOOK_LISTEN: `127.0.0.1:${this.port}`,
             PBXHOOK_STATE_DIR: join(this.directory, 'state'),
+            ...this.store,
             PBXHOOK_PBX_URL: `http://127.0.0.1:${this.pbxPort ?? 1}/api/client/actions`,
         });
         const line = await until('the server to listen', () => {

@@ -470,12 +470,13 @@ int store_events_newest(struct store *store, int count, struct store_place *befo
 const int store_kpi_seconds[STORE_KPI_LIMITS] = {5, 10, 15, 20, 30, 60, 120};
 
 /* Indicators need a real store. */
-int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store_kpi_fn row,
-              void *arg)
+int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
+              store_kpi_fn row, void *arg)
 {
     (void)store;
     (void)from_minute;
     (void)to_minute;
+    (void)step_minutes;
     (void)row;
     (void)arg;
     return STORE_E_ARGUMENT;
@@ -484,18 +485,18 @@ int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, store
 int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
 {
     (void)count;
-    return store_kpi(store, from_minute, to_minute, NULL, NULL);
+    return store_kpi(store, from_minute, to_minute, 1, NULL, NULL);
 }
 
 int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
                       store_kpi_action_fn row, void *arg)
 {
     (void)row;
-    return store_kpi(store, from_minute, to_minute, NULL, arg);
+    return store_kpi(store, from_minute, to_minute, 1, NULL, arg);
 }
 
 int store_kpi_events(struct store *store, int64_t from_minute, int64_t *count)
 {
     (void)count;
-    return store_kpi(store, from_minute, from_minute, NULL, NULL);
+    return store_kpi(store, from_minute, from_minute, 1, NULL, NULL);
 }

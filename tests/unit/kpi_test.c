@@ -195,6 +195,73 @@ static void any_order_gives_the_same(void **state)
     *state = fixture;
 }
 
+/* A plugin that runs SQL of its own makes the savepoint a real one, on PostgreSQL. */
+static void what_a_plugin_undid_was_never_there(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kpi_question question = two_minutes();
+    const char *const insert = "INSERT INTO notes (n) VALUES (1)";
+
+    begin(fixture);
+    check_ok(fixture, store_sql(fixture->store, "CREATE TABLE notes (n INTEGER)", NULL, 0, NULL,
+                                NULL, NULL));
+    for (int i = 0; i < STEP_COUNT; i++) {
+        check_ok(fixture, store_savepoint(fixture->store));
+        if (i % 2 == 0)
+            take_step(fixture, &steps[i]);
+        check_ok(fixture, store_sql(fixture->store, insert, NULL, 0, NULL, NULL, NULL));
+        take_step(fixture, &steps[STEP_COUNT - 1 - i]);
+        check_ok(fixture, store_undo(fixture->store));
+        check_ok(fixture, store_savepoint(fixture->store));
+        take_step(fixture, &steps[i]);
+        if (i % 3 == 0)
+            check_ok(fixture, store_sql(fixture->store, insert, NULL, 0, NULL, NULL, NULL));
+        check_ok(fixture, store_release(fixture->store));
+    }
+    commit(fixture);
+    json_t *answer = ask(fixture, &question);
+    check_all(answer);
+    json_decref(answer);
+}
+
+static int64_t events_since_start(struct fixture *fixture)
+{
+    int64_t count = -1;
+    check_ok(fixture, store_kpi_events(fixture->store, START / MINUTE - 1, &count));
+    return count;
+}
+
+static void a_batch_that_failed_or_came_again_adds_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kpi_question question = two_minutes();
+    struct event event = make_event("call.strange", "z", S(1));
+    int64_t id;
+
+    begin(fixture);
+    for (int i = 0; i < STEP_COUNT / 2; i++)
+        take_step(fixture, &steps[i]);
+    store_rollback(fixture->store);
+    begin(fixture);
+    for (int i = 0; i < STEP_COUNT; i++)
+        take_step(fixture, &steps[i]);
+    assert_int_equal(check_ok(fixture, store_event_add(fixture->store, &event, &id)),
+                     STORE_EVENT_NEW);
+    commit(fixture);
+    assert_int_equal(events_since_start(fixture), STEP_COUNT + 1);
+    for (int i = 0; i < 2; i++) { /* its commit was not answered; then the PBX repeats it */
+        event.seq += i;
+        begin(fixture);
+        assert_int_equal(check_ok(fixture, store_event_add(fixture->store, &event, &id)),
+                         i == 0 ? STORE_EVENT_REPLAY : STORE_EVENT_DUPLICATE);
+        commit(fixture);
+    }
+    assert_int_equal(events_since_start(fixture), STEP_COUNT + 1);
+    json_t *answer = ask(fixture, &question);
+    check_all(answer);
+    json_decref(answer);
+}
+
 /* The indicators are history: what is removed for its age was there, and stays in the sums. */
 static void pruned_calls_stay_in_the_sums(void **state)
 {
@@ -213,6 +280,11 @@ static void pruned_calls_stay_in_the_sums(void **state)
         commit(fixture);
     }
     assert_int_equal(pruned.calls, 7); /* all but e and i, whose end did not come */
+    /* One that comes back with its last events alone was not offered then. */
+    begin(fixture);
+    take_step(fixture, &(struct step){"a", "actor.left", 72, ""});
+    take_step(fixture, &(struct step){"a", "call.finished", 75, ""});
+    commit(fixture);
     json_t *answer = ask(fixture, &question);
     check_all(answer);
     json_decref(answer);
@@ -250,6 +322,80 @@ static void a_silent_call_is_lost(void **state)
     assert_int_equal(json_integer_value(json_object_get(data, "lost")), 1);
     assert_int_equal(json_integer_value(json_object_get(all, "waiting_now")), 0);
     assert_int_equal(json_integer_value(json_object_get(all, "talking_now")), 1);
+    json_decref(answer);
+}
+
+/* The call that had it turns out to have begun a minute earlier; the other one hung up before it waited. */
+static void the_longest_wait_is_never_less_than_none(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kpi_question question = two_minutes();
+
+    begin(fixture);
+    take_step(fixture, &(struct step){"a", "call.waiting", 60, "900"});
+    take_step(fixture, &(struct step){"a", "call.finished", 90, ""});
+    take_step(fixture, &(struct step){"b", "call.waiting", 70, "900"});
+    take_step(fixture, &(struct step){"b", "call.finished", 65, ""});
+    commit(fixture);
+    begin(fixture);
+    take_step(fixture, &(struct step){"a", "call.waiting", 50, "900"});
+    commit(fixture);
+    begin(fixture);
+    assert_int_equal(query_integer(fixture, either("SELECT min(max_wait_ms) FROM kpi",
+                                                   "SELECT min(max_wait_ms) FROM pbxhook.kpi")),
+                     0);
+    commit(fixture);
+    json_t *answer = ask(fixture, &question);
+    const json_t *buckets = json_object_get(json_object_get(answer, "data"), "buckets");
+    expect(json_array_get(buckets, 0), "first minute",
+           "1 0 1 0 | 1.0000 null 0.0000 null null 40000");
+    expect(json_array_get(buckets, 1), "second minute", "1 0 1 1 | 1.0000 null null null null 0");
+    json_decref(answer);
+}
+
+static void a_queue_in_which_nothing_was_is_not_listed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kpi_question question = two_minutes();
+
+    begin(fixture);
+    take_step(fixture, &(struct step){"a", "call.ongoing", 10, ""}); /* in no queue, so far */
+    take_step(fixture, &(struct step){"b", "call.new", 20, ""});
+    commit(fixture);
+    begin(fixture);
+    take_step(fixture, &(struct step){"a", "call.waiting", 5, "900"});
+    take_step(fixture, &(struct step){"a", "call.finished", 30, ""});
+    commit(fixture);
+    json_t *answer = ask(fixture, &question);
+    const json_t *queues = json_object_get(json_object_get(answer, "data"), "queues");
+    assert_int_equal(json_object_size(queues), 1);
+    expect(json_object_get(queues, "900"), "900", "1 1 0 0 | 0.0000 5000 1.0000 20000 20000 5000");
+    json_decref(answer);
+}
+
+/* As long as an event may name it, and read from the database again. */
+static void a_long_queue_is_one_queue(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kpi_question question = two_minutes();
+    char queue[EVENT_MAX_FIELD + 1] = "";
+    struct step step = {"a", "call.waiting", 0, queue};
+
+    memset(queue, 'q', EVENT_MAX_FIELD);
+    for (int i = 0; i < 3; i++) {
+        static const char *const types[] = {"call.waiting", "call.ongoing", "call.finished"};
+        step.type = types[i];
+        step.second = i * 10;
+        begin(fixture);
+        take_step(fixture, &step);
+        commit(fixture);
+        fixture_reopen(fixture);
+    }
+    json_t *answer = ask(fixture, &question);
+    const json_t *queues = json_object_get(json_object_get(answer, "data"), "queues");
+    assert_int_equal(json_object_size(queues), 1);
+    expect(json_object_get(queues, queue), "its queue",
+           "1 1 0 0 | 0.0000 10000 1.0000 10000 10000 10000");
     json_decref(answer);
 }
 
@@ -325,10 +471,18 @@ static void measures_delegates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(is_what_was_calculated_by_hand),   STORE_TEST(any_order_gives_the_same),
-        STORE_TEST(zero_denominators_have_no_answer), STORE_TEST(a_silent_call_is_lost),
-        STORE_TEST(counts_callers_and_recent_events), STORE_TEST(measures_delegates),
+        STORE_TEST(is_what_was_calculated_by_hand),
+        STORE_TEST(any_order_gives_the_same),
+        STORE_TEST(zero_denominators_have_no_answer),
+        STORE_TEST(a_silent_call_is_lost),
+        STORE_TEST(counts_callers_and_recent_events),
+        STORE_TEST(measures_delegates),
         STORE_TEST(pruned_calls_stay_in_the_sums),
+        STORE_TEST(what_a_plugin_undid_was_never_there),
+        STORE_TEST(a_batch_that_failed_or_came_again_adds_nothing),
+        STORE_TEST(the_longest_wait_is_never_less_than_none),
+        STORE_TEST(a_long_queue_is_one_queue),
+        STORE_TEST(a_queue_in_which_nothing_was_is_not_listed),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
 }

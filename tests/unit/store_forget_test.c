@@ -232,6 +232,27 @@ static void what_counts_stays(void **state)
     assert_int_equal(count_of(fixture, "SELECT count(*) FROM actions WHERE detail = 'fine'"), 1);
 }
 
+/* A plugin may have kept it: what it knows of him must not become the next caller's. */
+static void his_id_is_nobody_elses(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct forgetting forgetting = make(HIS);
+    const struct store_user *user = NULL;
+    struct store_forgotten forgotten;
+    begin(fixture);
+    check_ok(fixture, store_user_create(fixture->store, OTHER, 1, NULL));
+    check_ok(fixture, store_user_create(fixture->store, HIS, 2, &user));
+    const int64_t his = user->id;
+    commit(fixture);
+    forget_all(fixture, &forgetting, 10, 0, &forgotten);
+    assert_int_equal(forgotten.users, 1);
+    fixture_reopen(fixture);
+    begin(fixture);
+    check_ok(fixture, store_user_create(fixture->store, "5511911112222", 3, &user));
+    assert_true(user->id > his);
+    commit(fixture);
+}
+
 static void a_repeated_event_is_recognised(void **state)
 {
     struct fixture *fixture = *state;
@@ -493,6 +514,7 @@ int main(void)
         STORE_TEST(nobody_is_known),
         STORE_TEST(he_is_nowhere_any_more),
         STORE_TEST(what_counts_stays),
+        STORE_TEST(his_id_is_nobody_elses),
         STORE_TEST(a_repeated_event_is_recognised),
         STORE_TEST(a_dry_run_counts_the_same_and_changes_nothing),
         STORE_TEST(in_small_steps_and_begun_again),

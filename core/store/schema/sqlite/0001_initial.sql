@@ -48,7 +48,7 @@ CREATE TABLE payloads (
 ) STRICT;
 
 CREATE TABLE users (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- nobody else's ever: a plugin may have kept that of one who is forgotten
     number TEXT NOT NULL UNIQUE,
     created_ms INTEGER NOT NULL
 ) STRICT;
