@@ -47,8 +47,7 @@ rm -rf "$out"
 mkdir -p "$out"
 need_node
 build_pbxhook
-find_load
-pbxhook=$(find_program "$build/pbxhook" "$build/core/pbxhook") || exit 1
+find_programs
 mkdir "$work/store"
 start_sink
 start_pbxhook "$work/store" "$pbx_url"
