@@ -331,7 +331,7 @@ static void print_usage(FILE *out)
           "  -c, --config FILE  the configuration (default: $PBXHOOK_CONFIG, else\n"
           "                     " PBXHOOK_CONFIG_FILE " if there is one)\n"
           "  -q, --quiet        check: print only what is wrong\n"
-          "  -j, --json         status: as JSON\n"
+          "  -j, --json         status, plugins: as JSON\n"
           "  -o, --older-than DURATION\n"
           "                     prune: how old, as in 90d\n"
           "  -n, --dry-run      prune, forget: remove nothing, only count\n"

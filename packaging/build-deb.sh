@@ -3,8 +3,9 @@
 #
 #   sh packaging/build-deb.sh [DIRECTORY]     where they go (default: build/deb)
 #
-# DEB_BUILD_OPTIONS is understood: nocheck leaves the tests out, parallel=N says how many jobs. The same tree
-# gives the same packages, byte for byte, on the same Debian.
+# DEB_BUILD_OPTIONS is understood: nocheck leaves the tests out, parallel=N says how many jobs. The dashboard's
+# page is bundled with npm; DEB_BUILD_PROFILES=pkg.pbxhook.noweb builds without both. The same tree gives the same
+# packages, byte for byte, on the same Debian.
 set -eu
 cd "$(dirname "$0")/.."
 . packaging/dependencies.sh
@@ -13,12 +14,16 @@ cd "$(dirname "$0")/.."
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 esac
 
 need_packages $build_packages debhelper libcmocka-dev libpq-dev dpkg-dev
+case " ${DEB_BUILD_PROFILES:-} " in
+*" pkg.pbxhook.noweb "*) ;;
+*) command -v npm >/dev/null 2>&1 || need_packages nodejs npm ;;
+esac
 
 version=$(version_of .)
 out=${1:-build/deb}

@@ -56,6 +56,7 @@ tar -C "$out/rpmbuild" --sort=name --owner=0 --group=0 --numeric-owner --mtime="
     -c "pbxhook-$version" | gzip -n >"$out/rpmbuild/SOURCES/pbxhook-$version.tar.gz"
 rm -rf "$tree"
 
+command -v npm >/dev/null 2>&1 || say "There is no npm here: the server will have a plain page in the dashboard's place"
 say "Building RPM packages of pbxhook $version"
 rpmbuild -ba --define "_topdir $out/rpmbuild" --define "_buildhost localhost" \
     --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \

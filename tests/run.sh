@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 . packaging/dependencies.sh
 
 test_packages="postgresql pgbouncer libcmocka-dev openssl clang libclang-rt-14-dev g++ sqlite3 binutils abigail-tools
-systemd mandoc bsdextrautils valgrind"
+systemd mandoc bsdextrautils valgrind curl"
 
 case "${1:-}" in
 -h | --help)

@@ -8,7 +8,8 @@ function escape(text)
     gsub(/`[^`]*`/, "\\fB&\\fP", text)
     gsub(/`/, "", text)
     gsub(/--/, "\\-\\-", text)
-    gsub(/\. +/, ".\n", text) # a new sentence, a new line
+    while (match(text, /[^ ]\. +/)) # a new sentence, a new line
+        text = substr(text, 1, RSTART + 1) "\n" substr(text, RSTART + RLENGTH)
     if (text ~ /^[.']/)
         text = "\\&" text
     return text

@@ -17,8 +17,8 @@ run storage config --cmd /bin/sh "$container"
 run storage commit --rm "$container" docker.io/library/debian:12-slim
 # Where npm has to trust an authority of its own, so has the one in there.
 trust=
-authority=$(npm config get cafile 2>/dev/null || true)
-if [ -f "$authority" ]; then
+authority=$(npm_authority)
+if [ -n "$authority" ]; then
     mkdir "$scratch/npm"
     cp "$authority" "$scratch/npm/authority.pem"
     echo cafile=/run/npm/authority.pem >"$scratch/npm/npmrc"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# debian.sh: the Debian packages: what lintian says, that the same tree gives the same bytes, and a life in a
-# bare Debian: installed, used, upgraded, removed, installed again, purged.
+# debian.sh: the Debian packages: what lintian says, that the same tree gives the same bytes, that a bare Debian
+# builds and tests them, and a life in another: installed, used, upgraded, removed, installed again, purged.
 set -eu
 cd "$(dirname "$0")/../.."
 . packaging/tests/lib.sh
@@ -33,10 +33,18 @@ sed -i "s/^## $version /## $version.1 /" "$scratch/one/CHANGELOG.md"
 echo '# A later version says so.' >>"$scratch/one/config/pbxhook.conf"
 build_debs "$scratch/one" "$scratch/debs-later"
 
+say "Debian: built in a bare system, as the README says, with what build-deb.sh installs, and tested"
+chroot_new builder
+copy_source "$scratch/builder/pbxhook"
+authority=$(npm_authority)
+[ -z "$authority" ] || cp "$authority" "$scratch/builder/authority.pem"
+run inside builder env ${authority:+npm_config_cafile=/authority.pem} sh /pbxhook/packaging/build-deb.sh
+grep -q '100% tests passed' "$scratch/run.log" || fail "FAILED: it was not tested"
+
 say "Debian: in a bare system"
 chroot_new system
 mkdir "$scratch/system/debs"
-cp "$scratch"/debs/*.deb "$scratch"/debs-later/*.deb "$scratch/system/debs/"
+cp "$scratch"/builder/pbxhook/build/deb/*.deb "$scratch"/debs-later/*.deb "$scratch/system/debs/"
 run inside system apt-get update
 run inside system apt-get install -y --no-install-recommends curl gcc libc6-dev pkg-config \
     "/debs/pbxhook_${version}_amd64.deb" "/debs/pbxhook-dev_${version}_amd64.deb" \
@@ -95,6 +103,7 @@ counts_new() {
 }
 
 serve
+inside system curl -fsS "$url/" | grep -q assets/app.js || fail "FAILED: the dashboard's page is not in the package"
 post first >/dev/null
 until_true 10 counts_new 1
 kill -HUP "$server"

@@ -102,6 +102,12 @@ inside() {
         chroot "$scratch/$name" "$@"
 }
 
+# npm_authority: prints the certificate authority that npm has to trust here, if it has one of its own.
+npm_authority() {
+    authority=$(npm config get cafile 2>/dev/null || true)
+    [ ! -f "$authority" ] || echo "$authority"
+}
+
 # build_debs TREE DIRECTORY: without the tests, which other tests run.
 build_debs() {
     (cd "$1" && run env DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" \

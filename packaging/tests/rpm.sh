@@ -8,18 +8,22 @@ cd "$(dirname "$0")/../.."
 . packaging/source.sh
 need_packages debootstrap rpm rpmlint $build_packages libpq-dev
 
+# build_rpms TREE DIRECTORY [OPTION...]
 build_rpms() {
-    (cd "$1" && run sh packaging/build-rpm.sh "$2" --without check)
+    tree=$1
+    shift
+    (cd "$tree" && run sh packaging/build-rpm.sh "$@")
 }
 
-say "RPM: building twice, in two places"
+say "RPM: building twice, in two places, once with the tests"
 copy_source "$scratch/one"
 mkdir "$scratch/elsewhere"
 cp -a "$scratch/one" "$scratch/elsewhere/two"
 SOURCE_DATE_EPOCH=$(date_of .)
 export SOURCE_DATE_EPOCH
 build_rpms "$scratch/one" "$scratch/rpms"
-build_rpms "$scratch/elsewhere/two" "$scratch/rpms-again"
+grep -q '100% tests passed' "$scratch/run.log" || fail "FAILED: it was not tested"
+build_rpms "$scratch/elsewhere/two" "$scratch/rpms-again" --without check
 
 # rpm_of NAME: the path of the package.
 rpm_of() {
@@ -69,7 +73,7 @@ say "RPM: a later version, whose shipped configuration differs"
 sed -i "s/^project(pbxhook VERSION [0-9.]*/project(pbxhook VERSION $version.1/" "$scratch/one/CMakeLists.txt"
 sed -i "s/^## $version /## $version.1 /" "$scratch/one/CHANGELOG.md"
 echo '# A later version says so.' >>"$scratch/one/config/pbxhook.conf"
-build_rpms "$scratch/one" "$scratch/rpms-later"
+build_rpms "$scratch/one" "$scratch/rpms-later" --without check
 
 say "RPM: in a bare system"
 chroot_new system

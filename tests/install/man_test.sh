@@ -1,14 +1,16 @@
 #!/bin/sh
-# man_test.sh SOURCE PAGE_DIRECTORY PBXHOOK MOCK_PBX: mandoc finds nothing to warn of, and nothing that the
-# programs or the configuration know is missing.
+# man_test.sh SOURCE PAGE_DIRECTORY PBXHOOK MOCK_PBX: mandoc finds nothing to warn of, nor of its style but that
+# lines are long, that .Os names pbxhook, and that pages are not installed yet; and nothing that the programs or
+# the configuration know is missing.
 source=$1 pages=$2 pbxhook=$3 mock_pbx=$4
 . "$source/tests/install/lib.sh"
 command -v mandoc >/dev/null || fail "no mandoc: install mandoc"
 
 for page in pbxhook.1 pbxhook.conf.5 pbxhook-plugin.7 mock-pbx.1; do
     want_file "$pages/$page"
-    mandoc -T lint -W warning "$pages/$page" >"$scratch/lint.txt" ||
-        fail "$page: $(cat "$scratch/lint.txt")"
+    mandoc -T lint "$pages/$page" >"$scratch/lint.txt" || true
+    ! grep -vE 'longer than 80 bytes|operating system explicitly specified|referenced manual not found' \
+        "$scratch/lint.txt" || fail "$page: see above"
     ! grep -n '@[A-Z_]*@' "$pages/$page" || fail "$page: not replaced"
     mandoc -T utf8 "$pages/$page" | col -b >"$scratch/$page.txt"
 done
@@ -30,6 +32,15 @@ done
 for option in $("$pbxhook" --help | grep -oE -- '--[a-z-]+' | sort -u); do
     want_entry "$option" pbxhook.1
 done
+# Every route: another test compares the document with the server.
+count=0
+for route in $(sed -n 's/^    "\(\/[^"]*\)": {$/\1/p' "$source/docs/openapi.json"); do
+    grep -qE -- "(^|[ ,])$(printf '%s' "$route" | sed 's/[{}]/\\&/g')([ ,]|\$)" "$scratch/pbxhook.1.txt" ||
+        fail "pbxhook.1 has no route $route"
+    count=$((count + 1))
+done
+[ "$count" -ge 10 ] || fail "docs/openapi.json has $count routes"
+
 count=0
 for option in $("$mock_pbx" --help | grep -oE '^  (-[a-zA-Z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
     want_entry "$option" mock-pbx.1
