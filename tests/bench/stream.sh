@@ -65,7 +65,8 @@ post() {
 post warm-up
 for i in $(seq "$rounds"); do
     post "without-$i"
-    node "$bench/stream-readers.mjs" "$server_url" "$readers" >"$out/readers-$i.log" &
+    # In life they are elsewhere: they are to take no processor from the server.
+    nice -n 19 node "$bench/stream-readers.mjs" "$server_url" "$readers" >"$out/readers-$i.log" &
     readers_pid=$!
     pids="$readers_pid $pids"
     n=0
