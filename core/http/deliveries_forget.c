@@ -123,21 +123,31 @@ static const char *clean_text(const struct forgetting *forgetting, const char *v
     return instead;
 }
 
+static const char *replace(const char *value, const char *instead, struct change *change)
+{
+    if (value == NULL || strcmp(value, instead) == 0)
+        return value;
+    change->is_needed = 1;
+    return instead;
+}
+
 /* 0, or -1: out of memory. */
 static int decide(const struct forgetting *forgetting, const struct row *row, struct change *change)
 {
     const char *number = row->text[THEIR_NUMBER];
-    int is_callers = number != NULL && forgetting_is(forgetting, number);
-    *change = (struct change){.body = row->text[BODY], .is_needed = is_callers};
+    int is_his = number != NULL && forgetting_is(forgetting, number);
+    /* Or of a call that was forgotten while this was to be sent yet. */
+    int is_callers = is_his || (number != NULL && forgetting_is_token(number));
+    *change = (struct change){.body = row->text[BODY], .is_needed = is_his};
     change->path = clean_text(forgetting, row->text[PATH], "/" FORGETTING_TEXT, change);
     change->file = clean_text(forgetting, row->text[FILE_NAME], FORGETTING_TEXT, change);
-    change->detail = is_callers && row->text[DETAIL] != NULL
-                         ? FORGETTING_TEXT
+    change->detail = is_callers
+                         ? replace(row->text[DETAIL], FORGETTING_TEXT, change)
                          : clean_text(forgetting, row->text[DETAIL], FORGETTING_TEXT, change);
-    if (row->text[BODY] == NULL)
+    if (row->text[BODY] == NULL || forgetting_is_token(row->text[BODY]))
         return 0;
     if (is_callers) {
-        change->body = forgetting->token;
+        change->body = replace(row->text[BODY], forgetting->token, change);
         return 0;
     }
     int found = forgetting_clean_json(forgetting, row->text[BODY], &change->made);

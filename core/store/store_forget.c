@@ -179,6 +179,15 @@ static int for_each(struct run *run, const char *pattern, const struct store_val
 }
 
 /*
+ * By its their_number. One that has a token there was forgotten while it went on, or what was to be sent for it:
+ * whoever's it was, what came since goes as well.
+ */
+static int is_forgotten_call(const struct run *run, const char *number)
+{
+    return forgetting_is(run->forgetting, number) || forgetting_is_token(number);
+}
+
+/*
  * Whether it is one of the caller's calls, which were counted as such. Of a dry run alone: else nothing tells so
  * any more by then.
  */
@@ -189,7 +198,7 @@ static int is_counted(struct run *run, const char *pattern, struct store_value w
         return 0;
     int result = find(run, pattern, &which, 1, &rows);
     if (result >= 0)
-        result = rows.first != NULL && forgetting_is(run->forgetting, rows.first->text[0]);
+        result = rows.first != NULL && is_forgotten_call(run, rows.first->text[0]);
     free_rows(&rows);
     return result;
 }
@@ -244,10 +253,11 @@ static int reduce_event(struct run *run, const struct row *row)
     if (body == NULL)
         return no_memory(run);
     run->forgotten->after_event = row->id;
-    int result = write_event(run, row->id, body);
+    int result = forgetting_is_reduced(row->text[2]) ? 0 : write_event(run, row->id, body);
     if (result >= 0)
-        result = for_each(run, "SELECT event_id, plugin FROM @handlings WHERE event_id = $1",
-                          PARAMS(integer(row->id)), count_handling);
+        result = for_each(
+            run, "SELECT event_id, plugin FROM @handlings WHERE event_id = $1 AND error <> $2",
+            PARAMS(integer(row->id), text(FORGETTING_TEXT)), count_handling);
     if (result >= 0)
         result = write_handlings(run, row->id, FORGETTING_TEXT, body);
     free(body);
@@ -266,7 +276,8 @@ static int clean_action(struct run *run, const struct row *row, int is_callers)
     const char *detail = row->text[2];
     char *body = NULL;
     int in_body = forgetting_clean_json(run->forgetting, row->text[1], &body);
-    int in_detail = detail[0] != '\0' && (is_callers || forgetting_is_in(run->forgetting, detail));
+    int in_detail = detail[0] != '\0' && strcmp(detail, FORGETTING_TEXT) != 0 &&
+                    (is_callers || forgetting_is_in(run->forgetting, detail));
     int result = in_body < 0 ? no_memory(run) : 0;
     if (in_body > 0 && is_under_way(row->text[0])) {
         run->forgotten->under_way += !is_callers; /* it will be looked at by itself, too */
@@ -308,6 +319,8 @@ static int write_payload(struct run *run, int64_t call, const char *payload)
 /* Texts: type, call_id, payload. */
 static int reduce_payload(struct run *run, const struct row *row)
 {
+    if (forgetting_is_reduced(row->text[2]))
+        return 0;
     char *payload =
         forgetting_reduce_event(run->forgetting, row->text[0], row->text[1], row->text[2]);
     int result = payload == NULL ? no_memory(run) : write_payload(run, row->id, payload);
@@ -381,17 +394,16 @@ static int write_call(struct run *run, int64_t id, const struct row *row)
 static int forget_call(struct run *run, const struct row *row)
 {
     const struct forgetting *forgetting = run->forgetting;
-    int is_callers = forgetting_is(forgetting, row->text[1]);
-    int all = 1;
-    if (!is_callers && !forgetting_is(forgetting, row->text[2]) &&
-        !forgetting_is(forgetting, row->text[3]))
-        return 1;
-    if (is_callers)
-        all = reduce_events(run, row->text[0]);
-    if (all <= 0)
-        return all;
-    int result = is_callers ? reduce_rest(run, row->id, row->text[0]) : 0;
-    if (result >= 0)
+    int goes_whole = is_forgotten_call(run, row->text[1]);
+    int has_number = forgetting_is(forgetting, row->text[1]) ||
+                     forgetting_is(forgetting, row->text[2]) ||
+                     forgetting_is(forgetting, row->text[3]);
+    int result = goes_whole ? reduce_events(run, row->text[0]) : 1;
+    if (result <= 0)
+        return result;
+    if (goes_whole)
+        result = reduce_rest(run, row->id, row->text[0]);
+    if (result >= 0 && has_number)
         result = write_call(run, row->id, row);
     return result < 0 ? result : 1;
 }
@@ -412,7 +424,8 @@ static int forget_calls(struct run *run, int64_t upto)
         run,
         "SELECT id, call_id, their_number, our_number, actor FROM @calls "
         "WHERE id > $1 AND id <= $2 "
-        "AND ([their_number] = $3 OR [our_number] = $3 OR [actor] = $3) ORDER BY id~",
+        "AND ([their_number] = $3 OR [our_number] = $3 OR [actor] = $3 "
+        "OR their_number LIKE '" FORGETTING_TOKEN_PREFIX "%') ORDER BY id~",
         PARAMS(integer(forgotten->after_id), integer(upto), text(run->forgetting->bare)), &rows);
     int done = 1;
     for (const struct row *row = rows.first; row != NULL && result >= 0 && done; row = row->next) {
