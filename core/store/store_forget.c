@@ -30,9 +30,15 @@ static int is_sqlite(const struct run *run)
     return strcmp(run->store->backend->dialect, "sqlite") == 0;
 }
 
+/* What a text of JSON has that may stand for a part of the number: digits are escaped in one way alone. */
+static const char *escaped_of(const struct run *run)
+{
+    return run->forgetting->is_phone ? "\\u00" : "\\";
+}
+
 /*
  * Writes a statement for this database: @ is where its tables are, [x] is x without separators, {x} whether x
- * may hold the number of $3: a first look, a digit that JSON escapes included. ~ locks the row.
+ * may hold the number of $3: a first look, what JSON escapes included. ~ locks the row.
  */
 static void write_sql(const struct run *run, const char *pattern, char out[SQL_SIZE])
 {
@@ -63,8 +69,9 @@ static void write_sql(const struct run *run, const char *pattern, char out[SQL_S
         if (*at == '{')
             column = at + 1;
         else if (*at == '}') /* the column once more, for what is escaped */
-            used += (size_t)snprintf(out + used, SQL_SIZE - used, "%.*s%s, '\\u00') > 0)",
-                                     (int)(at - column), column, is_sqlite(run) ? "" : " AS text)");
+            used += (size_t)snprintf(out + used, SQL_SIZE - used, "%.*s%s, '%s') > 0)",
+                                     (int)(at - column), column, is_sqlite(run) ? "" : " AS text)",
+                                     escaped_of(run));
     }
 }
 

@@ -364,6 +364,31 @@ static void a_call_that_went_on(void **state)
     assert_true(is_nothing(&found));
 }
 
+/* No telephone's, and JSON may write it in another way in each event. */
+static void a_number_that_is_escaped(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct forgetting forgetting = make("\"\u0141ukasz\" <l@pbx>");
+    struct store_forgotten found;
+    begin(fixture);
+    receive(fixture, &(struct input){"odd", "c-1", "",
+                                     "{\"type\":\"odd\",\"call_id\":\"c-1\","
+                                     "\"from\":\"\\\"\u0141ukasz\\\" <l@pbx>\"}",
+                                     1000});
+    receive(fixture, &(struct input){"odd", "c-2", "",
+                                     "{\"type\":\"odd\",\"call_id\":\"c-2\","
+                                     "\"from\":\"\\u0022\\u0141ukasz\\u0022 <l@pbx>\"}",
+                                     1001});
+    receive(fixture,
+            &(struct input){"odd", "c-3", "",
+                            "{\"type\":\"odd\",\"call_id\":\"c-3\",\"from\":\"l@pbx\"}", 1002});
+    commit(fixture);
+    forget_all(fixture, &forgetting, 10, 0, &found);
+    assert_int_equal(found.events, 2);
+    assert_int_equal(places_of(fixture, "ukasz"), 0);
+    assert_int_equal(places_of(fixture, "l@pbx"), 1);
+}
+
 /* A call to his line, or by him as an agent: the column alone is his. */
 static void another_column(void **state)
 {
@@ -566,6 +591,7 @@ int main(void)
         STORE_TEST(a_step_that_is_rolled_back),
         STORE_TEST(what_is_to_be_sent_is_sent),
         STORE_TEST(a_call_that_went_on),
+        STORE_TEST(a_number_that_is_escaped),
         STORE_TEST(another_column),
         STORE_TEST(a_plugin_may_not_what_this_may),
         STORE_TEST(deliveries_that_have_ended),
