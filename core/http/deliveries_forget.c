@@ -111,7 +111,8 @@ static int find(struct store *store, const char *after, int max, struct rows *ro
 struct change {
     const char *path, *body, *file, *detail;
     char *made;
-    int is_needed;
+    int is_needed; /* his, or with his number in it           */
+    int is_since;  /* of somebody's who was forgotten before */
 };
 
 static const char *clean_text(const struct forgetting *forgetting, const char *value,
@@ -127,7 +128,7 @@ static const char *replace(const char *value, const char *instead, struct change
 {
     if (value == NULL || strcmp(value, instead) == 0)
         return value;
-    change->is_needed = 1;
+    change->is_since = 1;
     return instead;
 }
 
@@ -166,10 +167,11 @@ static int forget_one(struct store *store, const struct forgetting *forgetting,
     int result = 0;
     if (decide(forgetting, row, &change) < 0)
         return STORE_E_MEMORY;
-    if (change.is_needed && (strcmp(state, "pending") == 0 || strcmp(state, "sending") == 0)) {
-        forgotten->under_way++; /* the plugin was promised that it is delivered */
-    } else if (change.is_needed) {
-        forgotten->deliveries++;
+    int is_open = strcmp(state, "pending") == 0 || strcmp(state, "sending") == 0;
+    if (is_open) {
+        forgotten->under_way += change.is_needed; /* the plugin was promised that it is delivered */
+    } else if (change.is_needed || change.is_since) {
+        *(change.is_needed ? &forgotten->deliveries : &forgotten->came_since) += 1;
         if (!dry_run)
             result = store_sql(store,
                                "UPDATE pbxhook_deliveries SET path = $2, body = $3, file = $4,"

@@ -355,7 +355,9 @@ struct store_forgotten {
     int64_t events; /* whose body was written anew                        */
     int64_t payloads, actions, handlings;
     int64_t under_way; /* actions with the number that are still to be sent: left as they are */
-    int kind;          /* from here on store_forget.c's own */
+    /* Records without the number that came for calls whose callers, he or others, were forgotten before. */
+    int64_t came_since;
+    int kind; /* from here on store_forget.c's own */
     int64_t after_id, after_event;
 };
 

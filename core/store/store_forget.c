@@ -21,6 +21,7 @@ struct run {
     struct store_forgotten *forgotten;
     int dry_run;
     int rows_left; /* of this step */
+    int is_before; /* the call in hand is of somebody who was forgotten before */
 };
 
 /* ---- SQL of either dialect -------------------------------------------------------------------------- */
@@ -238,29 +239,56 @@ static int write_handlings(struct run *run, int64_t event_id, const char *error,
                   PARAMS(integer(event_id), text(error), text(body)));
 }
 
+/* One more: for the number in hand if it is in there, or the call is his. */
+static void count_change(struct run *run, int64_t *counter, int has_number)
+{
+    *(run->is_before && !has_number ? &run->forgotten->came_since : counter) += 1;
+}
+
 /* Text: plugin. Of a caller's event, reduced already. */
 static int count_handling(struct run *run, const struct row *row)
 {
     (void)row;
-    run->forgotten->handlings++;
+    count_change(run, &run->forgotten->handlings, 0);
     return 0;
 }
 
 static int write_event(struct run *run, int64_t id, const char *body)
 {
-    run->forgotten->events++;
     return change(run, "UPDATE @events SET body = $2 WHERE id = $1",
                   PARAMS(integer(id), text(body)));
+}
+
+/* 1, 0, or -1: out of memory. */
+static int has_number(const struct run *run, const char *json)
+{
+    char *cleaned = NULL;
+    int found = forgetting_clean_json(run->forgetting, json, &cleaned);
+    free(cleaned);
+    return found;
+}
+
+static int count_reduced(struct run *run, int64_t *counter, const char *json)
+{
+    int found = run->is_before ? has_number(run, json) : 0;
+    if (found >= 0)
+        count_change(run, counter, found);
+    return found < 0 ? no_memory(run) : 0;
 }
 
 /* Texts: type, call_id, body. */
 static int reduce_event(struct run *run, const struct row *row)
 {
     char *body = forgetting_reduce_event(run->forgetting, row->text[0], row->text[1], row->text[2]);
+    int result = 0;
     if (body == NULL)
         return no_memory(run);
     run->forgotten->after_event = row->id;
-    int result = forgetting_is_reduced(row->text[2]) ? 0 : write_event(run, row->id, body);
+    if (!forgetting_is_reduced(row->text[2])) {
+        result = count_reduced(run, &run->forgotten->events, row->text[2]);
+        if (result >= 0)
+            result = write_event(run, row->id, body);
+    }
     if (result >= 0)
         result = for_each(
             run, "SELECT event_id, plugin FROM @handlings WHERE event_id = $1 AND error <> $2",
@@ -289,7 +317,8 @@ static int clean_action(struct run *run, const struct row *row, int is_callers)
     if (in_body > 0 && is_under_way(row->text[0])) {
         run->forgotten->under_way += !is_callers; /* it will be looked at by itself, too */
     } else if (in_body > 0 || in_detail) {
-        run->forgotten->actions++;
+        count_change(run, &run->forgotten->actions,
+                     in_body > 0 || forgetting_is_in(run->forgetting, detail));
         result = change(run, "UPDATE @actions SET body = $2, detail = $3 WHERE id = $1",
                         PARAMS(integer(row->id), text(in_body > 0 ? body : row->text[1]),
                                text(in_detail        ? FORGETTING_TEXT
@@ -318,7 +347,6 @@ static int clean_any_action(struct run *run, const struct row *row)
 
 static int write_payload(struct run *run, int64_t call, const char *payload)
 {
-    run->forgotten->payloads++;
     return change(run, "UPDATE @payloads SET payload = $2 WHERE call = $1",
                   PARAMS(integer(call), text(payload)));
 }
@@ -330,7 +358,10 @@ static int reduce_payload(struct run *run, const struct row *row)
         return 0;
     char *payload =
         forgetting_reduce_event(run->forgetting, row->text[0], row->text[1], row->text[2]);
-    int result = payload == NULL ? no_memory(run) : write_payload(run, row->id, payload);
+    int result = payload == NULL ? no_memory(run)
+                                 : count_reduced(run, &run->forgotten->payloads, row->text[2]);
+    if (result >= 0)
+        result = write_payload(run, row->id, payload);
     free(payload);
     return result;
 }
@@ -402,15 +433,16 @@ static int forget_call(struct run *run, const struct row *row)
 {
     const struct forgetting *forgetting = run->forgetting;
     int goes_whole = is_forgotten_call(run, row->text[1]);
-    int has_number = forgetting_is(forgetting, row->text[1]) ||
+    int is_written = forgetting_is(forgetting, row->text[1]) ||
                      forgetting_is(forgetting, row->text[2]) ||
                      forgetting_is(forgetting, row->text[3]);
+    run->is_before = forgetting_is_token(row->text[1]);
     int result = goes_whole ? reduce_events(run, row->text[0]) : 1;
     if (result <= 0)
         return result;
     if (goes_whole)
         result = reduce_rest(run, row->id, row->text[0]);
-    if (result >= 0 && has_number)
+    if (result >= 0 && is_written)
         result = write_call(run, row->id, row);
     return result < 0 ? result : 1;
 }
@@ -469,8 +501,10 @@ static int clean_event(struct run *run, const struct row *row)
     int found =
         forgetting_clean_event(run->forgetting, row->text[0], row->text[1], row->text[2], &body);
     int result = found < 0 ? no_memory(run) : 0;
-    if (found > 0)
+    if (found > 0) {
+        run->forgotten->events++;
         result = write_event(run, row->id, body);
+    }
     free(body);
     return result;
 }
@@ -485,8 +519,10 @@ static int clean_payload(struct run *run, const struct row *row)
         return counted;
     int found = forgetting_clean_json(run->forgetting, row->text[0], &payload);
     int result = found < 0 ? no_memory(run) : 0;
-    if (found > 0)
+    if (found > 0) {
+        run->forgotten->payloads++;
         result = write_payload(run, row->id, payload);
+    }
     free(payload);
     return result;
 }
