@@ -10,10 +10,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 [ $# -gt 0 ] || { sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 2; }
 build=$(cd "$1" && pwd)
 shift
-[ $# -gt 0 ] || set -- address_counts address_list auth base64 config connections control cors event \
-    envelope event_pattern lifecycle log metrics operator_desk plugin_crashes plugin_host problem \
-    reader_thread routes secret_file services services_db services_event services_http service_notify short_slice \
-    signature spool spool_thread state_dir stored_wait suspects taxonomy timestamp
+[ $# -gt 0 ] || set -- address_counts address_list auth base64 config config_print connections \
+    control cors dispatch door envelope event event_pattern forgetting lifecycle listen log metrics operator_desk outbox outcome \
+    plugin_crashes plugin_host plugins problem reader_thread routes secret_file service_notify services \
+    services_db services_event services_http short_slice signature spool spool_thread sqlite_store state_dir \
+    stored_wait suspects taxonomy timestamp
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -63,7 +63,8 @@ int forgetting_init(struct forgetting *forgetting, const char *number)
     snprintf(forgetting->number, sizeof forgetting->number, "%s", number);
     strip(number, forgetting->bare);
     forgetting->is_phone = is_phone(number);
-    snprintf(forgetting->token, sizeof forgetting->token, "forgotten-%08" PRIx32, random);
+    snprintf(forgetting->token, sizeof forgetting->token, FORGETTING_TOKEN_PREFIX "%08" PRIx32,
+             random);
     return 0;
 }
 
@@ -79,6 +80,14 @@ int forgetting_is(const struct forgetting *forgetting, const char *text)
         text++;
     }
     return *wanted == '\0' && next_bare(&text) == '\0';
+}
+
+int forgetting_is_token(const char *text)
+{
+    const size_t prefix = sizeof FORGETTING_TOKEN_PREFIX - 1;
+    return strncmp(text, FORGETTING_TOKEN_PREFIX, prefix) == 0 &&
+           strspn(text + prefix, "0123456789abcdef") == FORGETTING_TOKEN_SIZE - 1 - prefix &&
+           strlen(text) == FORGETTING_TOKEN_SIZE - 1;
 }
 
 /* Behind the number that the text begins with, separators passed over; NULL: it does not. */
@@ -241,6 +250,35 @@ static char *reduce(const struct forgetting *forgetting, const char *type, const
         text = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     return text;
+}
+
+static int is_kept_member(const char *name)
+{
+    static const char *const others[] = {"type", "call_id", "timestamp", "forgotten"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(name, others[i]) == 0)
+            return 1;
+    }
+    for (int i = 0; i < EVENT_FIELD_COUNT; i++) {
+        if (field_names[i] != NULL && strcmp(name, field_names[i]) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+int forgetting_is_reduced(const char *body)
+{
+    json_t *root = json_loads(body, 0, NULL);
+    const char *token = json_string_value(json_object_get(root, "forgotten"));
+    int reduced = token != NULL && forgetting_is_token(token);
+    const char *name;
+    json_t *value;
+    json_object_foreach(root, name, value)
+    {
+        reduced = reduced && json_is_string(value) && is_kept_member(name);
+    }
+    json_decref(root);
+    return reduced;
 }
 
 /* 0 and *out, NULL when it is none; -1: out of memory. */

@@ -13,8 +13,9 @@
 
 #include "common/event.h"
 
-#define FORGETTING_SEPARATORS " -.()"
-#define FORGETTING_TOKEN_SIZE sizeof("forgotten-01234567")
+#define FORGETTING_SEPARATORS   " -.()"
+#define FORGETTING_TOKEN_PREFIX "forgotten-"
+#define FORGETTING_TOKEN_SIZE   sizeof(FORGETTING_TOKEN_PREFIX "01234567")
 
 /* What stands where a text for people stood. */
 #define FORGETTING_TEXT "removed: its caller was forgotten"
@@ -31,6 +32,8 @@ int forgetting_init(struct forgetting *forgetting, const char *number);
 
 /* Whether the text is the number. */
 int forgetting_is(const struct forgetting *forgetting, const char *text);
+/* Whether the text is somebody's token: its caller was forgotten before. */
+int forgetting_is_token(const char *text);
 /* Whether a text for people has it in it, no digit before or behind. */
 int forgetting_is_in(const struct forgetting *forgetting, const char *text);
 
@@ -56,5 +59,7 @@ int forgetting_clean_event(const struct forgetting *forgetting, const char *type
  */
 char *forgetting_reduce_event(const struct forgetting *forgetting, const char *type,
                               const char *call_id, const char *body);
+/* Whether the body is such a text already, whoever was forgotten. */
+int forgetting_is_reduced(const char *body);
 
 #endif

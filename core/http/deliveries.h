@@ -77,8 +77,9 @@ int deliveries_prune(struct store *store, int64_t before_ms, int max);
 /* What a run has found, and where it goes on. All zero before the first step. */
 struct deliveries_forgotten {
     int64_t deliveries;
-    int64_t under_way; /* still to be delivered: left as they are */
-    char after[64];    /* deliveries_forget.c's own               */
+    int64_t under_way;  /* still to be delivered: left as they are */
+    int64_t came_since; /* as store_forget()'s */
+    char after[64];     /* deliveries_forget.c's own               */
 };
 /*
  * One step of forgetting a caller in deliveries that have ended (deliveries_forget.c): of those of his calls the

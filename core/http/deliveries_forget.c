@@ -111,7 +111,8 @@ static int find(struct store *store, const char *after, int max, struct rows *ro
 struct change {
     const char *path, *body, *file, *detail;
     char *made;
-    int is_needed;
+    int is_needed; /* his, or with his number in it           */
+    int is_since;  /* of somebody's who was forgotten before */
 };
 
 static const char *clean_text(const struct forgetting *forgetting, const char *value,
@@ -123,21 +124,31 @@ static const char *clean_text(const struct forgetting *forgetting, const char *v
     return instead;
 }
 
+static const char *replace(const char *value, const char *instead, struct change *change)
+{
+    if (value == NULL || strcmp(value, instead) == 0)
+        return value;
+    change->is_since = 1;
+    return instead;
+}
+
 /* 0, or -1: out of memory. */
 static int decide(const struct forgetting *forgetting, const struct row *row, struct change *change)
 {
     const char *number = row->text[THEIR_NUMBER];
-    int is_callers = number != NULL && forgetting_is(forgetting, number);
-    *change = (struct change){.body = row->text[BODY], .is_needed = is_callers};
+    int is_his = number != NULL && forgetting_is(forgetting, number);
+    /* Or of a call that was forgotten while this was to be sent yet. */
+    int is_callers = is_his || (number != NULL && forgetting_is_token(number));
+    *change = (struct change){.body = row->text[BODY], .is_needed = is_his};
     change->path = clean_text(forgetting, row->text[PATH], "/" FORGETTING_TEXT, change);
     change->file = clean_text(forgetting, row->text[FILE_NAME], FORGETTING_TEXT, change);
-    change->detail = is_callers && row->text[DETAIL] != NULL
-                         ? FORGETTING_TEXT
+    change->detail = is_callers
+                         ? replace(row->text[DETAIL], FORGETTING_TEXT, change)
                          : clean_text(forgetting, row->text[DETAIL], FORGETTING_TEXT, change);
-    if (row->text[BODY] == NULL)
+    if (row->text[BODY] == NULL || forgetting_is_token(row->text[BODY]))
         return 0;
     if (is_callers) {
-        change->body = forgetting->token;
+        change->body = replace(row->text[BODY], forgetting->token, change);
         return 0;
     }
     int found = forgetting_clean_json(forgetting, row->text[BODY], &change->made);
@@ -156,10 +167,11 @@ static int forget_one(struct store *store, const struct forgetting *forgetting,
     int result = 0;
     if (decide(forgetting, row, &change) < 0)
         return STORE_E_MEMORY;
-    if (change.is_needed && (strcmp(state, "pending") == 0 || strcmp(state, "sending") == 0)) {
-        forgotten->under_way++; /* the plugin was promised that it is delivered */
-    } else if (change.is_needed) {
-        forgotten->deliveries++;
+    int is_open = strcmp(state, "pending") == 0 || strcmp(state, "sending") == 0;
+    if (is_open) {
+        forgotten->under_way += change.is_needed; /* the plugin was promised that it is delivered */
+    } else if (change.is_needed || change.is_since) {
+        *(change.is_needed ? &forgotten->deliveries : &forgotten->came_since) += 1;
         if (!dry_run)
             result = store_sql(store,
                                "UPDATE pbxhook_deliveries SET path = $2, body = $3, file = $4,"

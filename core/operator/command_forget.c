@@ -75,6 +75,15 @@ static void print_rest(const json_t *report)
              "old pages\nstay in it until they are overwritten. Ask again, or restart the server.");
 }
 
+/* Not of this number, as far as anybody can tell. */
+static void print_since(const json_t *report)
+{
+    int64_t count = number_of(report, "came_since");
+    if (count > 0)
+        printf("%10" PRId64 " records without the number that came for calls forgotten before\n",
+               count);
+}
+
 static int print_report(const json_t *report)
 {
     int dry_run = json_is_true(json_object_get(report, "dry_run"));
@@ -83,6 +92,7 @@ static int print_report(const json_t *report)
             "pbxhook forget: nobody with this number is known. It is matched as a whole: with its "
             "country code,\nand with its \"+\" or without, as the PBX sends it.\n",
             stderr);
+        print_since(report);
         return OPERATOR_NOBODY;
     }
     if (dry_run)
@@ -92,6 +102,7 @@ static int print_report(const json_t *report)
                json_string_value(json_object_get(report, "token")));
     for (size_t i = 0; i < TABLE_COUNT; i++)
         printf("%10" PRId64 " %s\n", number_of(report, tables[i].member), tables[i].words);
+    print_since(report);
     if (!dry_run)
         print_rest(report);
     return EXIT_SUCCESS;

@@ -147,7 +147,8 @@ static int found_any(const struct forget *forget)
 {
     const struct store_forgotten *store = &forget->store;
     return store->users + store->calls + store->events + store->payloads + store->actions +
-               store->handlings + forget->deliveries.deliveries >
+               store->handlings + store->came_since + forget->deliveries.deliveries +
+               forget->deliveries.came_since >
            0;
 }
 
@@ -194,13 +195,14 @@ static json_t *report(const void *state)
 {
     const struct forget *forget = state;
     const struct store_forgotten *store = &forget->store;
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "token",
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "token",
                      forget->forgetting.token, "users", (json_int_t)store->users, "calls",
                      (json_int_t)store->calls, "active_calls", (json_int_t)store->active, "events",
                      (json_int_t)store->events, "payloads", (json_int_t)store->payloads, "actions",
                      (json_int_t)store->actions, "handlings", (json_int_t)store->handlings,
                      "deliveries", (json_int_t)forget->deliveries.deliveries, "under_way",
-                     (json_int_t)(store->under_way + forget->deliveries.under_way), "scrubbed",
+                     (json_int_t)(store->under_way + forget->deliveries.under_way), "came_since",
+                     (json_int_t)(store->came_since + forget->deliveries.came_since), "scrubbed",
                      forget->scrubbed, "dry_run", forget->dry_run);
 }
 

@@ -122,18 +122,20 @@ static int is_away(const struct store *base)
     .release = release, .undo = undo, .event_add = pg_event_add, .call_put = pg_call_put,          \
     .call_find = pg_call_find, .user_find = pg_user_find, .user_create = pg_user_create,           \
     .sql = pg_plugin_sql, .action_add = pg_action_add, .actions_claim = pg_actions_claim,          \
-    .action_next_due = pg_action_next_due, .actions_settle = pg_actions_settle,                    \
-    .actions_confirm = pg_actions_confirm, .actions_abandon = pg_actions_abandon,                  \
-    .retry_put = pg_retry_put, .retry_done = pg_retry_done, .retry_suspect = pg_retry_suspect,     \
-    .retry_claim = pg_retry_claim, .retries_release = pg_retries_release,                          \
-    .retry_find = pg_retry_find, .retries_due = pg_retries_due,                                    \
-    .retry_next_due = pg_retry_next_due, .letters = pg_letters, .letter_find = pg_letter_find,     \
-    .letters_count = pg_letters_count, .letter_replay = pg_letter_replay,                          \
-    .letters_replay = pg_letters_replay, .letter_drop = pg_letter_drop, .prune = pg_prune,         \
-    .counts = pg_counts, .active_calls = pg_active_calls, .calls = pg_calls,                       \
-    .events_after = pg_events_after, .events_newest = pg_events_newest,                            \
-    .call_events = pg_call_events, .call_actions = pg_call_actions, .kpi = pg_kpi,                 \
-    .kpi_callers = pg_kpi_callers, .kpi_actions = pg_kpi_actions, .kpi_events = pg_kpi_events
+    .action_next_due = pg_action_next_due, .actions_bring_forward = pg_actions_bring_forward,      \
+    .actions_settle = pg_actions_settle, .actions_confirm = pg_actions_confirm,                    \
+    .actions_abandon = pg_actions_abandon, .retry_put = pg_retry_put, .retry_done = pg_retry_done, \
+    .retry_suspect = pg_retry_suspect, .retry_claim = pg_retry_claim,                              \
+    .retries_release = pg_retries_release, .retry_find = pg_retry_find,                            \
+    .retries_due = pg_retries_due, .retry_next_due = pg_retry_next_due,                            \
+    .retries_bring_forward = pg_retries_bring_forward, .letters = pg_letters,                      \
+    .letter_find = pg_letter_find, .letters_count = pg_letters_count,                              \
+    .letter_replay = pg_letter_replay, .letters_replay = pg_letters_replay,                        \
+    .letter_drop = pg_letter_drop, .prune = pg_prune, .counts = pg_counts,                         \
+    .active_calls = pg_active_calls, .calls = pg_calls, .events_after = pg_events_after,           \
+    .events_newest = pg_events_newest, .call_events = pg_call_events,                              \
+    .call_actions = pg_call_actions, .kpi = pg_kpi, .kpi_callers = pg_kpi_callers,                 \
+    .kpi_actions = pg_kpi_actions, .kpi_events = pg_kpi_events
 
 const struct store_backend postgres_backend = {.scheme = "postgresql://", FUNCTIONS};
 const struct store_backend postgres_short_backend = {.scheme = "postgres://", FUNCTIONS};

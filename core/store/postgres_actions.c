@@ -265,6 +265,30 @@ int pg_action_next_due(struct store *base, int64_t *due_ms)
     return 1;
 }
 
+static int queue_forward(struct pg_store *store, enum pg_statement statement, int64_t time_ms,
+                         int64_t limit_ms)
+{
+    pg_params_clear(&store->params);
+    pg_one_time(&store->params, time_ms);
+    pg_one_time(&store->params, limit_ms);
+    return pg_queue(store, statement, &store->params, NULL, NULL);
+}
+
+int pg_actions_bring_forward(struct store *base, int64_t now_ms, int64_t longest_ms)
+{
+    struct pg_store *store = pg_of(base);
+    int result = pg_flush(store);
+    if (result == 0)
+        result = queue_forward(store, PG_ACTIONS_FORWARD, now_ms, now_ms + longest_ms);
+    if (result == 0)
+        result =
+            queue_forward(store, PG_LEASES_FORWARD, now_ms + store->lease_ms, now_ms + longest_ms);
+    if (result == 0)
+        result = pg_run(store);
+    store->has_no_backlog = 0; /* here it is */
+    return result;
+}
+
 /* ---- Settling ------------------------------------------------------------------------------------ */
 
 struct settling {

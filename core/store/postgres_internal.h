@@ -166,6 +166,8 @@ enum pg_statement {
     PG_ACTIONS_ABANDON,
     PG_ACTIONS_DOUBT,
     PG_ACTIONS_NEXT_DUE,
+    PG_ACTIONS_FORWARD,
+    PG_LEASES_FORWARD,
     PG_ACTIONS_LOCK,
     PG_CLAIMS_UNDO,
     PG_RETRIES_PUT,
@@ -181,6 +183,7 @@ enum pg_statement {
     PG_LETTER_DROP,
     PG_RETRIES_DUE,
     PG_RETRIES_NEXT_DUE,
+    PG_RETRIES_FORWARD,
     PG_PRUNE_MONTHS,
     PG_PRUNE_MONTH_NEEDED,
     PG_PRUNE_EVENTS,
@@ -496,6 +499,7 @@ int pg_action_add(struct store *store, const char *key, const char *call_id, con
 int pg_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
                      int *count, struct store_expired *expired);
 int pg_action_next_due(struct store *store, int64_t *due_ms);
+int pg_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms);
 int pg_actions_settle(struct store *store, const struct store_settlement *settlements, int count,
                       unsigned char *changed);
 /*
@@ -519,6 +523,8 @@ int pg_retry_find(struct store *store, int64_t event_id, const char *plugin,
 int pg_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                    int *count);
 int pg_retry_next_due(struct store *store, int64_t *due_ms);
+int pg_retries_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms,
+                             int64_t claim_ms);
 int pg_letters(struct store *store, const struct store_letter *before, int max, store_letter_fn row,
                void *arg);
 int pg_letter_find(struct store *store, int64_t event_id, const char *plugin, store_letter_fn row,

@@ -141,6 +141,22 @@ int pg_retry_next_due(struct store *base, int64_t *due_ms)
     return 1;
 }
 
+int pg_retries_bring_forward(struct store *base, int64_t now_ms, int64_t longest_ms,
+                             int64_t claim_ms)
+{
+    struct pg_store *store = pg_of(base);
+    int changed = 0;
+    int result = pg_flush(store);
+    if (result < 0)
+        return result;
+    store->image.knows_retry_due = 0;
+    pg_params_clear(&store->params);
+    pg_one_time(&store->params, now_ms);
+    pg_one_time(&store->params, now_ms + longest_ms);
+    pg_one_time(&store->params, now_ms + claim_ms);
+    return pg_query(store, PG_RETRIES_FORWARD, &store->params, take_changed, &changed);
+}
+
 /* ---- The event of a handling, as it was ------------------------------------------------------------ */
 
 /* The body was accepted once; if a later pbxhook reads it otherwise, the stored columns still tell

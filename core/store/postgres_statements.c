@@ -291,6 +291,15 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "SELECT least((SELECT due_at FROM pbxhook.actions WHERE state = 'pending' "
         "ORDER BY due_at LIMIT 1), (SELECT lease_until FROM pbxhook.actions "
         "WHERE state = 'sending' ORDER BY lease_until LIMIT 1))",
+    /* Who has one in hand now sees to it himself. */
+    [PG_ACTIONS_FORWARD] =
+        "UPDATE pbxhook.actions a SET due_at = least($1::timestamptz, expires_at) "
+        "FROM (SELECT id FROM pbxhook.actions WHERE state = 'pending' AND due_at > $2::timestamptz "
+        "FOR UPDATE SKIP LOCKED) AS d WHERE a.id = d.id",
+    [PG_LEASES_FORWARD] =
+        "UPDATE pbxhook.actions a SET lease_until = $1::timestamptz "
+        "FROM (SELECT id FROM pbxhook.actions WHERE state = 'sending' "
+        "AND lease_until > $2::timestamptz FOR UPDATE SKIP LOCKED) AS d WHERE a.id = d.id",
     [PG_ACTIONS_LOCK] = "SELECT id FROM pbxhook.actions WHERE id = ANY ($1::int8[]) ORDER BY id "
                         "FOR UPDATE",
     [PG_CLAIMS_UNDO] =
@@ -344,6 +353,12 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "ORDER BY h.due_at, h.event_id, h.plugin LIMIT $2::int8 FOR UPDATE OF h SKIP LOCKED",
     [PG_RETRIES_NEXT_DUE] = "SELECT due_at FROM pbxhook.handlings WHERE state = 'retry' "
                             "ORDER BY due_at LIMIT 1",
+    [PG_RETRIES_FORWARD] =
+        "UPDATE pbxhook.handlings h "
+        "SET due_at = CASE WHEN owner IS NULL THEN $1::timestamptz ELSE $3::timestamptz END "
+        "FROM (SELECT event_id, plugin FROM pbxhook.handlings WHERE state = 'retry' "
+        "AND due_at > $2::timestamptz FOR UPDATE SKIP LOCKED) AS d "
+        "WHERE h.event_id = d.event_id AND h.plugin = d.plugin",
 
     /* The name says the month; only of what has such a name. */
     [PG_PRUNE_MONTHS] =

@@ -119,6 +119,13 @@ int sqlite_action_next_due(struct store *store, int64_t *due_ms)
     return sqlite_query_int(sqlite_of(store), SQL_ACTION_NEXT_DUE, due_ms);
 }
 
+/* There is nobody else: what is being sent is the caller's own. */
+int sqlite_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms)
+{
+    return sqlite_run(sqlite_of(store), SQL_ACTIONS_FORWARD,
+                      SQL_PARAMS(param_int(now_ms), param_int(now_ms + longest_ms)));
+}
+
 /* ---- Settling ------------------------------------------------------------------------------------ */
 
 static int settle_one(struct sqlite_store *sqlite, const struct store_settlement *settlement)

@@ -64,6 +64,7 @@ enum sqlite_statement {
     SQL_ACTION_CLAIM,
     SQL_ACTION_EXPIRE,
     SQL_ACTION_NEXT_DUE,
+    SQL_ACTIONS_FORWARD,
     SQL_ACTION_SETTLE,
     SQL_ACTION_ANNOTATE,
     SQL_ACTION_UNCONFIRMED,
@@ -83,6 +84,7 @@ enum sqlite_statement {
     SQL_LETTERS_REPLAY,
     SQL_LETTER_DROP,
     SQL_RETRY_NEXT_DUE,
+    SQL_RETRIES_FORWARD,
     SQL_PRUNE_LIST_EVENTS,
     SQL_PRUNE_LIST_CALLS,
     SQL_PRUNE_LIST_ACTIONS,
@@ -310,6 +312,7 @@ int sqlite_action_add(struct store *store, const char *key, const char *call_id,
 int sqlite_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
                          int *count, struct store_expired *expired);
 int sqlite_action_next_due(struct store *store, int64_t *due_ms);
+int sqlite_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms);
 int sqlite_actions_settle(struct store *store, const struct store_settlement *settlements,
                           int count, unsigned char *changed);
 int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
@@ -327,6 +330,8 @@ int sqlite_retry_find(struct store *store, int64_t event_id, const char *plugin,
 int sqlite_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                        int *count);
 int sqlite_retry_next_due(struct store *store, int64_t *due_ms);
+int sqlite_retries_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms,
+                                 int64_t claim_ms);
 int sqlite_letters(struct store *store, const struct store_letter *before, int max,
                    store_letter_fn row, void *arg);
 int sqlite_letter_find(struct store *store, int64_t event_id, const char *plugin,

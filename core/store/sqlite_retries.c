@@ -53,6 +53,14 @@ int sqlite_retry_next_due(struct store *store, int64_t *due_ms)
     return sqlite_query_int(sqlite_of(store), SQL_RETRY_NEXT_DUE, due_ms);
 }
 
+int sqlite_retries_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms,
+                                 int64_t claim_ms)
+{
+    return sqlite_run(sqlite_of(store), SQL_RETRIES_FORWARD,
+                      SQL_PARAMS(param_int(now_ms), param_int(now_ms + longest_ms),
+                                 param_int(now_ms + claim_ms)));
+}
+
 /* ---- The event of a handling, as it was ----------------------------------------------------------- */
 
 /* The body was accepted once; if a later pbxhook reads it otherwise, the stored columns still tell

@@ -133,6 +133,8 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                           "state_ms = ?2 WHERE id = ?1",
     [SQL_ACTION_NEXT_DUE] = "SELECT due_ms FROM actions WHERE state = 'pending' "
                             "ORDER BY due_ms LIMIT 1",
+    [SQL_ACTIONS_FORWARD] = "UPDATE actions SET due_ms = min(?1, expires_ms) "
+                            "WHERE state = 'pending' AND due_ms > ?2",
     [SQL_ACTION_SETTLE] = "UPDATE actions SET state_ms = ?3, "
                           "state = iif(?2 = 'expired' AND doubtful = 1, 'unknown', ?2), "
                           "doubtful = max(doubtful, ?7), "
@@ -175,6 +177,8 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                             "WHERE claimed = 1",
     [SQL_RETRY_NEXT_DUE] = "SELECT due_ms FROM handlings WHERE state = 'retry' "
                            "ORDER BY due_ms LIMIT 1",
+    [SQL_RETRIES_FORWARD] = "UPDATE handlings SET due_ms = iif(claimed = 1, ?3, ?1) "
+                            "WHERE state = 'retry' AND due_ms > ?2",
 
     [SQL_LETTER_LIST] =
         "SELECT " LETTER_COLUMNS " FROM handlings h JOIN events e ON e.id = h.event_id "

@@ -334,6 +334,14 @@ int store_action_next_due(struct store *store, int64_t *due_ms)
     return settle(store, store->backend->action_next_due(store, due_ms));
 }
 
+int store_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms)
+{
+    int result = store_check_writing(store);
+    if (result < 0)
+        return result;
+    return settle(store, store->backend->actions_bring_forward(store, now_ms, longest_ms));
+}
+
 /* For the indicators: the PBX has answered. */
 static int note_answer(struct store *store, const struct store_settlement *settlement)
 {
@@ -483,6 +491,16 @@ int store_retry_next_due(struct store *store, int64_t *due_ms)
     if (result < 0)
         return result;
     return settle(store, store->backend->retry_next_due(store, due_ms));
+}
+
+int store_retries_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms,
+                                int64_t claim_ms)
+{
+    int result = store_check_writing(store);
+    if (result < 0)
+        return result;
+    return settle(store,
+                  store->backend->retries_bring_forward(store, now_ms, longest_ms, claim_ms));
 }
 
 /* ---- Dead letters -------------------------------------------------------------------------------- */

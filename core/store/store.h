@@ -208,6 +208,11 @@ void store_actions_free(struct store_action *actions, int count);
 
 /* When the next PENDING or DOUBTFUL action is due or expires: 1 and *due_ms, or 0 when there is none. */
 int store_action_next_due(struct store *store, int64_t *due_ms);
+/*
+ * After the wall clock was put back: what is put off for longer than longest_ms was meant for now, and is due then.
+ * What somebody else is sending stays his: he has a lease from now on.
+ */
+int store_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms);
 
 /*
  * Writes down how sent actions ended: DELIVERED, REJECTED, EXPIRED, UNKNOWN, or PENDING or DOUBTFUL with
@@ -281,6 +286,9 @@ int store_retries_due(struct store *store, int64_t now_ms, int max, struct store
                       int *count);
 void store_retries_free(struct store_retry *retries, int count);
 int store_retry_next_due(struct store *store, int64_t *due_ms); /* as store_action_next_due() */
+/* As store_actions_bring_forward(); what is claimed stays so until now_ms + claim_ms. */
+int store_retries_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms,
+                                int64_t claim_ms);
 
 /* ---- Dead letters ------------------------------------------------------------------------------- */
 
@@ -347,7 +355,9 @@ struct store_forgotten {
     int64_t events; /* whose body was written anew                        */
     int64_t payloads, actions, handlings;
     int64_t under_way; /* actions with the number that are still to be sent: left as they are */
-    int kind;          /* from here on store_forget.c's own */
+    /* Records without the number that came for calls whose callers, he or others, were forgotten before. */
+    int64_t came_since;
+    int kind; /* from here on store_forget.c's own */
     int64_t after_id, after_event;
 };
 

@@ -72,6 +72,7 @@ struct store_backend {
     int (*actions_claim)(struct store *store, int64_t now_ms, int max, struct store_action **out,
                          int *count, struct store_expired *expired);
     int (*action_next_due)(struct store *store, int64_t *due_ms);
+    int (*actions_bring_forward)(struct store *store, int64_t now_ms, int64_t longest_ms);
     int (*actions_settle)(struct store *store, const struct store_settlement *settlements,
                           int count, unsigned char *changed); /* zeroed */
     int (*actions_confirm)(struct store *store, const char *call_id, int64_t now_ms);
@@ -89,6 +90,8 @@ struct store_backend {
     int (*retries_due)(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                        int *count);
     int (*retry_next_due)(struct store *store, int64_t *due_ms);
+    int (*retries_bring_forward)(struct store *store, int64_t now_ms, int64_t longest_ms,
+                                 int64_t claim_ms);
 
     int (*letters)(struct store *store, const struct store_letter *before, int max,
                    store_letter_fn row, void *arg);

@@ -21,6 +21,7 @@ struct run {
     struct store_forgotten *forgotten;
     int dry_run;
     int rows_left; /* of this step */
+    int is_before; /* the call in hand is of somebody who was forgotten before */
 };
 
 /* ---- SQL of either dialect -------------------------------------------------------------------------- */
@@ -30,9 +31,15 @@ static int is_sqlite(const struct run *run)
     return strcmp(run->store->backend->dialect, "sqlite") == 0;
 }
 
+/* What a text of JSON has that may stand for a part of the number: digits are escaped in one way alone. */
+static const char *escaped_of(const struct run *run)
+{
+    return run->forgetting->is_phone ? "\\u00" : "\\";
+}
+
 /*
  * Writes a statement for this database: @ is where its tables are, [x] is x without separators, {x} whether x
- * may hold the number of $3: a first look, a digit that JSON escapes included. ~ locks the row.
+ * may hold the number of $3: a first look, what JSON escapes included. ~ locks the row.
  */
 static void write_sql(const struct run *run, const char *pattern, char out[SQL_SIZE])
 {
@@ -63,8 +70,9 @@ static void write_sql(const struct run *run, const char *pattern, char out[SQL_S
         if (*at == '{')
             column = at + 1;
         else if (*at == '}') /* the column once more, for what is escaped */
-            used += (size_t)snprintf(out + used, SQL_SIZE - used, "%.*s%s, '\\u00') > 0)",
-                                     (int)(at - column), column, is_sqlite(run) ? "" : " AS text)");
+            used += (size_t)snprintf(out + used, SQL_SIZE - used, "%.*s%s, '%s') > 0)",
+                                     (int)(at - column), column, is_sqlite(run) ? "" : " AS text)",
+                                     escaped_of(run));
     }
 }
 
@@ -179,6 +187,15 @@ static int for_each(struct run *run, const char *pattern, const struct store_val
 }
 
 /*
+ * By its their_number. One that has a token there was forgotten while it went on, or what was to be sent for it:
+ * whoever's it was, what came since goes as well.
+ */
+static int is_forgotten_call(const struct run *run, const char *number)
+{
+    return forgetting_is(run->forgetting, number) || forgetting_is_token(number);
+}
+
+/*
  * Whether it is one of the caller's calls, which were counted as such. Of a dry run alone: else nothing tells so
  * any more by then.
  */
@@ -189,7 +206,7 @@ static int is_counted(struct run *run, const char *pattern, struct store_value w
         return 0;
     int result = find(run, pattern, &which, 1, &rows);
     if (result >= 0)
-        result = rows.first != NULL && forgetting_is(run->forgetting, rows.first->text[0]);
+        result = rows.first != NULL && is_forgotten_call(run, rows.first->text[0]);
     free_rows(&rows);
     return result;
 }
@@ -222,32 +239,60 @@ static int write_handlings(struct run *run, int64_t event_id, const char *error,
                   PARAMS(integer(event_id), text(error), text(body)));
 }
 
+/* One more: for the number in hand if it is in there, or the call is his. */
+static void count_change(struct run *run, int64_t *counter, int has_number)
+{
+    *(run->is_before && !has_number ? &run->forgotten->came_since : counter) += 1;
+}
+
 /* Text: plugin. Of a caller's event, reduced already. */
 static int count_handling(struct run *run, const struct row *row)
 {
     (void)row;
-    run->forgotten->handlings++;
+    count_change(run, &run->forgotten->handlings, 0);
     return 0;
 }
 
 static int write_event(struct run *run, int64_t id, const char *body)
 {
-    run->forgotten->events++;
     return change(run, "UPDATE @events SET body = $2 WHERE id = $1",
                   PARAMS(integer(id), text(body)));
+}
+
+/* 1, 0, or -1: out of memory. */
+static int has_number(const struct run *run, const char *json)
+{
+    char *cleaned = NULL;
+    int found = forgetting_clean_json(run->forgetting, json, &cleaned);
+    free(cleaned);
+    return found;
+}
+
+static int count_reduced(struct run *run, int64_t *counter, const char *json)
+{
+    int found = run->is_before ? has_number(run, json) : 0;
+    if (found >= 0)
+        count_change(run, counter, found);
+    return found < 0 ? no_memory(run) : 0;
 }
 
 /* Texts: type, call_id, body. */
 static int reduce_event(struct run *run, const struct row *row)
 {
     char *body = forgetting_reduce_event(run->forgetting, row->text[0], row->text[1], row->text[2]);
+    int result = 0;
     if (body == NULL)
         return no_memory(run);
     run->forgotten->after_event = row->id;
-    int result = write_event(run, row->id, body);
+    if (!forgetting_is_reduced(row->text[2])) {
+        result = count_reduced(run, &run->forgotten->events, row->text[2]);
+        if (result >= 0)
+            result = write_event(run, row->id, body);
+    }
     if (result >= 0)
-        result = for_each(run, "SELECT event_id, plugin FROM @handlings WHERE event_id = $1",
-                          PARAMS(integer(row->id)), count_handling);
+        result = for_each(
+            run, "SELECT event_id, plugin FROM @handlings WHERE event_id = $1 AND error <> $2",
+            PARAMS(integer(row->id), text(FORGETTING_TEXT)), count_handling);
     if (result >= 0)
         result = write_handlings(run, row->id, FORGETTING_TEXT, body);
     free(body);
@@ -266,12 +311,14 @@ static int clean_action(struct run *run, const struct row *row, int is_callers)
     const char *detail = row->text[2];
     char *body = NULL;
     int in_body = forgetting_clean_json(run->forgetting, row->text[1], &body);
-    int in_detail = detail[0] != '\0' && (is_callers || forgetting_is_in(run->forgetting, detail));
+    int in_detail = detail[0] != '\0' && strcmp(detail, FORGETTING_TEXT) != 0 &&
+                    (is_callers || forgetting_is_in(run->forgetting, detail));
     int result = in_body < 0 ? no_memory(run) : 0;
     if (in_body > 0 && is_under_way(row->text[0])) {
         run->forgotten->under_way += !is_callers; /* it will be looked at by itself, too */
     } else if (in_body > 0 || in_detail) {
-        run->forgotten->actions++;
+        count_change(run, &run->forgotten->actions,
+                     in_body > 0 || forgetting_is_in(run->forgetting, detail));
         result = change(run, "UPDATE @actions SET body = $2, detail = $3 WHERE id = $1",
                         PARAMS(integer(row->id), text(in_body > 0 ? body : row->text[1]),
                                text(in_detail        ? FORGETTING_TEXT
@@ -300,7 +347,6 @@ static int clean_any_action(struct run *run, const struct row *row)
 
 static int write_payload(struct run *run, int64_t call, const char *payload)
 {
-    run->forgotten->payloads++;
     return change(run, "UPDATE @payloads SET payload = $2 WHERE call = $1",
                   PARAMS(integer(call), text(payload)));
 }
@@ -308,9 +354,14 @@ static int write_payload(struct run *run, int64_t call, const char *payload)
 /* Texts: type, call_id, payload. */
 static int reduce_payload(struct run *run, const struct row *row)
 {
+    if (forgetting_is_reduced(row->text[2]))
+        return 0;
     char *payload =
         forgetting_reduce_event(run->forgetting, row->text[0], row->text[1], row->text[2]);
-    int result = payload == NULL ? no_memory(run) : write_payload(run, row->id, payload);
+    int result = payload == NULL ? no_memory(run)
+                                 : count_reduced(run, &run->forgotten->payloads, row->text[2]);
+    if (result >= 0)
+        result = write_payload(run, row->id, payload);
     free(payload);
     return result;
 }
@@ -381,17 +432,17 @@ static int write_call(struct run *run, int64_t id, const struct row *row)
 static int forget_call(struct run *run, const struct row *row)
 {
     const struct forgetting *forgetting = run->forgetting;
-    int is_callers = forgetting_is(forgetting, row->text[1]);
-    int all = 1;
-    if (!is_callers && !forgetting_is(forgetting, row->text[2]) &&
-        !forgetting_is(forgetting, row->text[3]))
-        return 1;
-    if (is_callers)
-        all = reduce_events(run, row->text[0]);
-    if (all <= 0)
-        return all;
-    int result = is_callers ? reduce_rest(run, row->id, row->text[0]) : 0;
-    if (result >= 0)
+    int goes_whole = is_forgotten_call(run, row->text[1]);
+    int is_written = forgetting_is(forgetting, row->text[1]) ||
+                     forgetting_is(forgetting, row->text[2]) ||
+                     forgetting_is(forgetting, row->text[3]);
+    run->is_before = forgetting_is_token(row->text[1]);
+    int result = goes_whole ? reduce_events(run, row->text[0]) : 1;
+    if (result <= 0)
+        return result;
+    if (goes_whole)
+        result = reduce_rest(run, row->id, row->text[0]);
+    if (result >= 0 && is_written)
         result = write_call(run, row->id, row);
     return result < 0 ? result : 1;
 }
@@ -412,7 +463,8 @@ static int forget_calls(struct run *run, int64_t upto)
         run,
         "SELECT id, call_id, their_number, our_number, actor FROM @calls "
         "WHERE id > $1 AND id <= $2 "
-        "AND ([their_number] = $3 OR [our_number] = $3 OR [actor] = $3) ORDER BY id~",
+        "AND ([their_number] = $3 OR [our_number] = $3 OR [actor] = $3 "
+        "OR their_number LIKE '" FORGETTING_TOKEN_PREFIX "%') ORDER BY id~",
         PARAMS(integer(forgotten->after_id), integer(upto), text(run->forgetting->bare)), &rows);
     int done = 1;
     for (const struct row *row = rows.first; row != NULL && result >= 0 && done; row = row->next) {
@@ -449,8 +501,10 @@ static int clean_event(struct run *run, const struct row *row)
     int found =
         forgetting_clean_event(run->forgetting, row->text[0], row->text[1], row->text[2], &body);
     int result = found < 0 ? no_memory(run) : 0;
-    if (found > 0)
+    if (found > 0) {
+        run->forgotten->events++;
         result = write_event(run, row->id, body);
+    }
     free(body);
     return result;
 }
@@ -465,8 +519,10 @@ static int clean_payload(struct run *run, const struct row *row)
         return counted;
     int found = forgetting_clean_json(run->forgetting, row->text[0], &payload);
     int result = found < 0 ? no_memory(run) : 0;
-    if (found > 0)
+    if (found > 0) {
+        run->forgotten->payloads++;
         result = write_payload(run, row->id, payload);
+    }
     free(payload);
     return result;
 }

@@ -140,11 +140,9 @@ static int claim_retries(const struct batch *batch, const struct batch_parts *pa
     int due = 0;
     if (batch->is_last || tally->retries < batch->retry_count)
         return 0;
-    int64_t now_ms = clock_wall_ms();
-    int64_t horizon_ms = batch->retry_horizon_ms > now_ms ? batch->retry_horizon_ms : now_ms;
     /* Behind one that was alone most often comes another. */
     int max = batch->retry_alone ? 1 : BATCH_MAX_RETRIES;
-    int code = store_retries_due(parts->store, horizon_ms, max, &tally->retry, &due);
+    int code = store_retries_due(parts->store, clock_wall_ms(), max, &tally->retry, &due);
     for (int i = 0; i < due && code >= 0 && !tally->retry_alone; i++) {
         int is_suspect = tally->retry[i].strikes > 0;
         if (is_suspect && tally->retry_count > 0)
@@ -184,14 +182,10 @@ static int run_event(const struct batch_parts *parts, const struct event *event,
     return 0;
 }
 
-static int claim_actions(const struct batch *batch, const struct batch_parts *parts,
-                         struct tally *tally)
+static int claim_actions(const struct batch_parts *parts, struct tally *tally)
 {
     struct store_expired expired = {0};
-    int64_t now_ms = clock_wall_ms();
-    if (batch->action_horizon_ms > now_ms)
-        now_ms = batch->action_horizon_ms;
-    int code = store_actions_claim(parts->store, now_ms, outbox_free_slots(parts->outbox),
+    int code = store_actions_claim(parts->store, clock_wall_ms(), outbox_free_slots(parts->outbox),
                                    &tally->claimed, &tally->claimed_count, &expired);
     tally->expired = expired.expired;
     tally->unknown_expired = expired.unknown;
@@ -241,12 +235,27 @@ static int find_lost(const struct batch *batch, const struct batch_parts *parts)
     return store_retries_release(parts->store, clock_wall_ms());
 }
 
+/* What waits for a time that a clock put back has taken away. Others' work of this moment is none of it. */
+static int bring_forward(const struct batch *batch, const struct batch_parts *parts)
+{
+    int64_t now_ms = clock_wall_ms();
+    int code = 0;
+    if (batch->longest_retry_ms > 0)
+        code = store_retries_bring_forward(parts->store, now_ms, batch->longest_retry_ms,
+                                           dispatch_claim_ms(parts->dispatch));
+    if (code >= 0 && batch->longest_action_ms > 0)
+        code = store_actions_bring_forward(parts->store, now_ms, batch->longest_action_ms);
+    return code;
+}
+
 static int run_all(struct batch *batch, const struct batch_parts *parts, struct tally *tally)
 {
     int count = count_events(batch, parts);
     int code = begin(batch, parts, tally, count);
     if (code >= 0)
         code = find_lost(batch, parts);
+    if (code >= 0)
+        code = bring_forward(batch, parts);
     if (code >= 0)
         code = settle_results(batch, parts, tally);
     if (code >= 0)
@@ -258,7 +267,7 @@ static int run_all(struct batch *batch, const struct batch_parts *parts, struct 
     if (code >= 0)
         code = claim_retries(batch, parts, tally);
     if (code >= 0)
-        code = claim_actions(batch, parts, tally);
+        code = claim_actions(parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
 }
 
@@ -278,7 +287,7 @@ static int run_piece(struct batch *batch, const struct batch_parts *parts, struc
     if (code >= 0 && has_event)
         code = run_event(parts, batch->event[tally->events++], tally);
     if (code >= 0)
-        code = claim_actions(batch, parts, tally);
+        code = claim_actions(parts, tally);
     return code >= 0 ? store_commit(parts->store) : code;
 }
 
@@ -459,7 +468,7 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
     }
     dispatch_committed(parts->dispatch);
     batch->has_lost &= batch->retry_count > 0;
-    batch->retry_horizon_ms = batch->action_horizon_ms = 0;
+    batch->longest_retry_ms = batch->longest_action_ms = 0;
     if (tally.claimed_count > 0)
         outbox_submit(parts->outbox, tally.claimed, tally.claimed_count);
     store_actions_free(tally.claimed, tally.claimed_count);

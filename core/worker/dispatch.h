@@ -78,6 +78,8 @@ void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event
  * and is a dead letter from here on; or a negative STORE_E_....
  */
 int dispatch_claim(struct dispatch *dispatch, struct store_retry *retry);
+/* For how long, at most. */
+int64_t dispatch_claim_ms(const struct dispatch *dispatch);
 /* Runs one that was claimed, and settles it. 0 when its plugin is not loaded (any more): that counts as one
  * more failure. */
 int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry);

@@ -198,6 +198,11 @@ int dispatch_claim(struct dispatch *dispatch, struct store_retry *retry)
     return claimed;
 }
 
+int64_t dispatch_claim_ms(const struct dispatch *dispatch)
+{
+    return dispatch->claim_ms;
+}
+
 /* Its file may come back, so this counts as one more failure and not as the end. */
 static int put_back_unloaded(struct dispatch *dispatch, const struct store_retry *retry)
 {

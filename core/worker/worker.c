@@ -243,12 +243,12 @@ static void take_results(struct worker *worker)
 }
 
 /* Nothing is put off for longer than longest_ms: what seems to be was meant for now, before the clock was put
- * back, and the horizon says so to the next batch. */
+ * back, and the next batch sees to it. */
 static int64_t wait_until_due(int64_t due, int64_t now, int64_t longest_ms, int64_t wait,
-                              int64_t *horizon_ms)
+                              int64_t *brought_forward_ms)
 {
     if (due - now > longest_ms) {
-        *horizon_ms = due;
+        *brought_forward_ms = longest_ms;
         return 0;
     }
     return due - now < wait ? due - now : wait;
@@ -271,9 +271,9 @@ static int next_due_ms(struct worker *worker)
     int64_t now = clock_wall_ms();
     if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1)
         wait = wait_until_due(due, now, longest_action_ms(worker), wait,
-                              &worker->batch.action_horizon_ms);
+                              &worker->batch.longest_action_ms);
     if (store_retry_next_due(store, &due) == 1)
-        wait = wait_until_due(due, now, LONGEST_DUE_MS, wait, &worker->batch.retry_horizon_ms);
+        wait = wait_until_due(due, now, LONGEST_DUE_MS, wait, &worker->batch.longest_retry_ms);
     return wait < 0 ? 0 : (int)wait;
 }
 

@@ -20,8 +20,8 @@ case "${1:-}" in
 esac
 build=$(cd "$1" && pwd)
 shift
-[ $# -gt 0 ] || set -- address_counts address_list auth base64 config connections control cors event \
-    envelope event_pattern lifecycle metrics operator_desk plugin_crashes plugin_host problem routes secret_file \
+[ $# -gt 0 ] || set -- address_counts address_list auth base64 config connections control cors door \
+    envelope event event_pattern forgetting lifecycle metrics operator_desk outcome plugin_crashes plugin_host problem routes secret_file \
     services services_db services_event services_http short_slice signature spool state_dir stored_wait suspects \
     taxonomy timestamp
 

@@ -158,6 +158,35 @@ static void test_an_event_of_the_callers(void **state)
     free(out);
 }
 
+static void test_what_is_reduced_already(void **state)
+{
+    static const struct {
+        const char *body;
+        int is_reduced;
+    } cases[] = {
+        {"{\"type\":\"odd\",\"call_id\":\"c\",\"actor\":\"ana\",\"forgotten\":\"forgotten-0123abcd\"}",
+         1},
+        {"{\"type\":\"odd\",\"call_id\":\"c\"}", 0},
+        {"{\"type\":\"odd\",\"forgotten\":\"forgotten-0123abcd\",\"nome\":\"Maria\"}", 0},
+        {"{\"type\":{\"nome\":\"Maria\"},\"forgotten\":\"forgotten-0123abcd\"}", 0},
+        {"{\"type\":\"odd\",\"forgotten\":\"forgotten-0123abcd Maria\"}", 0},
+        {"{\"type\":\"odd\",\"forgotten\":\"forgotten-0123abc\"}", 0},
+        {"[\"forgotten\"]", 0},
+        {"no JSON", 0},
+    };
+    const struct forgetting forgetting = make("5511987");
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(forgetting_is_reduced(cases[i].body), cases[i].is_reduced);
+    assert_int_equal(forgetting_is_token(forgetting.token), 1);
+    char *out =
+        forgetting_reduce_event(&forgetting, "call.new", "c-1",
+                                "{\"type\":\"call.new\",\"call_id\":\"c-1\",\"nome\":\"Maria\"}");
+    assert_non_null(out);
+    assert_int_equal(forgetting_is_reduced(out), 1);
+    free(out);
+}
+
 /* One of the caller's is reduced, in another one the number alone is replaced. */
 static void test_an_event_of_anybodys(void **state)
 {
@@ -196,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_a_short_number_is_no_queues),
         cmocka_unit_test(test_an_event_of_the_callers),
+        cmocka_unit_test(test_what_is_reduced_already),
         cmocka_unit_test(test_an_event_of_anybodys),
     };
     return cmocka_run_group_tests_name("forgetting", tests, NULL, NULL);

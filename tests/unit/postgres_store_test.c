@@ -301,6 +301,31 @@ static void lease_that_ran_out_is_anybodys(void **state)
     store_close(other);
 }
 
+/* The clock was put back by 90 s while the other was sending: he is not taken for gone. */
+static void lease_of_a_clock_put_back_begins_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *other = open_other(fixture, "spool/1", 5000);
+    struct store_expired expired;
+    int64_t sent_before = 0, sent_after = 0, due_ms = 0;
+    int attempts = 0;
+    add_action(fixture, "a", 91000);
+    assert_int_equal(claim_in(other, 91000, &expired, &sent_before, &attempts), 1);
+    add_action(fixture, "b", 1000);
+    assert_int_equal(claim_in(other, 1000, &expired, &sent_after, &attempts), 1);
+    begin(fixture);
+    check_ok(fixture, store_actions_bring_forward(fixture->store, 1000, 60000));
+    commit(fixture);
+    assert_int_equal(claim_in(fixture->store, 1001, &expired, &sent_before, &attempts), 0);
+    assert_int_equal(expired.unknown, 0);
+    assert_int_equal(settle_in(other, sent_after, STORE_ACTION_DELIVERED), 1);
+    /* Nor is he waited for until the clock is there again: for a lease of the one who looked, an hour. */
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(due_ms, 1000 + 3600000);
+    assert_int_equal(settle_in(other, sent_before, STORE_ACTION_DELIVERED), 1);
+    store_close(other);
+}
+
 static void two_never_claim_the_same(void **state)
 {
     struct fixture *fixture = *state;
@@ -890,6 +915,7 @@ int main(void)
         STORE_TEST(those_who_collide_run_again),
         STORE_TEST(contenders_agree),
         STORE_TEST(lease_that_ran_out_is_anybodys),
+        STORE_TEST(lease_of_a_clock_put_back_begins_anew),
         STORE_TEST(two_never_claim_the_same),
         STORE_TEST(settling_and_confirming_make_no_circle),
         STORE_TEST(settling_and_new_users_make_no_circle),

@@ -104,6 +104,13 @@ static int64_t places_of(struct fixture *fixture, const char *text)
     return places;
 }
 
+static int is_nothing(const struct store_forgotten *found)
+{
+    return found->users + found->calls + found->events + found->payloads + found->actions +
+               found->handlings + found->under_way ==
+           0;
+}
+
 static int64_t users_counted(struct fixture *fixture)
 {
     struct store_counts counts;
@@ -138,9 +145,7 @@ static void nobody_is_known(void **state)
     receive_of(fixture, "call.new", "c-2", OTHER, 1000);
     commit(fixture);
     forget_all(fixture, &forgetting, 10, 0, &found);
-    assert_int_equal(found.users + found.calls + found.events + found.payloads + found.actions +
-                         found.handlings + found.under_way,
-                     0);
+    assert_true(is_nothing(&found));
     assert_int_equal(users_counted(fixture), 1);
 }
 
@@ -346,6 +351,63 @@ static void what_is_to_be_sent_is_sent(void **state)
     assert_int_equal(places_of(fixture, HIS), 1);
 }
 
+/* What came after he was forgotten goes when it is asked again, with his number in it or without. */
+static void a_call_that_went_on(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct forgetting forgetting = make(HIS), again = make(HIS);
+    struct store_forgotten dry, found;
+    begin(fixture);
+    receive_of(fixture, "call.new", "c-1", HIS, 1000);
+    receive_of(fixture, "call.new", "c-2", OTHER, 1000);
+    commit(fixture);
+    forget_all(fixture, &forgetting, 10, 0, &found);
+    assert_int_equal(found.active, 1);
+    begin(fixture);
+    int64_t dead = receive(
+        fixture,
+        &(struct input){"actor.left", "c-1", "",
+                        "{\"type\":\"actor.left\",\"call_id\":\"c-1\",\"nome\":\"Rosa\"}", 1002});
+    check_ok(fixture, store_retry_put(fixture->store, dead, "crm", 3, 1, 0, 5, "no contact Rosa"));
+    act(fixture, "c-1", "{\"type\":\"x\"}", STORE_ACTION_REJECTED, "Rosa?");
+    commit(fixture);
+    assert_int_equal(places_of(fixture, "Rosa"), 3);
+    forget_all(fixture, &again, 10, 1, &dry);
+    forget_all(fixture, &again, 10, 0, &found);
+    assert_memory_equal(&dry, &found, offsetof(struct store_forgotten, kind));
+    assert_int_equal(places_of(fixture, "Rosa"), 0);
+    assert_int_equal(places_of(fixture, "Maria"), 2); /* the other's */
+    assert_true(is_nothing(&found));                  /* nothing of it says whose it was */
+    assert_int_equal(found.came_since, 3);
+    forget_all(fixture, &again, 10, 0, &found);
+    assert_int_equal(found.came_since, 0);
+}
+
+/* No telephone's, and JSON may write it in another way in each event. */
+static void a_number_that_is_escaped(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct forgetting forgetting = make("\"\u0141ukasz\" <l@pbx>");
+    struct store_forgotten found;
+    begin(fixture);
+    receive(fixture, &(struct input){"odd", "c-1", "",
+                                     "{\"type\":\"odd\",\"call_id\":\"c-1\","
+                                     "\"from\":\"\\\"\u0141ukasz\\\" <l@pbx>\"}",
+                                     1000});
+    receive(fixture, &(struct input){"odd", "c-2", "",
+                                     "{\"type\":\"odd\",\"call_id\":\"c-2\","
+                                     "\"from\":\"\\u0022\\u0141ukasz\\u0022 <l@pbx>\"}",
+                                     1001});
+    receive(fixture,
+            &(struct input){"odd", "c-3", "",
+                            "{\"type\":\"odd\",\"call_id\":\"c-3\",\"from\":\"l@pbx\"}", 1002});
+    commit(fixture);
+    forget_all(fixture, &forgetting, 10, 0, &found);
+    assert_int_equal(found.events, 2);
+    assert_int_equal(places_of(fixture, "ukasz"), 0);
+    assert_int_equal(places_of(fixture, "l@pbx"), 1);
+}
+
 /* A call to his line, or by him as an agent: the column alone is his. */
 static void another_column(void **state)
 {
@@ -461,6 +523,35 @@ static void deliveries_that_have_ended(void **state)
     assert_int_equal(deliveries_with(fixture, "Jo"), 3);
 }
 
+/* Its call has his number no longer by then. */
+static void deliveries_that_end_afterwards(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct forgetting forgetting = make(HIS), again = make(HIS);
+    struct deliveries_forgotten found;
+    struct store_forgotten in_store;
+    begin(fixture);
+    check_ok(fixture, deliveries_prepare(fixture->store));
+    receive_of(fixture, "call.new", "c-1", HIS, 1000);
+    deliver(fixture, "c-1", "/notes", "{\"nome\":\"Maria\"}");
+    commit(fixture);
+    forget_deliveries(fixture, &forgetting, 0, &found);
+    assert_int_equal(found.under_way, 1);
+    forget_all(fixture, &forgetting, 10, 0, &in_store);
+    begin(fixture);
+    check_ok(fixture, store_sql(fixture->store,
+                                "UPDATE pbxhook_deliveries SET state = 'delivered', "
+                                "detail = 'said Maria'",
+                                NULL, 0, NULL, NULL, NULL));
+    commit(fixture);
+    forget_deliveries(fixture, &again, 0, &found);
+    assert_int_equal(found.deliveries, 0);
+    assert_int_equal(found.came_since, 1);
+    assert_int_equal(deliveries_with(fixture, "Maria"), 0);
+    forget_deliveries(fixture, &again, 0, &found);
+    assert_int_equal(found.came_since, 0);
+}
+
 /* ---- The files of SQLite ---------------------------------------------------------------------------- */
 
 /* How often a text is in a file; 0 when there is none. */
@@ -520,9 +611,12 @@ int main(void)
         STORE_TEST(in_small_steps_and_begun_again),
         STORE_TEST(a_step_that_is_rolled_back),
         STORE_TEST(what_is_to_be_sent_is_sent),
+        STORE_TEST(a_call_that_went_on),
+        STORE_TEST(a_number_that_is_escaped),
         STORE_TEST(another_column),
         STORE_TEST(a_plugin_may_not_what_this_may),
         STORE_TEST(deliveries_that_have_ended),
+        STORE_TEST(deliveries_that_end_afterwards),
         STORE_TEST(nothing_is_left_in_the_files),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));

@@ -203,6 +203,30 @@ static void next_due_is_the_earliest(void **state)
 
 /* ---- Settling --------------------------------------------------------------------------------------- */
 
+/* The clock was put back to 2000 when all were put off to 90000 or so. */
+static void what_a_clock_put_back_puts_off_is_due_now(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    struct store_expired expired = {0};
+    begin(fixture);
+    add(fixture, "off", "a", DELEGATE, 90000);
+    add(fixture, "near", "b", DELEGATE, 12000); /* no later than may be */
+    check_ok(fixture, store_actions_bring_forward(fixture->store, 2000, 10000));
+    add(fixture, "fresh", "c", DELEGATE, 2001);
+    commit(fixture);
+    assert_int_equal(claim(fixture, 2000, 10, &actions, &expired), 1);
+    assert_string_equal(actions[0].key, "off");
+    store_actions_free(actions, 1);
+    /* What is made by the clock as it is now is no part of it. */
+    assert_int_equal(claim(fixture, 2001, 10, &actions, &expired), 1);
+    assert_string_equal(actions[0].key, "fresh");
+    store_actions_free(actions, 1);
+    assert_int_equal(expired.expired, 0);
+    assert_int_equal(claim(fixture, 11999, 10, &actions, &expired), 0);
+    store_actions_free(actions, 0);
+}
+
 static void action_that_is_tried_again_counts_its_attempts(void **state)
 {
     struct fixture *fixture = *state;
@@ -695,6 +719,28 @@ static void what_a_worker_had_claimed_is_due_again(void **state)
     store_retries_free(retries, count);
 }
 
+/* As with actions; what is in somebody's hand stays there for as long as if he had just taken it. */
+static void retries_that_a_clock_put_back_puts_off_are_due_now(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t id = 0;
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    put(fixture, id, "off", 1, 0, 90000);
+    put(fixture, id, "near", 1, 0, 12000);
+    put(fixture, id, "taken", 1, 0, 2000);
+    commit(fixture);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "taken", 95000)), 1);
+    check_ok(fixture, store_retries_bring_forward(fixture->store, 2000, 10000, 5000));
+    commit(fixture);
+    assert_due(fixture, 1999, 10, "");
+    assert_due(fixture, 2000, 10, "off:1 ");
+    assert_due(fixture, 6999, 10, "off:1 ");
+    assert_due(fixture, 7000, 10, "off:1 taken:2 ");
+    assert_due(fixture, 12000, 10, "off:1 taken:2 near:1 ");
+}
+
 /* ---- Dead letters --------------------------------------------------------------------------------- */
 
 static int note_letter(void *arg, const struct store_letter *letter)
@@ -804,6 +850,7 @@ int main(void)
         STORE_TEST(action_past_its_deadline_expires),
         STORE_TEST(long_backlog_expires_in_steps),
         STORE_TEST(next_due_is_the_earliest),
+        STORE_TEST(what_a_clock_put_back_puts_off_is_due_now),
         STORE_TEST(action_that_is_tried_again_counts_its_attempts),
         STORE_TEST(retry_beyond_the_deadline_is_due_at_the_deadline),
         STORE_TEST(each_end_is_written_down),
@@ -823,6 +870,7 @@ int main(void)
         STORE_TEST(retries_are_due_in_order_until_done_or_dead),
         STORE_TEST(claim_counts_before_the_try),
         STORE_TEST(what_a_worker_had_claimed_is_due_again),
+        STORE_TEST(retries_that_a_clock_put_back_puts_off_are_due_now),
         STORE_TEST(letters_are_listed_newest_first_page_by_page),
         STORE_TEST(letter_is_found_with_its_body),
         STORE_TEST(letter_is_replayed_or_dropped),
