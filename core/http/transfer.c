@@ -335,6 +335,8 @@ void transfer_end(CURLM *multi, struct transfer *transfer, CURLcode code,
         status = 0; /* libcurl 7.88.1 takes "HTTP/2 -2" for one */
     if (retry_after_s > MOST_RETRY_AFTER_S)
         retry_after_s = MOST_RETRY_AFTER_S;
+    if (retry_after_s < 0)
+        retry_after_s = 0; /* a date that is past */
     *answer = (struct transfer_answer){.code = code,
                                        .http_status = (int)status,
                                        .sent = request_bytes > 0,

@@ -257,6 +257,8 @@ static void describe(struct transfer *transfer, CURLcode code, struct pbx_answer
         status = 0; /* libcurl 7.88.1 takes "HTTP/2 -2" for one */
     if (retry_after_s > 3600)
         retry_after_s = 3600;
+    if (retry_after_s < 0)
+        retry_after_s = 0; /* a date that is past */
     *answer = (struct pbx_answer){.code = code,
                                   .http_status = (int)status,
                                   .sent = request_bytes > 0,
