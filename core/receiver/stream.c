@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -29,6 +30,10 @@
 #define SEND_BUFFER_BYTES 8192
 /* A wall can wait a millisecond, a PBX should not: where the cores are few, its thread goes first. */
 #define NICENESS 10
+/* A thousand readers at once are some ten milliseconds of the kernel's work, their own not counted: a few at a
+ * time, with a pause behind them. */
+#define AT_ONCE  16
+#define PAUSE_NS 1000000
 
 #define HEAD                                                                                       \
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"            \
@@ -104,21 +109,33 @@ static int update(struct stream *stream, struct reader *reader)
     return send_text(reader, stream->now.text, stream->now.size);
 }
 
+/* Behind each reader that something was sent to. */
+static void pace(int *sent)
+{
+    static const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    if (++*sent % AT_ONCE == 0)
+        nanosleep(&pause, NULL);
+}
+
 static void update_all(struct stream *stream)
 {
+    int sent = 0;
     for (struct reader *reader = stream->newest, *older; reader != NULL; reader = older) {
         older = reader->older;
         if (update(stream, reader) < 0)
             drop(stream, reader);
+        pace(&sent);
     }
 }
 
 static void beat(struct stream *stream)
 {
+    int sent = 0;
     for (struct reader *reader = stream->newest, *older; reader != NULL; reader = older) {
         older = reader->older;
         if (send_text(reader, HEARTBEAT, strlen(HEARTBEAT)) < 0)
             drop(stream, reader);
+        pace(&sent);
     }
 }
 
