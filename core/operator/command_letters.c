@@ -23,7 +23,7 @@ static int64_t number(const json_t *object, const char *member)
     return json_integer_value(json_object_get(object, member));
 }
 
-/* The request is taken. 1 and *ok; otherwise it has been told why. */
+/* The request is taken. 0 and *ok; otherwise it has been told why. */
 static int ask(const struct config *config, json_t *request, json_t **ok)
 {
     const struct operator_watch watch = {.progress = watch_nothing};
