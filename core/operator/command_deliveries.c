@@ -1,47 +1,18 @@
 /* command_deliveries.c: `pbxhook deliveries`: asks, and lays the answer out for eyes. */
-#include "operator/operator.h"
+#include "operator/answer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void watch_nothing(void *arg, const json_t *progress)
-{
-    (void)arg;
-    (void)progress;
-}
-
-static const char *text(const json_t *object, const char *member)
-{
-    const char *value = json_string_value(json_object_get(object, member));
-    return value != NULL ? value : "";
-}
-
-static int64_t number(const json_t *object, const char *member)
-{
-    return json_integer_value(json_object_get(object, member));
-}
-
-/* The request is taken. 0 and *ok; otherwise it has been told why. */
-static int ask(const struct config *config, json_t *request, json_t **ok)
-{
-    const struct operator_watch watch = {.progress = watch_nothing};
-    char error[OPERATOR_ERROR_SIZE] = "out of memory";
-    int result = request == NULL ? -1 : operator_run(config, request, &watch, ok, error);
-    if (result != 1)
-        fprintf(stderr, "pbxhook deliveries: %s\n", error);
-    json_decref(request);
-    return result == 1 ? 0 : -1;
-}
-
 /* ---- The list ------------------------------------------------------------------------------------- */
 
 /* "HTTP 400: no such field"; either may be missing. */
 static void print_reason(const json_t *delivery)
 {
-    int64_t status = number(delivery, "http_status");
-    const char *detail = text(delivery, "detail");
+    int64_t status = answer_number(delivery, "http_status");
+    const char *detail = answer_text(delivery, "detail");
     if (status > 0)
         printf("HTTP %" PRId64 "%s", status, detail[0] != '\0' ? ": " : "");
     puts(detail);
@@ -53,10 +24,11 @@ static void print_page(const json_t *page)
     const json_t *delivery;
     json_array_foreach(json_object_get(page, "deliveries"), i, delivery)
     {
-        printf("%s  %s  %-8s %s to %s%s, call %s, %" PRId64 " attempts\n    ", text(delivery, "id"),
-               text(delivery, "ended"), text(delivery, "state"), text(delivery, "kind"),
-               text(delivery, "target"), text(delivery, "path"), text(delivery, "call_id"),
-               number(delivery, "attempts"));
+        printf("%s  %s  %-8s %s to %s%s, call %s, %" PRId64 " attempts\n    ",
+               answer_text(delivery, "id"), answer_text(delivery, "ended"),
+               answer_text(delivery, "state"), answer_text(delivery, "kind"),
+               answer_text(delivery, "target"), answer_text(delivery, "path"),
+               answer_text(delivery, "call_id"), answer_number(delivery, "attempts"));
         print_reason(delivery);
     }
 }
@@ -66,11 +38,11 @@ static json_t *next_page(const json_t *page)
 {
     const json_t *deliveries = json_object_get(page, "deliveries");
     size_t count = json_array_size(deliveries);
-    int64_t last_ms = number(page, "last_ended_ms");
+    int64_t last_ms = answer_number(page, "last_ended_ms");
     if (last_ms == 0 || count == 0)
         return NULL;
     return json_pack("{s:s, s:s, s:s, s:I}", "command", "deliveries", "action", "list", "id",
-                     text(json_array_get(deliveries, count - 1), "id"), "before_ms",
+                     answer_text(json_array_get(deliveries, count - 1), "id"), "before_ms",
                      (json_int_t)last_ms);
 }
 
@@ -80,7 +52,7 @@ static int list(const struct config *config)
     int is_first = 1;
     do {
         json_t *page = NULL;
-        if (ask(config, request, &page) < 0)
+        if (answer_get(config, "deliveries", request, &page) < 0)
             return EXIT_FAILURE;
         if (is_first && json_array_size(json_object_get(page, "deliveries")) == 0)
             puts("Everything has arrived, or is still under way.");
@@ -98,19 +70,19 @@ static void print_delivery(const json_t *delivery)
 {
     static const char *const members[] = {"id",      "kind",  "target", "path",  "file",  "plugin",
                                           "call_id", "asked", "ended",  "state", "detail"};
-    const char *body = text(delivery, "body");
+    const char *body = answer_text(delivery, "body");
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        if (text(delivery, members[i])[0] != '\0')
-            printf("%-11s %s\n", members[i], text(delivery, members[i]));
+        if (answer_text(delivery, members[i])[0] != '\0')
+            printf("%-11s %s\n", members[i], answer_text(delivery, members[i]));
     }
-    printf("%-11s %" PRId64 "\n", "attempts", number(delivery, "attempts"));
-    if (number(delivery, "http_status") > 0)
-        printf("%-11s %" PRId64 "\n", "http_status", number(delivery, "http_status"));
+    printf("%-11s %" PRId64 "\n", "attempts", answer_number(delivery, "attempts"));
+    if (answer_number(delivery, "http_status") > 0)
+        printf("%-11s %" PRId64 "\n", "http_status", answer_number(delivery, "http_status"));
     if (body[0] != '\0')
         printf("\n%s\n", body);
     if ((int64_t)json_string_length(json_object_get(delivery, "body")) <
-        number(delivery, "body_length"))
-        printf("... (%" PRId64 " characters in all)\n", number(delivery, "body_length"));
+        answer_number(delivery, "body_length"))
+        printf("... (%" PRId64 " characters in all)\n", answer_number(delivery, "body_length"));
 }
 
 /* Nobody sends to a target that is not configured: it would wait, silently. */
@@ -132,7 +104,7 @@ int operator_deliveries(const struct config *config, const char *action, const c
         return list(config);
     json_t *request =
         json_pack("{s:s, s:s, s:s*}", "command", "deliveries", "action", action, "id", id);
-    if (ask(config, request, &ok) < 0)
+    if (answer_get(config, "deliveries", request, &ok) < 0)
         return EXIT_FAILURE;
     const json_t *delivery = json_array_get(json_object_get(ok, "deliveries"), 0);
     if (strcmp(action, "show") == 0)
@@ -140,9 +112,9 @@ int operator_deliveries(const struct config *config, const char *action, const c
     else if (strcmp(action, "drop") == 0)
         printf("forgotten: %s\n", id);
     else
-        printf("to be sent again: %" PRId64 "\n", number(ok, "count"));
+        printf("to be sent again: %" PRId64 "\n", answer_number(ok, "count"));
     if (strcmp(action, "retry") == 0)
-        warn_of_target(config, text(delivery, "target"));
+        warn_of_target(config, answer_text(delivery, "target"));
     json_decref(ok);
     return EXIT_SUCCESS;
 }

@@ -1,39 +1,10 @@
 /* command_letters.c: `pbxhook dead-letters`: asks, and lays the answer out for eyes. */
-#include "operator/operator.h"
+#include "operator/answer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void watch_nothing(void *arg, const json_t *progress)
-{
-    (void)arg;
-    (void)progress;
-}
-
-static const char *text(const json_t *object, const char *member)
-{
-    const char *value = json_string_value(json_object_get(object, member));
-    return value != NULL ? value : "";
-}
-
-static int64_t number(const json_t *object, const char *member)
-{
-    return json_integer_value(json_object_get(object, member));
-}
-
-/* The request is taken. 0 and *ok; otherwise it has been told why. */
-static int ask(const struct config *config, json_t *request, json_t **ok)
-{
-    const struct operator_watch watch = {.progress = watch_nothing};
-    char error[OPERATOR_ERROR_SIZE] = "out of memory";
-    int result = request == NULL ? -1 : operator_run(config, request, &watch, ok, error);
-    if (result != 1)
-        fprintf(stderr, "pbxhook dead-letters: %s\n", error);
-    json_decref(request);
-    return result == 1 ? 0 : -1;
-}
 
 static void print_page(const json_t *page)
 {
@@ -41,9 +12,10 @@ static void print_page(const json_t *page)
     const json_t *letter;
     json_array_foreach(json_object_get(page, "letters"), i, letter)
     {
-        printf("%-24s  %s  %-16s call %s, %" PRId64 " attempts\n    %s\n", text(letter, "id"),
-               text(letter, "failed"), text(letter, "event"), text(letter, "call_id"),
-               number(letter, "attempts"), text(letter, "error"));
+        printf("%-24s  %s  %-16s call %s, %" PRId64 " attempts\n    %s\n",
+               answer_text(letter, "id"), answer_text(letter, "failed"),
+               answer_text(letter, "event"), answer_text(letter, "call_id"),
+               answer_number(letter, "attempts"), answer_text(letter, "error"));
     }
 }
 
@@ -52,11 +24,11 @@ static json_t *next_page(const json_t *page)
 {
     const json_t *letters = json_object_get(page, "letters");
     size_t count = json_array_size(letters);
-    int64_t last_ms = number(page, "last_failed_ms");
+    int64_t last_ms = answer_number(page, "last_failed_ms");
     if (last_ms == 0 || count == 0)
         return NULL;
     return json_pack("{s:s, s:s, s:s, s:I}", "command", "dead-letters", "action", "list", "id",
-                     text(json_array_get(letters, count - 1), "id"), "before_ms",
+                     answer_text(json_array_get(letters, count - 1), "id"), "before_ms",
                      (json_int_t)last_ms);
 }
 
@@ -66,7 +38,7 @@ static int list(const struct config *config)
     int is_first = 1;
     do {
         json_t *page = NULL;
-        if (ask(config, request, &page) < 0)
+        if (answer_get(config, "dead-letters", request, &page) < 0)
             return EXIT_FAILURE;
         if (is_first && json_array_size(json_object_get(page, "letters")) == 0)
             puts("There are no dead letters.");
@@ -82,11 +54,11 @@ static void print_letter(const json_t *letter)
 {
     static const char *const members[] = {"id",     "plugin",   "event", "call_id",
                                           "failed", "received", "error"};
-    int64_t size = number(letter, "body_bytes");
-    const char *body = text(letter, "body");
+    int64_t size = answer_number(letter, "body_bytes");
+    const char *body = answer_text(letter, "body");
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
-        printf("%-9s %s\n", members[i], text(letter, members[i]));
-    printf("%-9s %" PRId64 "\n\n%s\n", "attempts", number(letter, "attempts"), body);
+        printf("%-9s %s\n", members[i], answer_text(letter, members[i]));
+    printf("%-9s %" PRId64 "\n\n%s\n", "attempts", answer_number(letter, "attempts"), body);
     if ((int64_t)strlen(body) < size)
         printf("... (%" PRId64 " bytes in all)\n", size);
 }
@@ -98,14 +70,14 @@ int operator_letters(const struct config *config, const char *action, const char
         return list(config);
     json_t *request =
         json_pack("{s:s, s:s, s:s*}", "command", "dead-letters", "action", action, "id", id);
-    if (ask(config, request, &ok) < 0)
+    if (answer_get(config, "dead-letters", request, &ok) < 0)
         return EXIT_FAILURE;
     if (strcmp(action, "show") == 0)
         print_letter(json_array_get(json_object_get(ok, "letters"), 0));
     else if (strcmp(action, "drop") == 0)
         printf("forgotten: %s; the event's record stays\n", id);
     else
-        printf("to be handled again: %" PRId64 "\n", number(ok, "count"));
+        printf("to be handled again: %" PRId64 "\n", answer_number(ok, "count"));
     json_decref(ok);
     return EXIT_SUCCESS;
 }
