@@ -283,6 +283,7 @@ static void run_beside(const struct fixture *fixture, const char *sql, char *out
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
     int code = sqlite3_step(statement);
+    assert_true(code == SQLITE_ROW || code == SQLITE_DONE);
     if (out != NULL) {
         assert_int_equal(code, SQLITE_ROW);
         snprintf(out, out_size, "%s", (const char *)sqlite3_column_text(statement, 0));
@@ -301,6 +302,52 @@ static void test_other_programs_database_is_refused_and_kept(void **state)
     assert_non_null(strstr(error, "move it away"));
     run_beside(fixture, "PRAGMA journal_mode", mode, sizeof mode);
     assert_string_equal(mode, "delete");
+}
+
+static void test_later_versions_spool_is_refused_and_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    char error[256] = "";
+    char version[16] = "";
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 1);
+    spool_writer_close(fixture->writer);
+    fixture->writer = NULL;
+    run_beside(fixture, "PRAGMA user_version = 1000", NULL, 0);
+    assert_int_equal(spool_writer_open(fixture->dir, &fixture->writer, error, sizeof error), -1);
+    assert_non_null(strstr(error, "move it away"));
+    run_beside(fixture, "PRAGMA user_version", version, sizeof version);
+    assert_string_equal(version, "1000");
+}
+
+/* Nothing of a commit that failed stays, and the next one is not in its way. */
+static void test_what_fails_is_rolled_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event *events[] = {make_event("c2", 2), make_event("c3", 3)};
+    const int64_t done[1] = {1};
+    struct spool_depth depth;
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 2);
+    /* The second one's place is taken; the first one and the removal go through before. */
+    run_beside(fixture,
+               "INSERT INTO event SELECT 4, call_hash, received_ms, spooled_us, time_ms, identity,"
+               " type, call_id, code, direction, our_number, their_number, actor, number, queue,"
+               " body FROM event WHERE seq = 1",
+               NULL, 0);
+    assert_int_equal(spool_writer_commit(fixture->writer, events, 2, done, 1), -1);
+    assert_string_not_equal(spool_writer_error(fixture->writer), "");
+    spool_writer_depth(fixture->writer, &depth);
+    assert_int_equal(depth.events, 2);
+    char seqs[32] = "";
+    run_beside(fixture, "SELECT group_concat(seq) FROM event", seqs, sizeof seqs);
+    assert_string_equal(seqs, "1,2,4");
+    run_beside(fixture, "DELETE FROM event WHERE seq = 4", NULL, 0);
+    assert_int_equal(spool_writer_commit(fixture->writer, events, 2, done, 1), 0);
+    run_beside(fixture, "SELECT group_concat(seq) FROM event", seqs, sizeof seqs);
+    assert_string_equal(seqs, "2,3,4");
+    for (int i = 0; i < 2; i++)
+        event_free(events[i]);
 }
 
 /* A file system on which SQLite can't have shared memory, as one without the means for it: it would
@@ -443,6 +490,8 @@ int main(void)
         TEST(test_file_is_private),
         TEST(test_what_is_no_spool_is_refused_and_kept),
         TEST(test_other_programs_database_is_refused_and_kept),
+        TEST(test_later_versions_spool_is_refused_and_kept),
+        TEST(test_what_fails_is_rolled_back),
         TEST(test_place_without_shared_memory_is_refused),
         TEST(test_report_removes_nothing_of_its_own_commit),
         TEST(test_what_is_done_is_overwritten),
