@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,15 +38,29 @@ static void names_the_real_port(void **state)
     }
 }
 
+/* Asked of the kernel and not of the code under test, whose refusal would be taken for it. */
+static int has_ipv6(void)
+{
+    const struct sockaddr_in6 loopback = {.sin6_family = AF_INET6,
+                                          .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int bound = fd >= 0 && bind(fd, (const struct sockaddr *)&loopback, sizeof loopback) == 0;
+    if (fd >= 0)
+        close(fd);
+    return bound;
+}
+
 static void understands_ipv6(void **state)
 {
     char bound[LISTEN_ADDRESS_SIZE], error[256] = "";
     (void)state;
     int fd = listen_open("[::1]:0", bound, error, sizeof error);
-    if (fd < 0) { /* a machine without IPv6: refused as an address that it has not */
+    if (!has_ipv6()) { /* refused as an address that the machine has not */
+        assert_int_equal(fd, -1);
         assert_non_null(strstr(error, "[::1]:0"));
         skip();
     }
+    assert_true(fd >= 0);
     assert_int_equal(strncmp(bound, "[::1]:", 6), 0);
     close(fd);
 }
