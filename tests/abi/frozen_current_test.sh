@@ -7,6 +7,11 @@ header=$top/include/pbxhook/plugin.h
 version=$(sed -n 's/^#define PBXHOOK_ABI_\(MAJOR\|MINOR\) *\([0-9]*\).*/\2/p' "$header" | paste -sd .)
 frozen=$top/tests/abi/frozen/$version/pbxhook/plugin.h
 [ -f "$frozen" ] || { echo "FAILED: there is no $frozen: see the README.md there"; exit 1; }
+# The test beside this one looks at those alone that are listed.
+for old in "$top"/tests/abi/frozen/*/pbxhook/plugin.h; do
+    grep -qF "  ${old#"$top"/tests/abi/frozen/}" "$top/tests/abi/frozen/SHA256SUMS" ||
+        { echo "FAILED: $old is not in SHA256SUMS"; exit 1; }
+done
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pbxhook-abi.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

@@ -21,7 +21,8 @@ offers() {
 want_offers() {
     wanted=$1
     shift
-    want_equal "the words offered for \"$*\"" "$(offers "$@")" "$wanted"
+    offered=$(offers "$@")
+    want_equal "the words offered for \"$*\"" "$offered" "$wanted"
 }
 
 commands=$("$pbxhook" --help | awk '/^commands:$/ { on = 1; next } /^$/ { on = 0 } on { print $1 }' | xargs)

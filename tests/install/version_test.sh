@@ -19,5 +19,6 @@ grep -qE "^## $version( |\$)" "$source/CHANGELOG.md" || fail "CHANGELOG.md has n
 pattern=$(printf '%s' "$version" | sed 's/\./\\./g')
 cd "$source"
 for place in cmake core plugins include config examples packaging Dockerfile README.md CMakePresets.json; do
+    [ -e "$place" ] || fail "there is no $place"
     ! grep -rnE "(^|[^0-9.])$pattern([^0-9.]|\$)" "$place" || fail "the version is written down there, too"
 done
