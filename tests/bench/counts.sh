@@ -110,4 +110,6 @@ for i in $(seq $((requests / block))); do
 done
 node "$bench/kpi-ask.mjs" "$big_url" >"$out/kpi.md"
 stop_servers
-node "$bench/counts-report.mjs" "$out" "$small" "$big" | cat - "$out/kpi.md" | tee "$results/counts-$store.md"
+node "$bench/counts-report.mjs" "$out" "$small" "$big" >"$out/counts.md"
+cat "$out/counts.md" "$out/kpi.md" >"$results/counts-$store.md"
+cat "$results/counts-$store.md"

@@ -2,7 +2,8 @@
 //
 //   half-rate RUNS               prints half of pbxhook's sustained rate, events/s
 //   report RUNS RESULTS [--check]   prints the report and writes RESULTS/report.md; with --check the
-//                                exit status is 1 when a target is missed or was not measured
+//                                exit status is 1 when a target is missed or was not measured, or
+//                                something went wrong
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -182,7 +183,7 @@ function judge(servers, half, calls) {
   if (!servers.pbxhook) return verdicts;
   const ack = half?.load.latency_ms.p99;
   add(`p99 ack at half of the sustained rate, at most ${TARGETS.halfRateP99Ms} ms`, ack,
-    ack <= TARGETS.halfRateP99Ms && half.load.ok === half.load.requests && half.load.overdue === 0);
+    ack <= TARGETS.halfRateP99Ms && half.load.lost === 0 && half.load.overdue === 0);
   const standby = calls?.mock.latency_ms.standby_to_action.p99;
   add(`standby -> action p99 at 500 calls/s, at most ${TARGETS.standbyP99Ms} ms`, standby,
     standby <= TARGETS.standbyP99Ms && calls.mock.ok);
@@ -202,8 +203,8 @@ function listTroubles(servers, half, calls) {
       }
     });
   }
-  if (half && (half.load.ok !== half.load.requests || half.load.overdue > 0)) {
-    troubles.push(`half rate: ${half.load.requests - half.load.ok} events not acknowledged, `
+  if (half && (half.load.lost > 0 || half.load.overdue > 0)) {
+    troubles.push(`half rate: ${half.load.lost} events not acknowledged, `
       + `${half.load.overdue} never sent`);
   }
   if (calls && !calls.mock.ok) {
@@ -222,7 +223,11 @@ function readMedianLoad(runs) {
   }
   loads.sort((a, b) => a.latency_ms.p99 - b.latency_ms.p99);
   const median = loads[Math.floor((loads.length - 1) / 2)];
-  if (median) median.rounds_p99 = loads.map((load) => load.latency_ms.p99);
+  if (!median) return undefined;
+  median.rounds_p99 = loads.map((load) => load.latency_ms.p99);
+  // An event that was lost counts, in whatever round it was.
+  median.lost = loads.reduce((sum, load) => sum + load.requests - load.ok, 0);
+  median.overdue = loads.reduce((sum, load) => sum + load.overdue, 0);
   return median;
 }
 
@@ -252,7 +257,8 @@ function makeReport(runs, results) {
     ...verdicts.map(({ text }) => `- ${text}`),
     ...troubles.map((text) => `- TROUBLE: ${text}`),
   ];
-  return { text: `${lines.join('\n')}\n`, met: verdicts.every(({ met }) => met) };
+  const met = verdicts.length > 0 && verdicts.every((verdict) => verdict.met) && troubles.length === 0;
+  return { text: `${lines.join('\n')}\n`, met };
 }
 
 const [command, runs, results, flag] = process.argv.slice(2);

@@ -6,7 +6,7 @@
 #   sh tests/bench/run.sh [--quick] [--check] [--seconds S] [--rounds N] [--servers "S..."]
 #
 #   --quick     one round of 3 seconds, to see that it works
-#   --check     exit 1 when a target is missed
+#   --check     exit 1 when a target is missed, or an event was not acknowledged
 #   --seconds   of each load (10)      --rounds  of the comparison (3)
 #   --servers   only these of: pbxhook (SQLite), pbxhook_pg1 and pbxhook_pg2 (PostgreSQL, so many workers),
 #               fastify, koa, pgbench

@@ -78,6 +78,8 @@ for i in $(seq "$rounds"); do
     post "with-$i"
     stop_pid "$readers_pid"
     tail -n 1 "$out/readers-$i.log" >&2
+    grep -q ', 0 cut off$' "$out/readers-$i.log" || die "a reader was cut off, or they ended too early"
 done
 stop_servers
-node "$bench/stream-report.mjs" "$out" "$readers" "$rate" "$rounds" | tee "$results/stream.md"
+node "$bench/stream-report.mjs" "$out" "$readers" "$rate" "$rounds" >"$results/stream.md"
+cat "$results/stream.md"
