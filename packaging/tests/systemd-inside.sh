@@ -47,7 +47,9 @@ want_equal "the state" "$(stat -c '%a %U' /var/lib/pbxhook)" "700 _pbxhook"
 
 step "hardened as it is, its plugins load and the database is written"
 mock-pbx --listen 127.0.0.1:3001 --webhook "$url" --calls 20 --rate 100 || fail "calls went wrong"
-! journalctl --no-pager -u pbxhook.service | grep -E 'level=(error|warning)' || fail "the log has complaints"
+journalctl --no-pager -u pbxhook.service >/tmp/journal.txt
+grep -q 'msg=listening' /tmp/journal.txt || fail "the journal has not its log"
+! grep -E 'level=(error|warning)' /tmp/journal.txt || fail "the log has complaints"
 
 step "it is reloaded"
 systemctl reload pbxhook.service
