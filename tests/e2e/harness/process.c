@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sanitizers.h"
 #include "scratch.h"
 #include "wait.h"
 
@@ -186,6 +187,7 @@ void process_run(const char *const *words, const struct environment *environment
     out->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     out->output = scratch_read(output_path);
     out->errors = scratch_read(error_path);
+    sanitizers_check_text(out->errors);
 }
 
 void process_forget(struct process_result *result)

@@ -45,7 +45,8 @@ int process_list_children(pid_t parent, pid_t *out, int max);
 /* Whether it is gone; a child of this process is taken off its hands. */
 int process_is_gone(pid_t pid);
 
-/* How a program that runs to its end ended, and what it said; texts are freed by process_forget(). */
+/* How a program that runs to its end ended, and what it said; texts are freed by process_forget(). Fails the test
+ * when a sanitizer has said something. */
 struct process_result {
     int exit_status; /* -1: a signal */
     char *output;

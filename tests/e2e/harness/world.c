@@ -12,9 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* In the log only when a sanitizer has found something. */
-static const char *const sanitizer_words[] = {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
-                                              "WARNING: ThreadSanitizer", "runtime error:"};
+#include "sanitizers.h"
 
 /* Made when a test needs it first; the program's tests run one after the other. */
 static struct cluster cluster;
@@ -88,27 +86,6 @@ static int set_up(void **state)
     return 0;
 }
 
-/* The whole log, of all runs of the server. */
-static void check_sanitizers(struct server *server)
-{
-    server->log_start = 0;
-    for (size_t i = 0; i < sizeof sanitizer_words / sizeof sanitizer_words[0]; i++)
-        assert_int_equal(server_log_count(server, sanitizer_words[i], NULL), 0);
-}
-
-static void run_in_world(void **state)
-{
-    struct run *run = *state;
-    struct world *world = &run->world;
-    run->test->run(world);
-    for (int i = 0; i <= world->others; i++) {
-        if (server_at(world, i)->pid != 0)
-            server_stop(server_at(world, i));
-        check_sanitizers(server_at(world, i));
-    }
-    run->passed = 1;
-}
-
 /* Orphaned workers come to this process; they leave by themselves when their receiver is gone. The cluster
  * stays. */
 static int orphans_are_gone(void)
@@ -126,6 +103,20 @@ static void reap_orphans(void)
     int64_t until_ms = wait_now_ms() + wait_stretch(WAIT_LIMIT_MS);
     while (wait_now_ms() < until_ms && !orphans_are_gone())
         wait_nap();
+}
+
+static void run_in_world(void **state)
+{
+    struct run *run = *state;
+    struct world *world = &run->world;
+    run->test->run(world);
+    for (int i = 0; i <= world->others; i++) {
+        if (server_at(world, i)->pid != 0)
+            server_stop(server_at(world, i));
+    }
+    reap_orphans();
+    sanitizers_check_files(world->directory); /* the logs of all runs are there */
+    run->passed = 1;
 }
 
 static void end_server(struct server *server, int passed)
