@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "cut_proxy.h"
 #include "postgres/database.h"
@@ -257,6 +258,112 @@ static void retry_that_was_committed_unheard_is_not_run_again(void **state)
     }
 }
 
+/* A handling that waits for its turn, of the newest event. */
+static void add_retry(const struct scene *scene, const char *plugin, int strikes, int late_s)
+{
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO pbxhook.handlings (event_id, plugin, state, attempts, strikes, due_at, "
+             "failed_at, error) SELECT max(id), '%s', 'retry', 1, %d, now() - interval '%d s', "
+             "now(), 'later' FROM pbxhook.events",
+             plugin, strikes, late_s);
+    database_ask(scene->url, sql);
+}
+
+/* It was run and put back, and nobody has heard of that commit: its next time is not now. */
+static void retry_that_was_put_back_unheard_is_not_run_again(void **state)
+{
+    struct scene *scene = *state;
+
+    add_event(scene, "call.standby", "a", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    database_ask(scene->url, "DELETE FROM pbxhook.actions");
+    add_retry(scene, "call_standby", 0, 1);
+    assert_int_equal(batch_run(&scene->batch, &scene->parts), 0); /* claims it */
+    assert_int_equal(run_and_cut(scene, CUT_BEFORE), STORE_E_FAILED);
+    /* As that commit would have left it. */
+    database_ask(scene->url, "UPDATE pbxhook.handlings SET strikes = 0, owner = NULL, "
+                             "due_at = now() + interval '1 hour'");
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.actions", "0");
+    assert_asked(scene, "SELECT state || attempts FROM pbxhook.handlings", "retry2");
+}
+
+/* Claimed by a commit that nobody has heard of: it is not left to the end of that claim. */
+static void claim_that_was_lost_is_taken_up_again(void **state)
+{
+    struct scene *scene = *state;
+
+    add_event(scene, "call.standby", "a", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    add_retry(scene, "call_standby", 0, 1);
+    assert_int_equal(run_and_cut(scene, CUT_AFTER), STORE_E_FAILED);
+    assert_asked(scene, "SELECT owner FROM pbxhook.handlings", "s/0");
+    assert_int_equal(batch_run(&scene->batch, &scene->parts), 0);
+    assert_int_equal(scene->batch.retry_count, 1);
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.handlings", "0");
+}
+
+/* Nothing goes down with one that may take the worker along, and it gets its turn. */
+static void suspect_is_run_alone(void **state)
+{
+    struct scene *scene = *state;
+
+    add_event(scene, "call.new", "a", "");
+    add_event(scene, "call.standby", "a", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    add_retry(scene, "call_standby", 0, 3);
+    add_retry(scene, "call_waiting", 1, 2);
+    add_retry(scene, "call_new", 0, 1);
+    assert_int_equal(batch_run(&scene->batch, &scene->parts), 0);
+    assert_int_equal(scene->batch.retry_count, 1); /* those before the suspect */
+    assert_false(scene->batch.retry_alone);
+    add_event(scene, "call.new", "b", "");
+    assert_int_equal(batch_run(&scene->batch, &scene->parts), 0);
+    assert_int_equal(scene->batch.event_count, 0);
+    assert_int_equal(scene->batch.retry_count, 1);
+    assert_true(scene->batch.retry_alone);
+    add_event(scene, "call.new", "c", "");
+    assert_int_equal(batch_run(&scene->batch, &scene->parts), 0);
+    assert_int_equal(scene->batch.event_count, 1); /* it was not run beside it */
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.handlings", "0");
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.calls", "3");
+}
+
+/* Posted again, or read from the spool again: it is not handled again, and the former alone is a duplicate. */
+static void event_that_comes_again_is_handled_once(void **state)
+{
+    struct scene *scene = *state;
+
+    add_event(scene, "call.standby", "a", "");
+    add_event(scene, "call.standby", "a", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.actions", "1");
+    assert_int_equal(metrics_get(&scene->metrics->events_handled), 1);
+    assert_int_equal(metrics_get(&scene->metrics->events_duplicate), 1);
+    add_event(scene, "call.standby", "a", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.actions", "1");
+    assert_int_equal(metrics_get(&scene->metrics->events_handled), 1);
+    assert_int_equal(metrics_get(&scene->metrics->events_duplicate), 1);
+}
+
+/* What a transaction has claimed is with the outbox once that is committed, and not before. */
+static void claimed_action_is_sent_behind_the_commit(void **state)
+{
+    struct scene *scene = *state;
+    int slots = outbox_free_slots(scene->parts.outbox);
+
+    add_event(scene, "call.standby", "a", "");
+    scene->batch.event[0]->received_ms = clock_wall_ms(); /* there is time for it */
+    assert_int_equal(run_and_cut(scene, CUT_BEFORE), STORE_E_FAILED);
+    assert_int_equal(outbox_free_slots(scene->parts.outbox), slots);
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_int_equal(outbox_free_slots(scene->parts.outbox), slots - 1);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -267,6 +374,11 @@ int main(void)
         CASE(body_that_is_no_jsonb_is_kept),
         CASE(reason_is_kept_whatever_it_is),
         CASE(retry_that_was_committed_unheard_is_not_run_again),
+        CASE(retry_that_was_put_back_unheard_is_not_run_again),
+        CASE(claim_that_was_lost_is_taken_up_again),
+        CASE(suspect_is_run_alone),
+        CASE(event_that_comes_again_is_handled_once),
+        CASE(claimed_action_is_sent_behind_the_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
