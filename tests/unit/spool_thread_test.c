@@ -17,6 +17,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "common/clock.h"
 #include "receiver/spool_thread.h"
 
@@ -178,6 +180,36 @@ static void test_done_leaves_without_new_events(void **state)
     wait_for_depth(fixture, 0);
 }
 
+/* Another connection that writes holds the commit up, for as long as the test likes. */
+static sqlite3 *hold_commits(const struct fixture *fixture)
+{
+    char path[128];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof path, "%s/spool.db", fixture->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+/* Whether or not there is a later report: nothing else would have those events removed. */
+static void test_done_during_a_commit_is_not_forgotten(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, 1 << 26);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
+    spool_thread_kick(fixture->thread);
+    assert_int_equal(take_all(fixture, 2, NULL), 2);
+    sqlite3 *other = hold_commits(fixture);
+    assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
+    spool_thread_kick(fixture->thread);
+    wait_for_depth(fixture, 2); /* the third is in the commit's hands */
+    spool_thread_done(fixture->thread, 0, 2);
+    sqlite3_close(other);
+    assert_int_equal(take_all(fixture, 1, NULL), 1);
+    wait_for_depth(fixture, 1);
+}
+
 static void test_cap_refuses_and_gives_way(void **state)
 {
     struct fixture *fixture = *state;
@@ -305,10 +337,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_groups_are_committed_in_order),   TEST(test_done_leaves_without_new_events),
-        TEST(test_cap_refuses_and_gives_way),       TEST(test_what_was_submitted_is_kept_by_a_stop),
-        TEST(test_full_disk_refuses_and_recovers),  TEST(test_tickets_wait_for_the_store),
-        TEST(test_time_to_wait_for_the_store_ends), TEST(test_nobody_waits_for_the_store_at_a_stop),
+        TEST(test_groups_are_committed_in_order),
+        TEST(test_done_leaves_without_new_events),
+        TEST(test_done_during_a_commit_is_not_forgotten),
+        TEST(test_cap_refuses_and_gives_way),
+        TEST(test_what_was_submitted_is_kept_by_a_stop),
+        TEST(test_full_disk_refuses_and_recovers),
+        TEST(test_tickets_wait_for_the_store),
+        TEST(test_time_to_wait_for_the_store_ends),
+        TEST(test_nobody_waits_for_the_store_at_a_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
