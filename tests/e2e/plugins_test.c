@@ -84,10 +84,11 @@ static void test_hung(struct world *world)
     store_check_status(world, "after", "call.new");
 }
 
-/* Slow handlings hold up the calls behind them, but not the action of the call before them. */
-static void test_slow(struct world *world)
+#define SLOW 100 /* of 30 ms each */
+
+/* A call, and slow events behind it, all of which the worker finds at once. */
+static void post_slow_events(struct world *world)
 {
-    enum { SLOW = 100 }; /* of 30 ms each */
     start_with_crasher(world);
     pid_t worker = server_worker_pid(&world->server);
     assert_int_equal(kill(worker, SIGSTOP), 0);
@@ -100,7 +101,25 @@ static void test_slow(struct world *world)
     assert_int_equal(kill(worker, SIGCONT), 0);
     await(fake_pbx_count_of(world->pbx, "first") == 1);
     assert_in_range(store_int(world, "SELECT count(*) FROM events", NULL), 1, SLOW / 2);
+}
+
+/* Slow handlings hold up the calls behind them, but not the action of the call before them. */
+static void test_slow(struct world *world)
+{
+    post_slow_events(world);
     store_await_events(world, SLOW + 1);
+}
+
+/* What the worker has read and not stored is still in the spool. Somebody's SIGKILL is no fault of the plugin. */
+static void test_killed_among_slow_ones(struct world *world)
+{
+    post_slow_events(world);
+    assert_int_equal(kill(server_worker_pid(&world->server), SIGKILL), 0);
+    store_await_events(world, SLOW + 1);
+    metric_await(world, "pbxhook_spool_events", 0);
+    metric_check(world, "pbxhook_worker_restarts_total", 1);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM handlings", NULL), 0);
+    assert_int_equal(server_log_count(&world->server, "msg=\"worker died\"", "plugin=\"\""), 1);
 }
 
 static void test_refused_at_start(struct world *world)
@@ -121,9 +140,13 @@ static void test_refused_at_start(struct world *world)
 int main(void)
 {
     static const struct world_test tests[] = {
-        {"rejected", test_rejected}, {"retried", test_retried},
-        {"crashed", test_crashed},   {"hung", test_hung},
-        {"slow", test_slow},         {"refused at start", test_refused_at_start},
+        {"rejected", test_rejected},
+        {"retried", test_retried},
+        {"crashed", test_crashed},
+        {"hung", test_hung},
+        {"slow", test_slow},
+        {"killed among slow ones", test_killed_among_slow_ones},
+        {"refused at start", test_refused_at_start},
     };
     return WORLD_RUN("plugins", tests);
 }
