@@ -5,6 +5,7 @@
  */
 #include "world.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,20 @@ static void check_file(const struct world *world)
     assert_memory_equal(found, recording, RECORDING_SIZE);
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+/* Neither a whole one nor a part of one. */
+static void check_no_file(const struct world *world)
+{
+    char path[SCRATCH_PATH];
+    int files_seen = 0;
+    scratch_path(world->directory, "state/downloads", path);
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        files_seen += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(directory);
+    assert_int_equal(files_seen, 0);
 }
 
 /* ---- Posts --------------------------------------------------------------------------------------- */
@@ -284,6 +299,23 @@ static void test_download_that_is_too_large(struct world *world)
     check_text(world, "SELECT error FROM recordings_list",
                "it is larger than the target's max_download");
     assert_int_equal(fake_target_count(files), 1);
+    check_no_file(world);
+    leave();
+}
+
+/* Somebody else's answer is not the target's, and the secret is for the target alone. */
+static void test_redirection_is_not_followed(struct world *world)
+{
+    char elsewhere[64];
+    start(world, "");
+    snprintf(elsewhere, sizeof elsewhere, "http://127.0.0.1:%d/else", fake_target_port(crm));
+    fake_target_answer_next(files,
+                            (struct fake_target_answer){.status = 302, .location = elsewhere});
+    targets_announce(world, &targets, "a", "/1.mp3");
+    await(targets_recordings(world, "lost") == 1);
+    assert_int_equal(fake_target_count(files), 1);
+    assert_int_equal(fake_target_count(crm), 0);
+    check_no_file(world);
     leave();
 }
 
@@ -361,6 +393,7 @@ int main(void)
         {"download that breaks off", test_download_that_breaks_off},
         {"download that is not there", test_download_that_is_not_there},
         {"download that is too large", test_download_that_is_too_large},
+        {"redirection is not followed", test_redirection_is_not_followed},
         {"killed", test_killed},
         {"forged event", test_forged_event},
         {"no target", test_no_target},

@@ -128,6 +128,8 @@ static enum MHD_Result answer_request(void *arg, struct MHD_Connection *connecti
     struct MHD_Response *response = answer.hangs_up ? NULL : make_response(&answer);
     if (response == NULL)
         return MHD_NO;
+    if (answer.location != NULL)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, answer.location);
     enum MHD_Result result = MHD_queue_response(
         connection, answer.status == 0 ? 200 : (unsigned)answer.status, response);
     MHD_destroy_response(response);

@@ -11,12 +11,13 @@ struct fake_target;
 
 /* How one request is answered. */
 struct fake_target_answer {
-    int status;       /* 0: 200                                                     */
-    int hangs_up;     /* 1: reads the request and closes the connection             */
-    int waits;        /* 1: says nothing before fake_target_release()               */
-    const char *body; /* a constant; NULL: ""                                       */
-    size_t body_size; /* 0: strlen()                                                */
-    size_t cut_at;    /* not 0: the connection breaks after so many bytes of the body */
+    int status;           /* 0: 200                                                     */
+    int hangs_up;         /* 1: reads the request and closes the connection             */
+    int waits;            /* 1: says nothing before fake_target_release()               */
+    const char *body;     /* a constant; NULL: ""                                       */
+    size_t body_size;     /* 0: strlen()                                                */
+    const char *location; /* a constant: where to go instead; NULL: not said                */
+    size_t cut_at;        /* not 0: the connection breaks after so many bytes of the body */
 };
 
 struct fake_target_request {
