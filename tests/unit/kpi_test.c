@@ -158,6 +158,34 @@ static void is_what_was_calculated_by_hand(void **state)
     json_decref(answer);
 }
 
+/* A PBX whose clock was never set: a minute is as long on either side of 1970. */
+static void minutes_before_1970_are_minutes(void **state)
+{
+    static const int64_t times_ms[] = {-60000, -1, 0, 59999};
+    struct fixture *fixture = *state;
+    struct kpi_question question = two_minutes();
+
+    question.from_minute = -1;
+    question.to_minute = 1;
+    begin(fixture);
+    for (size_t i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++) {
+        char call_id[8];
+        snprintf(call_id, sizeof call_id, "c%zu", i);
+        struct event event = make_event("call.waiting", call_id, times_ms[i]);
+        int64_t id;
+        check_ok(fixture, store_event_add(fixture->store, &event, &id));
+        check_ok(fixture, store_call_advance(fixture->store, &event));
+    }
+    commit(fixture);
+    json_t *answer = ask(fixture, &question);
+    const json_t *buckets = json_object_get(json_object_get(answer, "data"), "buckets");
+    assert_int_equal(json_array_size(buckets), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(json_integer_value(json_object_get(json_array_get(buckets, i), "offered")),
+                         2);
+    json_decref(answer);
+}
+
 /* The same events in many orders, each more than once: the same sums. */
 static void any_order_gives_the_same(void **state)
 {
@@ -473,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(is_what_was_calculated_by_hand),
         STORE_TEST(any_order_gives_the_same),
+        STORE_TEST(minutes_before_1970_are_minutes),
         STORE_TEST(zero_denominators_have_no_answer),
         STORE_TEST(a_silent_call_is_lost),
         STORE_TEST(counts_callers_and_recent_events),

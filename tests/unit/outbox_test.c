@@ -81,6 +81,8 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
         MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
     if (pbx->status == 429)
         MHD_add_response_header(response, "Retry-After", "3");
+    if (pbx->status == 302)
+        MHD_add_response_header(response, "Location", "/elsewhere");
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)pbx->status, response);
     MHD_destroy_response(response);
     return result;
@@ -221,6 +223,20 @@ static void test_refusals(void **state)
     result = wait_for_result(fixture);
     assert_int_equal(result->state, STORE_ACTION_PENDING);
     assert_true(result->due_ms >= before_ms + 3000);
+    outbox_result_free(result);
+}
+
+/* Wherever it leads, nobody has taken the action there. */
+static void test_redirection_is_not_followed(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    fixture->pbx.status = 302;
+    submit(fixture, 1, 10000);
+    struct outbox_result *result = wait_for_result(fixture);
+    assert_int_equal(result->state, STORE_ACTION_REJECTED);
+    assert_int_equal(result->http_status, 302);
+    assert_int_equal(fixture->pbx.requests, 1);
     outbox_result_free(result);
 }
 
@@ -394,6 +410,7 @@ int main(void)
         TEST(test_detail_is_utf8),
         TEST(test_slots_are_bounded_and_come_back),
         TEST(test_refusals),
+        TEST(test_redirection_is_not_followed),
         TEST(test_silence_is_unknown),
         TEST(test_the_deadline_bounds_an_attempt),
         TEST(test_nobody_listens),

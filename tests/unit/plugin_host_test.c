@@ -2,6 +2,7 @@
  * plugin_host_test.c: order, options and patterns of the plugin host, and what it prints. What it
  * refuses is in tests/abi/refusals_test.c.
  */
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -94,6 +95,17 @@ static void test_lexical_order(void **state)
     assert_string_equal(plugin_host_get(scene->host, 0)->descriptor.name, "good");
     assert_string_equal(plugin_host_get(scene->host, 1)->descriptor.name, "longer_descriptor");
     assert_string_equal(plugin_host_get(scene->host, 2)->descriptor.name, "twin");
+}
+
+/* Two plugins may have functions of one name: neither takes the other's for its own. */
+static void test_symbols_are_the_plugins_own(void **state)
+{
+    struct scene *scene = *state;
+
+    plugin_dir_link(&scene->dir, "good");
+    load(scene);
+    assert_int_equal(plugin_host_count(scene->host), 1);
+    assert_null(dlsym(RTLD_DEFAULT, PBXHOOK_PLUGIN_SYMBOL));
 }
 
 /* The host keeps a descriptor of its own, as long as its own header says. */
@@ -311,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_lexical_order),
+        TEST(test_symbols_are_the_plugins_own),
         TEST(test_descriptor_is_copied),
         TEST(test_options_default_file_environment),
         TEST(test_option_values_are_checked),
