@@ -350,6 +350,35 @@ static void event_that_comes_again_is_handled_once(void **state)
     assert_int_equal(metrics_get(&scene->metrics->events_duplicate), 1);
 }
 
+static int64_t seq_at_commit;
+static struct life *watched_life;
+
+static int commit_and_note(struct store *store)
+{
+    seq_at_commit = atomic_load(&watched_life->batch_seq);
+    return whole_backend->commit(store);
+}
+
+/* For the receiver, should the worker not come out of it. */
+static void what_is_under_way_is_told(void **state)
+{
+    struct scene *scene = *state;
+    struct store *store = scene->parts.store;
+
+    whole_backend = store->backend;
+    watched_life = &scene->metrics->life;
+    struct store_backend backend = *whole_backend;
+    backend.commit = commit_and_note;
+    store->backend = &backend;
+    add_event(scene, "call.new", "a", "");
+    add_event(scene, "call.new", "b", "");
+    int code = batch_run(&scene->batch, &scene->parts);
+    store->backend = whole_backend;
+    assert_int_equal(code, 0);
+    assert_int_equal(seq_at_commit, 2);
+    assert_int_equal(atomic_load(&watched_life->batch_seq), 0);
+}
+
 /* What a transaction has claimed is with the outbox once that is committed, and not before. */
 static void claimed_action_is_sent_behind_the_commit(void **state)
 {
@@ -378,6 +407,7 @@ int main(void)
         CASE(claim_that_was_lost_is_taken_up_again),
         CASE(suspect_is_run_alone),
         CASE(event_that_comes_again_is_handled_once),
+        CASE(what_is_under_way_is_told),
         CASE(claimed_action_is_sent_behind_the_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
