@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/secret_file.h"
+#include "common/short_slice.h"
 #include "receiver/access.h"
 #include "receiver/dashboard.h"
 #include "receiver/door.h"
@@ -27,7 +28,6 @@
 #include "receiver/http_handler.h"
 #include "receiver/listen.h"
 #include "receiver/request.h"
-#include "receiver/short_slice.h"
 #include "receiver/tls.h"
 #include "receiver/webhook.h"
 

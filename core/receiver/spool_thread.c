@@ -15,7 +15,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "receiver/short_slice.h"
+#include "common/short_slice.h"
 #include "receiver/stored_wait.h"
 #include "receiver/ticket_list.h"
 
@@ -24,18 +24,28 @@
 #define DONE_DELAY_MS  20
 #define RETRY_DELAY_MS 500
 
+/*
+ * Under load: behind a group of so many events, the next commit begins so long after that one began, and takes
+ * along what comes meanwhile. A fast disk would else be given thousands of small groups, whose commits take
+ * the processor from the requests that they are for.
+ */
+#define GATHER_EVENTS 4
+#define GATHER_US     600
+
 struct spool_thread {
     struct spool_thread_options options;
     struct spool_writer *writer; /* the thread's alone */
     struct event **group;        /* the thread's alone */
     size_t group_capacity;
+    int64_t begun_us;  /* the thread's alone: when the last commit of events began */
+    size_t last_count; /* the same: of how many                                    */
     struct spool_inheritance inherited;
     pthread_t thread;
 
     pthread_mutex_t lock; /* everything below, but for the atomics */
     pthread_cond_t wake;
     struct ticket_list submitted, decided;
-    int kicked, stopping;
+    int kicked, gathering, stopping;
     int64_t
         done[SPOOL_MAX_WORKERS]; /* by worker: what it reported and is still in the spool; or 0 */
     int done_pending;            /* one of them is not 0 */
@@ -74,7 +84,8 @@ void spool_thread_kick(struct spool_thread *thread)
     thread->submitted_since_kick = 0;
     pthread_mutex_lock(&thread->lock);
     thread->kicked = 1;
-    pthread_cond_signal(&thread->wake);
+    if (!thread->gathering)
+        pthread_cond_signal(&thread->wake);
     pthread_mutex_unlock(&thread->lock);
 }
 
@@ -166,7 +177,18 @@ static void wait_for_work(struct spool_thread *thread)
     }
     if (!thread->kicked && !thread->stopping)
         wait_ms(thread, atomic_load(&thread->failing) ? RETRY_DELAY_MS : DONE_DELAY_MS);
-    thread->kicked = 0;
+}
+
+/* Under load waits, with the lock held, until the next group has had its time to come together. */
+static void gather(struct spool_thread *thread)
+{
+    int64_t until_us = thread->begun_us + GATHER_US;
+    if (thread->last_count < GATHER_EVENTS)
+        return;
+    thread->gathering = 1;
+    while (!thread->stopping && wait_until(thread, until_us) != ETIMEDOUT)
+        continue;
+    thread->gathering = 0;
 }
 
 /* Room for so many events; 0, or -1 when out of memory. */
@@ -198,6 +220,8 @@ static int commit_group(struct spool_thread *thread, struct ticket_list *group, 
 {
     size_t count = 0;
     int failed = reserve_group(thread, group->count);
+    thread->begun_us = clock_mono_us();
+    thread->last_count = group->count;
     if (!failed) {
         for (struct spool_ticket *ticket = group->first; ticket != NULL; ticket = ticket->next)
             thread->group[count++] = ticket->event;
@@ -262,6 +286,8 @@ static void *run(void *arg)
         struct ticket_list group;
         ticket_list_clear(&group);
         wait_for_work(thread);
+        gather(thread);
+        thread->kicked = 0;
         ticket_list_join(&group, &thread->submitted);
         memcpy(done, thread->done, sizeof done);
         int last = thread->stopping;

@@ -22,6 +22,7 @@
 #include "common/config.h"
 #include "common/control.h"
 #include "common/log.h"
+#include "common/short_slice.h"
 #include "http/courier.h"
 #include "spool/spool.h"
 #include "worker/batch.h"
@@ -29,8 +30,9 @@
 #include "worker/memory_limit.h"
 #include "worker/suspects.h"
 
-/* Where both want a core, the receiver gets more of it: an acknowledgement waits for nobody's handler. */
-#define RECEIVER_FIRST 5
+/* Where both want a core, the receiver gets more of it, and soon: an acknowledgement waits for nobody's
+ * handler. */
+#define RECEIVER_FIRST     5
 
 #define STORE_LOCK_WAIT_MS 30000
 #define LEASE_MARGIN_MS                                                                            \
@@ -491,6 +493,7 @@ int worker_main(int index)
     keep_descriptors();
     prctl(PR_SET_NAME, "pbxhook-worker"); /* started through /proc/self/exe, it would be "exe" */
     (void)!nice(RECEIVER_FIRST);
+    short_slice_request();
     umask(077);
     set_signals();
     json_object_seed(0); /* before there is a second thread */

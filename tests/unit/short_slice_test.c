@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "receiver/short_slice.h"
+#include "common/short_slice.h"
 
 #define ATTRIBUTES_SIZE 48 /* of sched_getattr(2), first version */
 

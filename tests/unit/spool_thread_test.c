@@ -165,6 +165,23 @@ static void test_groups_are_committed_in_order(void **state)
     assert_int_equal(eventfd_read(fixture->workers_fd, &woken), 0);
 }
 
+/* Behind a group of several events the next one has time to come together. */
+static void test_group_under_load_gathers(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, 1 << 26);
+    int64_t since_us = clock_mono_us();
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
+    spool_thread_kick(fixture->thread);
+    assert_int_equal(take_all(fixture, 8, NULL), 8);
+    assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
+    spool_thread_kick(fixture->thread);
+    assert_int_equal(take_all(fixture, 1, NULL), 1);
+    assert_in_range(clock_mono_us() - since_us, 600, DEADLINE_MS * 1000);
+    assert_int_equal(metrics_get(&fixture->metrics.spool_commits), 2);
+}
+
 static void test_done_leaves_without_new_events(void **state)
 {
     struct fixture *fixture = *state;
@@ -338,6 +355,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_groups_are_committed_in_order),
+        TEST(test_group_under_load_gathers),
         TEST(test_done_leaves_without_new_events),
         TEST(test_done_during_a_commit_is_not_forgotten),
         TEST(test_cap_refuses_and_gives_way),

@@ -1,6 +1,6 @@
 /*
  * short_slice.h: asks the scheduler to let a thread run soon after it wakes, for the threads that an
- * acknowledgement waits for.
+ * acknowledgement waits for; and for short turns of those that it would have to wait for.
  */
 #ifndef PBXHOOK_SHORT_SLICE_H
 #define PBXHOOK_SHORT_SLICE_H

@@ -1,9 +1,10 @@
 /*
  * short_slice.c: a thread that wakes while all cores are busy waits for somebody's turn to end, about
  * 3 ms, which on a small machine is most of a slow acknowledgement. Since Linux 6.12 a thread whose own
- * turns are shorter may start at once (sched(7), EEVDF). Called by the HTTP loop and the spool thread.
+ * turns are shorter may start at once (sched(7), EEVDF). Called by the HTTP loop, the spool thread and the
+ * workers.
  */
-#include "receiver/short_slice.h"
+#include "common/short_slice.h"
 
 #include <stdint.h>
 #include <sys/syscall.h>
