@@ -63,9 +63,8 @@ static void on_crash(int number)
         _exit(128 + number);
     chain_take(&chain);
     chain_begin_at_signal(&chain);
-    run->place.key = chain_key(&chain, KEY_OF_CRASH);
-    chain_blame(&chain, run->place.module, run->place.function);
-    chain_blame(&run->failed_chain, run->place.failed_module, run->place.failed_function);
+    run->crash_key = chain_key(&chain, KEY_OF_CRASH);
+    run->is_known = findings_is_known(&chain, &run->failed_chain, atomic_load(&run->is_late));
     report("  the allocation that failed:");
     chain_print(&run->failed_chain, run->report, &run->report_size, REPORT_SIZE);
     report("  where it ended:");
@@ -214,6 +213,7 @@ static void end_when_late(struct case_process *process)
     double now = now_s();
     if (now < process->limit)
         return;
+    atomic_store(&process->run->is_late, 1);
     kill(process->pid, process->hung ? SIGKILL : SIGABRT);
     process->hung = 1;
     process->limit = now + LAST_WORDS_S;

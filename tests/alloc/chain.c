@@ -131,21 +131,22 @@ static void name_frame(const void *frame, char function[NAME_SIZE])
     snprintf(function, NAME_SIZE, "%s", known ? info.dli_sname : "?");
 }
 
-void chain_blame(const struct chain *chain, char module[NAME_SIZE], char function[NAME_SIZE])
+int chain_passes(const struct chain *chain, const char *module, const char *function)
 {
-    snprintf(module, NAME_SIZE, "?");
-    snprintf(function, NAME_SIZE, "?");
-    for (int i = 0; i < chain->depth && function[0] == '?'; i++) {
+    for (int i = 0; i < chain->depth; i++) {
         const char *path;
         uintptr_t begin, end;
-        if (find_module(chain->frames[i], &path, &begin, &end) < 0 ||
-            strncmp(base_name(path), "libc.so", 7) == 0)
+        char name[NAME_SIZE];
+        if (find_module(chain->frames[i], &path, &begin, &end) < 0)
             continue;
-        if (module[0] != '?' && strcmp(module, base_name(path)) != 0)
-            return;
-        snprintf(module, NAME_SIZE, "%s", base_name(path));
-        name_frame((const char *)chain->frames[i] - 1, function);
+        if (is_ours(path))
+            return 0;
+        name_frame((const char *)chain->frames[i] - 1, name);
+        if (strcmp(base_name(path), module) == 0 &&
+            (function == NULL || strcmp(name, function) == 0))
+            return 1;
     }
+    return 0;
 }
 
 void chain_print(const struct chain *chain, char *text, size_t *used, size_t size)

@@ -40,20 +40,15 @@ struct alloc_plan {
     uintptr_t caller; /* and its innermost frame, which is cheaper to compare */
 };
 
-/* Where a chain of calls ended in a crash, for the list of other people's known ones. */
-struct crash_place {
-    uint64_t key;
-    char module[NAME_SIZE], function[NAME_SIZE];
-    char failed_module[NAME_SIZE], failed_function[NAME_SIZE]; /* whose allocation had failed */
-};
-
 /* One process, as it and its parent see it. */
 struct run {
     _Atomic long allocations, setup_allocations;
     _Atomic long failed; /* the number of the one that failed; 0: none */
     struct chain failed_chain;
     _Atomic int crash_signal; /* 0: none */
-    struct crash_place place;
+    uint64_t crash_key;       /* of the place where it ended */
+    int is_known;             /* it is in known_crashes.txt */
+    _Atomic int is_late;      /* it is asked where it hangs */
     size_t report_size;
     char report[REPORT_SIZE];
     _Atomic int directories; /* that mkdtemp() made */
@@ -80,8 +75,8 @@ void chain_begin_at_signal(struct chain *chain);
 #define KEY_OF_CRASH      1
 uint64_t chain_key(const struct chain *chain, int ours_max);
 
-/* The innermost module that is not libc, and its innermost function that has a name to the outside; or "?". */
-void chain_blame(const struct chain *chain, char module[NAME_SIZE], char function[NAME_SIZE]);
+/* Whether this function of the module, or any (NULL), is in the chain before the first of ours. */
+int chain_passes(const struct chain *chain, const char *module, const char *function);
 
 /* Appends a line for each frame: "    at FILE+0xOFFSET (FUNCTION)". */
 void chain_print(const struct chain *chain, char *text, size_t *used, size_t size);
@@ -148,6 +143,8 @@ void case_process_print_output(const struct case_process *process, FILE *to);
 
 /* The file with the crashes of other people's code that are known, or NULL. */
 int findings_open(const char *known_path);
+/* Of a process that ends, in that process: where, and which allocation had failed. */
+int findings_is_known(const struct chain *end, const struct chain *failed, int hung);
 void findings_add(const struct case_process *process, const struct case_end *end);
 void findings_add_text(const struct case_process *process, const char *text);
 /* Those that are ours, and the known ones, as often as they came. */

@@ -46,17 +46,14 @@ int findings_open(const char *known_path)
     return 0;
 }
 
-/* A crash is told by where it ended, a hang by whose allocation had failed: that is where it was forgotten. The
- * allocation was the same library's own in both. */
-static int is_known(const struct crash_place *place, int hung)
+/* A crash is told by where it ended, a hang by whose allocation was forgotten; the allocation was that library's own. */
+int findings_is_known(const struct chain *end, const struct chain *failed, int hung)
 {
-    const char *function = hung ? place->failed_function : place->function;
-
     for (int i = 0; i < known_count; i++) {
-        if (strcmp(known[i].what, hung ? "hang" : "crash") == 0 &&
-            strcmp(known[i].module, place->failed_module) == 0 &&
-            strcmp(known[i].function, function) == 0 &&
-            (hung || strcmp(place->module, place->failed_module) == 0))
+        const struct known *one = &known[i];
+        if (strcmp(one->what, hung ? "hang" : "crash") == 0 &&
+            chain_passes(hung ? failed : end, one->module, one->function) &&
+            chain_passes(failed, one->module, NULL))
             return 1;
     }
     return 0;
@@ -111,7 +108,7 @@ void findings_add(const struct case_process *process, const struct case_end *end
         number = WTERMSIG(end->status);
     snprintf(what, sizeof what, "allocation %ld: %s%s", atomic_load(&run->failed),
              end->hung ? "it hung: " : "", strsignal(number));
-    add(process, what, run->place.key ^ (uint64_t)end->hung, is_known(&run->place, end->hung));
+    add(process, what, run->crash_key ^ (uint64_t)end->hung, run->is_known);
 }
 
 void findings_add_text(const struct case_process *process, const char *text)

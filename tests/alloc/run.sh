@@ -32,7 +32,7 @@ trap '$postgres stop "$work/socket"; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 # What a unit test is told: where its long loops may be short, and a memory that forgets at once.
-export PBXHOOK_TEST_SHORT=1 FAIL_ALLOC_RESULT="$work/result"
+export SHORT_LOOPS=1 FAIL_ALLOC_RESULT="$work/result"
 tunables=glibc.malloc.tcache_count=0:glibc.malloc.perturb=165
 
 # under_failure PROGRAM [VARIABLE=VALUE...]: the figures and findings of one program, into $work/result.
