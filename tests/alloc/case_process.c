@@ -20,6 +20,7 @@
 #include "fail_alloc.h"
 
 #define OUTPUT_TAIL  1500
+#define KNOWN_HANG_S 5.0
 #define LAST_WORDS_S 2.0 /* for a hung process to say where it is */
 
 struct case_process {
@@ -211,7 +212,8 @@ static void clean_up(struct case_process *process)
 static void end_when_late(struct case_process *process)
 {
     double now = now_s();
-    if (now < process->limit)
+    int is_patient = process->hung || !atomic_load(&process->run->may_hang);
+    if (now < process->limit && (is_patient || now < process->started + KNOWN_HANG_S))
         return;
     atomic_store(&process->run->is_late, 1);
     kill(process->pid, process->hung ? SIGKILL : SIGABRT);

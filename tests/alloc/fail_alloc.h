@@ -48,6 +48,7 @@ struct run {
     _Atomic int crash_signal; /* 0: none */
     uint64_t crash_key;       /* of the place where it ended */
     int is_known;             /* it is in known_crashes.txt */
+    _Atomic int may_hang;     /* so says known_crashes.txt */
     _Atomic int is_late;      /* it is asked where it hangs */
     size_t report_size;
     char report[REPORT_SIZE];

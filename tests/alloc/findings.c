@@ -3,7 +3,6 @@
  * Those in other people's code that are known (known_crashes.txt) are counted apart.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -105,9 +104,7 @@ void findings_add(const struct case_process *process, const struct case_end *end
     int number = atomic_load(&run->crash_signal);
     char what[NAME_SIZE];
 
-    if (number == 0 && run->is_known)
-        number = SIGABRT; /* as one that was waited for */
-    else if (number == 0 && WIFSIGNALED(end->status))
+    if (number == 0 && WIFSIGNALED(end->status))
         number = WTERMSIG(end->status);
     snprintf(what, sizeof what, "allocation %ld: %s%s", atomic_load(&run->failed),
              end->hung ? "it hung: " : "", strsignal(number));

@@ -134,8 +134,7 @@ static void judge(struct case_process *process, const struct case_end *end)
 
     totals.runs++;
     totals.missed += atomic_load(&run->failed) == 0;
-    if (atomic_load(&run->crash_signal) != 0 || run->is_known || end->hung ||
-        !WIFEXITED(end->status))
+    if (atomic_load(&run->crash_signal) != 0 || end->hung || !WIFEXITED(end->status))
         findings_add(process, end);
 }
 
