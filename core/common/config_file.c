@@ -194,10 +194,13 @@ static cfg_t *new_parser(void)
         (cfg_opt_t)CFG_SEC("plugin", inner, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
     options[count] =
         (cfg_opt_t)CFG_SEC("target", inner, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+    errno = 0;
     parser = cfg_init(options, CFGF_KEYSTRVAL); /* copies them; sections inherit the flag */
+    int is_whole = errno != ENOMEM;             /* it does not say */
     free(options);
-    if (parser != NULL)
-        cfg_set_error_function(parser, take_error);
+    if (parser == NULL || !is_whole)
+        return NULL; /* what is half made can't be freed: see parse_file() */
+    cfg_set_error_function(parser, take_error);
     return parser;
 }
 
@@ -376,6 +379,24 @@ static int take_section(struct reader *reader, cfg_t *section)
 
 /* ---- The file ----------------------------------------------------------------------------------- */
 
+/*
+ * 0, or -1 when out of memory, of which the library says nothing. Then it may hold pointers to what it has freed, and
+ * neither reading nor freeing what it holds is safe.
+ */
+static int parse_file(struct reader *reader, cfg_t *parser, FILE *file)
+{
+    size_t places = reader->place_count;
+    int failed = reader->load->failed;
+
+    errno = 0;
+    reader->load->failed = 0;
+    int parsed = cfg_parse_fp(parser, file);
+    int is_short = errno == ENOMEM;
+    int is_told = reader->load->failed || reader->place_count > places;
+    reader->load->failed |= failed;
+    return is_short || (parsed != CFG_SUCCESS && !is_told) ? -1 : 0;
+}
+
 /* 0, or -1 when out of memory; all else that is wrong has been reported. */
 static int parse(struct reader *reader, char *text, size_t size)
 {
@@ -385,10 +406,10 @@ static int parse(struct reader *reader, char *text, size_t size)
 
     current = reader;
     if (parser != NULL && file != NULL && seed_lists(reader, parser) == 0) {
-        int parsed = cfg_parse_fp(parser, file);
-        code = take_section(reader, parser);
-        if (parsed != CFG_SUCCESS && !reader->load->failed)
-            code = -1; /* it failed without a word */
+        if (parse_file(reader, parser, file) == 0)
+            code = take_section(reader, parser);
+        else
+            parser = NULL; /* left as it is */
     }
     current = NULL;
     if (file != NULL)

@@ -98,7 +98,8 @@ static struct reader_text *read_text(struct reader_thread *thread, const struct 
     FILE *out = open_memstream(&text->data, &text->size);
     if (out != NULL) {
         result = write_answer(thread->store, job, out);
-        if (fclose(out) != 0 && result == 0)
+        /* Without memory for its last byte it succeeds all the same, and there is no text. */
+        if ((fclose(out) != 0 || text->data == NULL) && result == 0)
             result = STORE_E_MEMORY;
     }
     if (result >= 0)

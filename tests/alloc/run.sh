@@ -1,55 +1,97 @@
 #!/bin/sh
-# run.sh: runs unit tests with one allocation failing, once for each allocation of theirs. A test may fail then,
-# in words; it may not crash, nor hang.
+# run.sh: runs each case of the unit tests again and again, with one allocation failing. A case may fail then, in
+# words; it may not crash, nor hang. What was freed or never written is overwritten, so that its use shows.
 #
-#   tests/alloc/run.sh [--every] BUILD_DIRECTORY [TEST...]
+#   tests/alloc/run.sh [--every | --count] BUILD_DIRECTORY [TEST...]
 #
-#   TEST     unit tests, without "unit_" (default: those that allocate in one thread)
-#   --every  every allocation; without it, of a test with more than 150 only every so many that it is some 100 runs
+#   TEST     unit tests, without "unit_" (default: all of them, on a PostgreSQL server of their own)
+#   --every  each allocation of each case; without it, the first of every different chain of calls (see chain.c)
+#   --count  none fails: says what each program allocates, and the seconds that --every would take
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../packaging/dependencies.sh"
 
 every=
-[ "${1:-}" != --every ] || { every=1; shift; }
 case "${1:-}" in
-"" | -h | --help)
-    sed -n '2,8s/^# \{0,1\}//p' "$0"
+--every) every=1; shift ;;
+--count) every=count; shift ;;
+esac
+case "${1:-}" in
+"" | -*)
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac
 build=$(cd "$1" && pwd)
 shift
-[ $# -gt 0 ] || set -- address_counts address_list auth base64 config connections control cors door \
-    envelope event event_pattern forgetting lifecycle metrics operator_desk outcome plugin_crashes plugin_host problem routes secret_file \
-    services services_db services_event services_http short_slice signature spool state_dir stored_wait suspects \
-    taxonomy timestamp
+[ $# -gt 0 ] || set -- $(sed -n 's/^unit_test(\(.*\))$/\1/p' "$here/../unit/CMakeLists.txt")
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export preload="$build/tests/alloc/libfail_alloc.so" work
+postgres="sh $here/../postgres/cluster.sh"
+trap '$postgres stop "$work/socket"; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 
-# one TEST N: says so when it crashes or hangs.
-one='
-    status=0
-    FAIL_ALLOC_AT=$2 LD_PRELOAD=$preload timeout -k 1 30 "$1" >/dev/null 2>&1 || status=$?
-    [ "$status" -lt 124 ] || echo "$(basename "$1"): allocation $2: status $status" >>"$work/findings"
-'
+# What a unit test is told: where its long loops may be short, and a memory that forgets at once.
+export SHORT_LOOPS=1 FAIL_ALLOC_RESULT="$work/result"
+tunables=glibc.malloc.tcache_count=0:glibc.malloc.perturb=165
 
-runs=0
-for name in "$@"; do
-    program=$build/tests/unit/unit_$name
-    FAIL_ALLOC_COUNT=$work/count LD_PRELOAD=$preload "$program" >/dev/null 2>&1 || fail "$name fails by itself"
-    total=$(cat "$work/count")
-    step=1
-    [ -n "$every" ] || [ "$total" -le 150 ] || step=$((total / 100 | 1))
-    seq 1 "$step" "$total" | xargs -P "$(nproc)" -n 1 sh -c "$one" one "$program"
-    count=$(((total + step - 1) / step))
-    runs=$((runs + count))
-    printf '%-18s %7d allocations %7d runs\n' "$name" "$total" "$count"
-done
-[ ! -s "$work/findings" ] || {
-    cat "$work/findings"
-    fail "Crashes or hangs: $(wc -l <"$work/findings") of $runs runs"
+# under_failure PROGRAM [VARIABLE=VALUE...]: the figures and findings of one program, into $work/result.
+under_failure() {
+    program=$1
+    shift
+    : >"$work/result"
+    env "$@" LD_PRELOAD="$build/tests/alloc/libfail_alloc.so" GLIBC_TUNABLES=$tunables "$program" \
+        </dev/null >"$work/output" || { cat "$work/output"; fail "$program: could not be run"; }
+    grep -q '^= ' "$work/result" || fail "$program: did not take the library"
 }
-say "No crash and no hang in $runs runs"
+
+# Whether the library finds what is wrong, and nothing else, and counts each way to allocate.
+check_itself() {
+    under_failure "$build/tests/alloc/alloc_self_test" FAIL_ALLOC_LIMIT_S=2
+    sed -n 's/^alloc_self_test: tests, \(.*: allocation .*\)/\1/p' "$work/result" | sort >"$work/found"
+    cat >"$work/expected" <<'END'
+crash_in_a_set_up: allocation 1: Segmentation fault
+reads_what_it_freed: allocation 2: Segmentation fault
+waits_for_ever_for_what_it_did_not_get: allocation 1: it hung: Aborted
+writes_to_what_it_did_not_get: allocation 1: Segmentation fault
+END
+    diff "$work/expected" "$work/found" || fail "This test does not find what is wrong"
+    awk '$1 == "-" && $4 ~ /^way_/ { n++; if ($5 < 1) { print $4 " does not count"; bad = 1 } }
+        END { exit bad || n != 12 }' "$work/result" || fail "This test does not count all allocations"
+}
+
+print_program() {
+    awk '$1 == "=" { printf "%-18s %8d allocations %6d chains %7d runs %6.1f s", substr($2, 6), $3, $4, $5, $9
+        if ($6) printf ", %d not met", $6
+        if ($8) printf ", %d in known places", $8
+        if ($7) printf ", %d FINDINGS", $7
+        if (estimate == "count") printf ", --every: %d s", $10
+        print "" }' estimate="$every" "$work/result"
+}
+
+check_itself
+[ -n "${PBXHOOK_TEST_POSTGRES:-}" ] || {
+    $postgres start "$work/socket"
+    PBXHOOK_TEST_POSTGRES=$(cat "$work/socket")
+    export PBXHOOK_TEST_POSTGRES
+}
+[ -z "$every" ] || export FAIL_ALLOC_EVERY="$every"
+export FAIL_ALLOC_KNOWN="$here/known_crashes.txt"
+for name in "$@"; do
+    # What libcrypto does once in a process's life is part of one test, and done before in the others.
+    cold=COLD=
+    [ "$name" != event ] || cold=FAIL_ALLOC_COLD=1
+    under_failure "$build/tests/unit/unit_$name" "$cold"
+    print_program
+    grep -v '^- ' "$work/result" >>"$work/all" || true
+done
+
+awk '$1 == "=" { runs += $5; known += $8; ours += $7; seconds += $9; estimate += $10 }
+    END { printf "%d %d %d %d %d\n", runs, known, ours, seconds, estimate }' "$work/all" >"$work/totals"
+read -r runs known ours seconds estimate <"$work/totals"
+[ "$every" != count ] || { say "--every would take some $estimate s"; exit 0; }
+[ "$ours" = 0 ] || {
+    grep -v '^= ' "$work/all" | sh "$here/name_lines.sh"
+    fail "Crashes or hangs: $ours of $runs runs"
+}
+say "No crash and no hang in $runs runs with a failed allocation ($seconds s); $known ended in known places"

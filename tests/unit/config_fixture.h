@@ -43,6 +43,7 @@ static inline int load_file(const char *path, int environment, struct config **o
     assert_non_null(stream);
     int code = config_load(path, environment, stream, out);
     assert_int_equal(fclose(stream), 0);
+    assert_non_null(*errors);
     return code;
 }
 
@@ -91,6 +92,7 @@ static inline char *print_text(const struct config *config, int comments)
     assert_non_null(stream);
     assert_int_equal(config_print(config, stream, comments), 0);
     assert_int_equal(fclose(stream), 0);
+    assert_non_null(text);
     return text;
 }
 

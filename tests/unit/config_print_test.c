@@ -3,11 +3,12 @@
  * no file, however broken, does more harm than an error.
  */
 #include "config_fixture.h"
+#include "loop_length.h"
 
 #include "common/config_internal.h"
 
-#define HOSTILE_ROUNDS 200
-#define GARBAGE_ROUNDS 2000
+#define HOSTILE_ROUNDS loop_length(200, 3)
+#define GARBAGE_ROUNDS loop_length(2000, 10)
 
 static int set_up(void **state)
 {

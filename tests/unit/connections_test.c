@@ -19,7 +19,9 @@ struct pair {
 static struct connection *add(struct connections *list, int fd, int64_t now_us)
 {
     static const struct address nowhere;
-    return connections_add(list, fd, &nowhere, now_us);
+    struct connection *added = connections_add(list, fd, &nowhere, now_us);
+    assert_non_null(added);
+    return added;
 }
 
 static void open_pair(struct connections *list, struct pair *pair, int64_t now_us)

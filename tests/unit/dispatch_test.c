@@ -128,6 +128,7 @@ static char *rows_of(const struct scene *scene, const char *sql)
     if (store_sql(scene->store, sql, NULL, 0, collect, out, NULL) != 0)
         fail_msg("%s", store_error(scene->store));
     assert_int_equal(fclose(out), 0);
+    assert_non_null(text);
     return text;
 }
 

@@ -37,6 +37,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+    fakes_hold_store(0);
     http_server_stop(*state);
     free(*state);
     return 0;

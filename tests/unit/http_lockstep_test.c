@@ -18,11 +18,12 @@
 #include "http_client.h"
 #include "http_fakes.h"
 #include "http_server.h"
+#include "loop_length.h"
 
 #define REQUEST                                                                                    \
     "POST /api/client/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 78\r\n\r\n"                   \
     "{\"type\":\"call.new\",\"call_id\":\"c-1\",\"timestamp\":\"2018-02-15T20:07:32.562Z\"}    "
-#define ROUNDS     8
+#define ROUNDS     loop_length(8, 2)
 #define STALLED_US 900000 /* the loop looks around once a second by itself */
 
 static void run_round(const int *fds, int count)
@@ -75,25 +76,25 @@ static void run_lockstep(int count)
 static void answers_127_at_once(void **state)
 {
     (void)state;
-    run_lockstep(127);
+    run_lockstep(loop_length(127, 7));
 }
 
 static void answers_128_at_once(void **state)
 {
     (void)state;
-    run_lockstep(128);
+    run_lockstep(loop_length(128, 8));
 }
 
 static void answers_256_at_once(void **state)
 {
     (void)state;
-    run_lockstep(256);
+    run_lockstep(loop_length(256, 12));
 }
 
 static void answers_1000_at_once(void **state)
 {
     (void)state;
-    run_lockstep(1000);
+    run_lockstep(loop_length(1000, 16));
 }
 
 int main(void)

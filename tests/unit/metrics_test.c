@@ -43,6 +43,7 @@ static char *render(struct metrics_receiver *receiver, struct metrics_worker *co
     assert_non_null(out);
     assert_int_equal(metrics_render(out, receiver, workers, worker_count, gauges), 0);
     assert_int_equal(fclose(out), 0);
+    assert_non_null(text);
     return text;
 }
 
@@ -87,7 +88,9 @@ static void check_comment(struct exposition *read, const char *text, const char 
         read->families++;
         /* once in the whole text */
         snprintf(declared, sizeof declared, "# TYPE %s ", read->family);
-        assert_null(strstr(strstr(text, declared) + 1, declared));
+        const char *first = strstr(text, declared);
+        assert_non_null(first);
+        assert_null(strstr(first + 1, declared));
         return;
     }
     char family[128];

@@ -98,7 +98,9 @@ static void test_get_json(void **state)
     assert_string_equal(event->get_json(event, "dados.none"), "null");
     assert_string_equal(event->get_json(event, "chamada"),
                         "{\"type\":\"call.standby\",\"call_id\":\"c1\"}");
-    assert_true(strncmp(event->get_json(event, ""), "{\"chamada\":", 11) == 0);
+    const char *whole = event->get_json(event, "");
+    assert_non_null(whole);
+    assert_true(strncmp(whole, "{\"chamada\":", 11) == 0);
     assert_null(event->get_json(event, "dados.nothing"));
     for (int i = 0; i < 100; i++)
         assert_non_null(event->get_json(event, "dados"));

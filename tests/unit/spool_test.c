@@ -75,6 +75,7 @@ static struct spool_reader *open_reader(const struct fixture *fixture, int worke
 static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
     snprintf(fixture->dir, sizeof fixture->dir, "/tmp/pbxhook-spool-XXXXXX");
     umask(077);
     if (mkdtemp(fixture->dir) == NULL)
@@ -268,6 +269,7 @@ static void test_what_is_no_spool_is_refused_and_kept(void **state)
     assert_non_null(strstr(error, path));
     assert_non_null(strstr(error, "move it away"));
     file = fopen(path, "r");
+    assert_non_null(file);
     assert_int_equal(fread(found, 1, sizeof found, file), sizeof garbage);
     fclose(file);
     assert_memory_equal(found, garbage, sizeof garbage);
@@ -358,6 +360,7 @@ static void test_place_without_shared_memory_is_refused(void **state)
     char error[256] = "";
     sqlite3_vfs *usual = sqlite3_vfs_find(NULL);
     sqlite3_vfs *without = sqlite3_vfs_find("unix-none");
+    assert_non_null(usual);
     assert_non_null(without);
     sqlite3_vfs_register(without, 1);
     int result = spool_writer_open(fixture->dir, &fixture->writer, error, sizeof error);
@@ -395,6 +398,7 @@ static void test_what_is_done_is_overwritten(void **state)
     open_writer(fixture);
     commit_events(fixture->writer, 0, 2);
     spool_writer_close(fixture->writer); /* moves the WAL into the file */
+    fixture->writer = NULL;
     open_writer(fixture);
     assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, done, 1), 0);
     spool_writer_close(fixture->writer);

@@ -63,6 +63,7 @@ static void start(struct fixture *fixture, int64_t max_bytes)
 static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
     snprintf(fixture->dir, sizeof fixture->dir, "/tmp/pbxhook-spool-thread-XXXXXX");
     if (mkdtemp(fixture->dir) == NULL)
         return -1;

@@ -107,6 +107,8 @@ static inline int fixture_setup(void **state)
 static inline int fixture_teardown(void **state)
 {
     struct fixture *fixture = *state;
+    if (fixture == NULL) /* it could not be set up again */
+        return 0;
     store_close(fixture->store);
     if (current_backend != NULL && current_backend->drop_place != NULL)
         current_backend->drop_place(fixture);
@@ -118,6 +120,7 @@ static inline int fixture_teardown(void **state)
 static inline void fixture_reopen(struct fixture *fixture)
 {
     store_close(fixture->store);
+    fixture->store = NULL;
     fixture->store = fixture_open(fixture, STORE_WRITE);
 }
 
