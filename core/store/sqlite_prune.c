@@ -57,11 +57,12 @@ static int prune_event(const struct step *step, int64_t id)
     return 0;
 }
 
-/* An event that stays is one without a call then. */
+/* An event or action that stays is one without a call then. */
 static int prune_call(const struct step *step, int64_t id)
 {
     static const enum sqlite_statement removal[] = {SQL_PRUNE_CALL_LINKS, SQL_PRUNE_CALL_UNLINK,
-                                                    SQL_PRUNE_PAYLOAD, SQL_PRUNE_CALL};
+                                                    SQL_PRUNE_CALL_ACTIONS, SQL_PRUNE_PAYLOAD,
+                                                    SQL_PRUNE_CALL};
     int result = 0;
     if (step->remove) {
         sqlite_call_cache_clear(&step->store->call_cache); /* it may know this one */

@@ -19,6 +19,11 @@
 
 #define EVENT_COLUMNS "id, call_id, type, time_ms, received_ms, body"
 
+/* By two indexes: of calls' numbers, and of the call_ids of actions without a call. */
+#define ACTIONS_OF_CALL                                                                            \
+    "SELECT id FROM actions WHERE call = (SELECT id FROM calls WHERE call_id = ?1) "               \
+    "UNION ALL SELECT id FROM actions WHERE call IS NULL AND call_id = ?1"
+
 /* The condition of the index actions_unsettled. */
 #define ACTION_IS_UNSETTLED                                                                        \
     "(state IN ('sending', 'unknown') OR (state = 'pending' AND doubtful = 1))"
@@ -118,11 +123,12 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_USER_FIND] = "SELECT id, created_ms FROM users WHERE number = ?1",
 
     [SQL_ACTION_ADD] = "INSERT INTO actions (key, call_id, event_id, state, state_ms, due_ms, "
-                       "received_ms, expires_ms, attempts, body) "
-                       "VALUES (?1, ?2, ?3, 'pending', ?4, ?4, ?4, ?5, 0, ?6)",
+                       "received_ms, expires_ms, attempts, body, call) "
+                       "VALUES (?1, ?2, ?3, 'pending', ?4, ?4, ?4, ?5, 0, ?6, "
+                       "(SELECT id FROM calls WHERE call_id = ?2))",
     [SQL_ACTION_LIST_OF_CALL] = "SELECT id, event_id, state, state_ms, received_ms, attempts, "
-                                "http_status, detail, body FROM actions WHERE call_id = ?1 "
-                                "ORDER BY id LIMIT ?2",
+                                "http_status, detail, body FROM actions "
+                                "WHERE id IN (" ACTIONS_OF_CALL ") ORDER BY id LIMIT ?2",
     [SQL_ACTION_DUE] = "SELECT id, key, call_id, body, received_ms, expires_ms, attempts, "
                        "doubtful "
                        "FROM actions WHERE state = 'pending' AND due_ms <= ?1 "
@@ -228,6 +234,7 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_PRUNE_CALL_LINKS] = "INSERT INTO stray_events SELECT c.call_id, l.event FROM calls c "
                              "JOIN call_events l ON l.call = c.id WHERE c.id = ?1",
     [SQL_PRUNE_CALL_UNLINK] = "DELETE FROM call_events WHERE call = ?1",
+    [SQL_PRUNE_CALL_ACTIONS] = "UPDATE actions SET call = NULL WHERE call = ?1",
     [SQL_PRUNE_CALL] = "DELETE FROM calls WHERE id = ?1",
     [SQL_PRUNE_ACTION] = "DELETE FROM actions WHERE id = ?1",
     [SQL_KPI_ADD] =

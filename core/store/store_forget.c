@@ -372,7 +372,7 @@ static int reduce_payload(struct run *run, const struct row *row)
     "SELECT id, type, call_id, CAST(body AS text) FROM @events "                                   \
     "WHERE " calls " AND id > $2 ORDER BY id LIMIT $3"
 
-/* Where a call's events are found: SQLite has no index of call_id. */
+/* Where a call's events and actions are found: SQLite has no index of all their call_ids. */
 static const char *events_of_call(const struct run *run)
 {
     return is_sqlite(run)
@@ -399,6 +399,17 @@ static int reduce_events(struct run *run, const char *call_id)
     return result < 0 ? result : all;
 }
 
+#define ACTIONS_OF(calls) "SELECT id, state, body, detail FROM @actions WHERE " calls " ORDER BY id"
+
+static const char *actions_of_call(const struct run *run)
+{
+    return is_sqlite(run)
+               ? ACTIONS_OF("id IN (SELECT id FROM actions WHERE call = (SELECT id FROM calls "
+                            "WHERE call_id = $1) UNION ALL SELECT id FROM actions "
+                            "WHERE call IS NULL AND call_id = $1)")
+               : ACTIONS_OF("call_id = $1");
+}
+
 static int reduce_rest(struct run *run, int64_t id, const char *call_id)
 {
     int result = for_each(run,
@@ -407,9 +418,7 @@ static int reduce_rest(struct run *run, int64_t id, const char *call_id)
                           PARAMS(integer(id)), reduce_payload);
     if (result < 0)
         return result;
-    return for_each(run,
-                    "SELECT id, state, body, detail FROM @actions WHERE call_id = $1 ORDER BY id",
-                    PARAMS(text(call_id)), clean_callers_action);
+    return for_each(run, actions_of_call(run), PARAMS(text(call_id)), clean_callers_action);
 }
 
 static const char *column_of(const struct run *run, const char *value)

@@ -203,6 +203,36 @@ static void shows_a_call_with_its_timeline(void **state)
     json_decref(answer);
 }
 
+static int add_id(void *arg, const struct store_past_action *action)
+{
+    *(int64_t *)arg = *(int64_t *)arg * 100 + action->id;
+    return 0;
+}
+
+/* A plugin may act for a call that nothing is known of, and later for the same. */
+static void finds_actions_from_before_the_call(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = make_event("call.new", "c", 1000);
+    const char *const call_id[] = {"c", "other", "c", ""};
+    int64_t id, ids = 0;
+
+    begin(fixture);
+    for (int i = 0; i < 4; i++) {
+        if (i == 2) {
+            check_ok(fixture, store_event_add(fixture->store, &event, &id));
+            check_ok(fixture, store_call_advance(fixture->store, &event));
+        }
+        check_ok(fixture, store_action_add(fixture->store, "key", call_id[i], "{}", 1, 5, 12005));
+    }
+    commit(fixture);
+    check_ok(fixture, store_call_actions(fixture->store, "c", 10, add_id, &ids));
+    assert_int_equal(ids, 103); /* 1, then 3 */
+    ids = 0;
+    check_ok(fixture, store_call_actions(fixture->store, "c", 1, add_id, &ids));
+    assert_int_equal(ids, 1);
+}
+
 static void shows_what_is_no_call_by_its_events(void **state)
 {
     struct fixture *fixture = *state;
@@ -300,6 +330,7 @@ int main(void)
         STORE_TEST(finds_calls_by_what_is_asked),
         STORE_TEST(turns_pages),
         STORE_TEST(shows_a_call_with_its_timeline),
+        STORE_TEST(finds_actions_from_before_the_call),
         STORE_TEST(shows_what_is_no_call_by_its_events),
         STORE_TEST(feeds_every_event_once_and_in_order),
         STORE_TEST(an_empty_store_has_an_empty_history),

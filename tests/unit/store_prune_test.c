@@ -288,6 +288,38 @@ static void call_that_was_removed_can_come_again(void **state)
     check_finished(fixture, 0);
 }
 
+static int count_action(void *arg, const struct store_past_action *action)
+{
+    (void)action;
+    ++*(int *)arg;
+    return 0;
+}
+
+static int actions_of(struct fixture *fixture, const char *call_id)
+{
+    int count = 0;
+    check_ok(fixture, store_call_actions(fixture->store, call_id, 10, count_action, &count));
+    return count;
+}
+
+/* SQLite gives a number anew that was the newest call's: the next call has nothing of that one. */
+static void action_that_stays_is_nobody_elses(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_pruned pruned;
+    begin(fixture);
+    receive(fixture, "call.finished", "a", OLD);
+    act(fixture, "a", STORE_ACTION_DELIVERED, RECENT);
+    commit(fixture);
+    prune_all(fixture, 100, &pruned);
+    assert_int_equal(pruned.calls, 1);
+    begin(fixture);
+    receive(fixture, "call.new", "b", RECENT);
+    commit(fixture);
+    assert_int_equal(actions_of(fixture, "b"), 0);
+    assert_int_equal(actions_of(fixture, "a"), 1);
+}
+
 static void it_is_refused_out_of_place(void **state)
 {
     struct fixture *fixture = *state;
@@ -313,6 +345,7 @@ int main(void)
         STORE_TEST(counting_removes_nothing),
         STORE_TEST(rolled_back_step_has_not_happened),
         STORE_TEST(call_that_was_removed_can_come_again),
+        STORE_TEST(action_that_stays_is_nobody_elses),
         STORE_TEST(it_is_refused_out_of_place),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));

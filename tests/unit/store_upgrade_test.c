@@ -12,7 +12,7 @@
 #define MINUTE 60000
 #define START  (INT64_C(28000000) * MINUTE) /* a whole minute, in 2023: 2023-03-28T10:40:00Z */
 
-/* Two calls, one of them at its end, two users, and four events in two minutes: one of no call. */
+/* Two calls, one of them at its end, two users, four events in two minutes and two actions: one each of no call. */
 static const char *const sqlite_rows[] = {
     "INSERT INTO calls (id, call_id, status, status_ms, finished_ms, created_ms, code, direction, our_number, "
     "their_number, queue, actor) VALUES "
@@ -26,12 +26,19 @@ static const char *const sqlite_rows[] = {
     "(2, x'02', 'active', 'call.waiting', 1680000001000, 1680000001010, 2, '{}'), "
     "(3, x'03', 'ended', 'call.finished', 1680000030000, 1680000059999, 3, '{}'), "
     "(4, x'04', 'nobody', 'call.strange', 1680000060000, 1680000060000, 4, '{}')",
+    "INSERT INTO actions (key, call_id, event_id, state, state_ms, due_ms, received_ms, expires_ms, attempts, "
+    "body) VALUES ('a', 'active', 1, 'delivered', 1, 1, 1, 1, 1, '{}'), "
+    "('n', 'nobody', 4, 'delivered', 1, 1, 1, 1, 1, '{}')",
     NULL};
 
 /* Since version 2. */
 static const char sqlite_links[] =
     "INSERT INTO call_events (call, event) VALUES (7, 1), (7, 2), (8, 3);"
     "INSERT INTO stray_events (call_id, event) VALUES ('nobody', 4)";
+
+/* Since version 3. */
+static const char sqlite_minutes[] =
+    "INSERT INTO kpi_minutes (minute, events, callers) VALUES (28000000, 3, 1), (28000001, 1, 1)";
 
 static const char *const postgres_rows[] = {
     "INSERT INTO pbxhook.calls (call_id, status, status_at, finished_at, created_at, code, direction, our_number, "
@@ -50,6 +57,9 @@ static const char *const postgres_rows[] = {
     "(2, 'active', 'call.waiting', 1680000001, 1680000001.01), "
     "(3, 'ended', 'call.finished', 1680000030, 1680000059.999), "
     "(4, 'nobody', 'call.strange', 1680000060, 1680000060)) AS v (n, call_id, type, happened, received)",
+    "INSERT INTO pbxhook.actions (key, call_id, event_id, state, state_at, delegate, due_at, received_at, "
+    "expires_at, attempts, body) SELECT call_id, call_id, 1, 'delivered', now(), true, now(), now(), now(), 1, '{}' "
+    "FROM (VALUES ('active'), ('nobody')) AS v (call_id)",
     NULL};
 
 /* ---- Making one ---------------------------------------------------------------------------------------- */
@@ -72,6 +82,8 @@ static void make_file(const struct fixture *fixture, int version)
         run_in_file(db, sqlite_rows[i]);
     if (version >= 2)
         run_in_file(db, sqlite_links);
+    if (version >= 3)
+        run_in_file(db, sqlite_minutes);
     snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %d",
              SQLITE_STORE_APPLICATION_ID, version);
     run_in_file(db, mark);
@@ -113,6 +125,20 @@ static int events_of(struct fixture *fixture, const char *call_id)
 {
     int count = 0;
     check_ok(fixture, store_call_events(fixture->store, call_id, 10, count_event, &count));
+    return count;
+}
+
+static int count_action(void *arg, const struct store_past_action *action)
+{
+    (void)action;
+    ++*(int *)arg;
+    return 0;
+}
+
+static int actions_of(struct fixture *fixture, const char *call_id)
+{
+    int count = 0;
+    check_ok(fixture, store_call_actions(fixture->store, call_id, 10, count_action, &count));
     return count;
 }
 
@@ -173,6 +199,9 @@ static void check_upgrade(struct fixture *fixture, int version)
     assert_int_equal(events_of(fixture, "active"), 2);
     assert_int_equal(events_of(fixture, "ended"), 1);
     assert_int_equal(events_of(fixture, "nobody"), 1);
+    assert_int_equal(actions_of(fixture, "active"), 1);
+    assert_int_equal(actions_of(fixture, "ended"), 0);
+    assert_int_equal(actions_of(fixture, "nobody"), 1);
     expect_indicators(fixture);
     expect_calls_to_go_on(fixture);
     assert_int_equal(find_call(fixture, "ended")->status_ms, START + 30000);
