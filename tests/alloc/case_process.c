@@ -20,7 +20,7 @@
 #include "fail_alloc.h"
 
 #define OUTPUT_TAIL  1500
-#define KNOWN_HANG_S 5.0
+#define KNOWN_HANG_S 2.0
 #define LAST_WORDS_S 2.0 /* for a hung process to say where it is */
 
 struct case_process {
