@@ -224,13 +224,15 @@ static void *lower(void *arg)
 static void those_who_lower_it_at_once_agree(void **state)
 {
     struct fixture *fixture = *state;
-    struct lowerer lowerers[WORKERS] = {0};
+    static struct lowerer
+        lowerers[WORKERS]; /* one that waits for the others outlives a test that failed */
     assert_int_equal(pthread_barrier_init(&together, NULL, WORKERS), 0);
     for (int i = 0; i < WORKERS; i++) {
         lowerers[i].number = i;
         lowerers[i].store = open_worker(fixture, i);
-        assert_int_equal(pthread_create(&lowerers[i].thread, NULL, lower, &lowerers[i]), 0);
     }
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_create(&lowerers[i].thread, NULL, lower, &lowerers[i]), 0);
     for (int i = 0; i < WORKERS; i++)
         pthread_join(lowerers[i].thread, NULL);
     pthread_barrier_destroy(&together);
