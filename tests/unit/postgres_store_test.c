@@ -6,6 +6,7 @@
 #include "store_fixture.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "common/clock.h"
 #include <sys/stat.h>
@@ -370,6 +371,7 @@ static struct crosser {
     const char *confirms;
     const char *number; /* of a new user, "": none */
     int result;
+    atomic_int ended;
 } crosser;
 
 static int settle_first(struct store *store, const struct event *waiting, int64_t settles)
@@ -401,7 +403,17 @@ static void *cross(void *arg)
     crosser.result = settle_first(crosser.store, &waiting, crosser.settles);
     if (crosser.result == 0)
         crosser.result = confirm_then(crosser.store, &waiting, crosser.number);
+    atomic_store(&crosser.ended, 1);
     return NULL;
+}
+
+static void prepare_crosser(const struct fixture *fixture, const char *number)
+{
+    crosser.store = open_other(fixture, "spool/1", 50000);
+    crosser.settles = 0;
+    crosser.confirms = "a";
+    crosser.number = number;
+    atomic_store(&crosser.ended, 0);
 }
 
 static void start_crosser(void)
@@ -438,6 +450,8 @@ static void await_blocked(const struct fixture *fixture)
                "0") == 0) {
         if (clock_mono_us() > until_us)
             fail_msg("the other one never came to wait");
+        if (atomic_load(&crosser.ended))
+            fail_msg("the other one failed: %s", store_error(crosser.store));
     }
 }
 
@@ -456,8 +470,7 @@ static int64_t claim_for(struct fixture *fixture, struct store *store, const cha
 static void settling_and_confirming_make_no_circle(void **state)
 {
     struct fixture *fixture = *state;
-    crosser = (struct crosser){
-        .store = open_other(fixture, "spool/1", 50000), .confirms = "a", .number = ""};
+    prepare_crosser(fixture, "");
     int64_t own = claim_for(fixture, fixture->store, "a");
     crosser.settles = claim_for(fixture, crosser.store, "b");
     struct event waiting = make_event("call.waiting", "b", 8);
@@ -473,8 +486,7 @@ static void settling_and_confirming_make_no_circle(void **state)
 static void settling_and_new_users_make_no_circle(void **state)
 {
     struct fixture *fixture = *state;
-    crosser = (struct crosser){
-        .store = open_other(fixture, "spool/1", 50000), .confirms = "a", .number = "119"};
+    prepare_crosser(fixture, "119");
     int64_t own = claim_for(fixture, fixture->store, "a");
     struct event waiting = make_event("call.waiting", "b", 8);
     check_ok(fixture, settle_first(fixture->store, &waiting, own));
