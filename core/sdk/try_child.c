@@ -78,6 +78,8 @@ static int load(const struct try_setup *setup, struct plugin_host **out, char *e
         result = -1;
     if (unused != NULL)
         fclose(unused);
+    if (text == NULL) /* glibc tells a size then, too */
+        size = 0;
     if (size > 0 && text[size - 1] == '\n')
         text[size - 1] = '\0';
     if (result != 0)

@@ -288,6 +288,7 @@ static int copy_options(struct pg_store *store, const char *url,
     for (const char *c = store->owner; *c != '\0'; c++)
         hash = hash * 33 + (unsigned char)*c;
     store->shard = (int)(hash % SHARDS);
+    store->silence_limit_ms = PG_SILENCE_LIMIT_MS;
     store->lock_wait_ms = options->lock_wait_ms;
     store->lease_ms = options->lease_ms > 0 ? options->lease_ms : LEASE_DEFAULT_MS;
     store->repeatable = options->repeatable != 0;

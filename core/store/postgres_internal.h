@@ -405,6 +405,7 @@ struct pg_store {
     char *url, *password_file, *spool, *owner;
     int lock_wait_ms;
     int64_t lease_ms;
+    int silence_limit_ms; /* PG_SILENCE_LIMIT_MS; a test does not wait for so long */
     int repeatable;
     int shard;
     int rows_meant[3]; /* of the statements of a flush: see postgres_flush.c */

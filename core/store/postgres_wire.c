@@ -128,7 +128,7 @@ static int wait_for_server(struct pg_store *store, int64_t deadline_us)
 /* The next result; *out NULL at a statement's end. 0, or negative when the connection is lost. */
 static int next_result(struct pg_store *store, PGresult **out)
 {
-    int64_t deadline_us = clock_mono_us() + (int64_t)PG_SILENCE_LIMIT_MS * 1000;
+    int64_t deadline_us = clock_mono_us() + (int64_t)store->silence_limit_ms * 1000;
     while (PQisBusy(store->conn)) {
         errno = 0;
         if (wait_for_server(store, deadline_us) == 0)
@@ -137,7 +137,7 @@ static int next_result(struct pg_store *store, PGresult **out)
             return pg_fail_connection(store);
         pg_disconnect(store);
         return store_fail(&store->base, STORE_E_FAILED, "%s: no word from the server for %d s",
-                          store->place, PG_SILENCE_LIMIT_MS / 1000);
+                          store->place, store->silence_limit_ms / 1000);
     }
     *out = PQgetResult(store->conn);
     return 0;

@@ -47,8 +47,14 @@ void allocator_disarm(void)
     atomic_store(&armed, 0);
 }
 
+void allocator_setup_begins(void)
+{
+    atomic_store(&run->in_setup, 1);
+}
+
 void allocator_setup_is_done(void)
 {
+    atomic_store(&run->in_setup, 0);
     atomic_store(&run->setup_allocations, atomic_load(&run->allocations));
 }
 
@@ -86,7 +92,10 @@ static int look_at(long number, uintptr_t caller)
     looking = 1;
     chain_take(&chain);
     if (plan.mode == ALLOC_RECORD)
-        chain_table_add(chain_key(&chain, KEY_OF_ALLOCATION), caller, this_case);
+        chain_table_add(&(struct chain_seen){.key = chain_key(&chain, KEY_OF_ALLOCATION),
+                                             .caller = caller,
+                                             .group_case = this_case,
+                                             .in_setup = atomic_load(&run->in_setup)});
     else if (plan.mode == ALLOC_FAIL_NUMBER || chain_key(&chain, KEY_OF_ALLOCATION) == plan.key)
         fail = fail_here(number, &chain);
     looking = 0;

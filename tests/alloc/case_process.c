@@ -20,15 +20,16 @@
 #include "fail_alloc.h"
 
 #define OUTPUT_TAIL  1500
-#define KNOWN_HANG_S 5.0
+#define KNOWN_HANG_S 2.0
 #define LAST_WORDS_S 2.0 /* for a hung process to say where it is */
+#define GAP_S        1.0 /* nobody looked for so long: all of this was stopped, or the machine slept */
 
 struct case_process {
     pid_t pid; /* 0: none */
     struct run *run;
     struct case_to_run what;
     int output;
-    double started, limit;
+    double started, looked, limit;
     int hung;
 };
 
@@ -166,6 +167,7 @@ int case_process_start(struct case_process *process, const struct case_to_run *w
         return -1;
     fflush(NULL);
     process->started = now_s();
+    process->looked = process->started;
     process->limit = process->started + limit_s;
     process->pid = fork();
     if (process->pid == 0)
@@ -208,10 +210,22 @@ static void clean_up(struct case_process *process)
         nftw(process->run->directory[i], remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* What everybody was stopped for is not its time. */
+static void leave_out_gap(struct case_process *process, double now)
+{
+    double gap = now - process->looked;
+    process->looked = now;
+    if (gap < GAP_S)
+        return;
+    process->started += gap;
+    process->limit += gap;
+}
+
 /* First it is asked where it is. */
 static void end_when_late(struct case_process *process)
 {
     double now = now_s();
+    leave_out_gap(process, now);
     int is_patient = process->hung || !atomic_load(&process->run->may_hang);
     if (now < process->limit && (is_patient || now < process->started + KNOWN_HANG_S))
         return;

@@ -180,19 +180,18 @@ int chain_table_make(void)
     return 0;
 }
 
-void chain_table_add(uint64_t key, uintptr_t caller, int group_case)
+void chain_table_add(const struct chain_seen *seen)
 {
-    for (uint64_t place = key, tries = 0; tries < TABLE_SIZE; place++, tries++) {
+    for (uint64_t place = seen->key, tries = 0; tries < TABLE_SIZE; place++, tries++) {
         uint64_t found = 0;
-        if (!atomic_compare_exchange_strong(&table->keys[place % TABLE_SIZE], &found, key)) {
-            if (found == key)
+        if (!atomic_compare_exchange_strong(&table->keys[place % TABLE_SIZE], &found, seen->key)) {
+            if (found == seen->key)
                 return;
             continue;
         }
         long index = atomic_fetch_add(&table->count, 1);
         if (index < (long)(TABLE_SIZE / 2))
-            table->seen[index] =
-                (struct chain_seen){.key = key, .caller = caller, .group_case = group_case};
+            table->seen[index] = *seen;
         return;
     }
 }

@@ -43,6 +43,7 @@ struct alloc_plan {
 /* One process, as it and its parent see it. */
 struct run {
     _Atomic long allocations, setup_allocations;
+    _Atomic int in_setup;
     _Atomic long failed; /* the number of the one that failed; 0: none */
     struct chain failed_chain;
     _Atomic int crash_signal; /* 0: none */
@@ -90,9 +91,10 @@ struct chain_seen {
     uint64_t key;
     uintptr_t caller;
     int group_case;
+    int in_setup; /* of the case, when it was met first */
 };
 int chain_table_make(void); /* 0 or -1 */
-void chain_table_add(uint64_t key, uintptr_t caller, int group_case);
+void chain_table_add(const struct chain_seen *seen);
 long chain_table_count(void);
 struct chain_seen chain_table_get(long index);
 
@@ -105,7 +107,8 @@ void allocator_begin(const struct alloc_plan *plan, struct run *run, int group_c
 void allocator_arm(void);
 void allocator_disarm(void);
 
-/* What was allocated until now belongs to the case's set-up. */
+/* What is allocated between the two belongs to the case's set-up. */
+void allocator_setup_begins(void);
 void allocator_setup_is_done(void);
 
 /* Here and in what this process forks nothing counts or fails any more. */

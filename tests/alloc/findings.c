@@ -108,7 +108,9 @@ void findings_add(const struct case_process *process, const struct case_end *end
         number = WTERMSIG(end->status);
     snprintf(what, sizeof what, "allocation %ld: %s%s", atomic_load(&run->failed),
              end->hung ? "it hung: " : "", strsignal(number));
-    add(process, what, run->crash_key ^ (uint64_t)end->hung, run->is_known);
+    /* What is known and what is not may end in the same place. */
+    uint64_t manner = (uint64_t)(end->hung != 0) | (uint64_t)(run->is_known != 0) << 1;
+    add(process, what, run->crash_key ^ manner, run->is_known);
 }
 
 void findings_add_text(const struct case_process *process, const char *text)

@@ -7,6 +7,7 @@
  *                       and a line "= PROGRAM ..." of figures are appended
  *   FAIL_ALLOC_KNOWN    known_crashes.txt
  *   FAIL_ALLOC_EVERY    set: all allocations; "count": none fails, they are only counted
+ *   FAIL_ALLOC_SETUP    "other": what a case's set-up allocates fails in another program, and not here
  *   FAIL_ALLOC_COLD     set: what libcrypto does once in a process's life is part of the case, and fails too
  *   FAIL_ALLOC_LIMIT_S  a run may take this many seconds more than ten times what the case takes undisturbed
  */
@@ -25,6 +26,7 @@
 #include "fail_alloc.h"
 
 #define JOBS_MAX        24
+#define WAITING_MAX     6 /* so many more than have work: on a busy machine all seem to wait */
 #define PROGRESS_S      10
 #define CASES_MAX       256
 #define DEFAULT_LIMIT_S 20.0
@@ -48,7 +50,7 @@ struct case_facts {
 static struct case_process *processes[JOBS_MAX];
 static int jobs;
 static double limit_s = DEFAULT_LIMIT_S;
-static int every, only_count;
+static int every, only_count, skips_setup;
 static struct case_facts facts[CASES_MAX];
 
 static struct totals {
@@ -79,6 +81,7 @@ static int armed_group_teardown(void **state)
 
 static int armed_setup(void **state)
 {
+    allocator_setup_begins();
     allocator_arm();
     int result = case_in_hand->setup_func(state);
     allocator_disarm();
@@ -167,15 +170,16 @@ static struct case_process *wait_for_place(int limit)
     for (;;) {
         struct case_process *free_one = NULL;
         struct case_end end;
-        int busy = 0;
+        int busy = 0, running = 0;
         for (int i = 0; i < JOBS_MAX; i++) {
             if (case_process_is_running(processes[i]) && case_process_poll(processes[i], &end))
                 judge(processes[i], &end);
             if (!case_process_is_running(processes[i]))
                 free_one = processes[i];
             busy += needs_processor(processes[i]);
+            running += case_process_is_running(processes[i]);
         }
-        if (free_one != NULL && busy < limit)
+        if (free_one != NULL && busy < limit && running < limit + WAITING_MAX)
             return free_one;
         pause_a_moment();
     }
@@ -249,7 +253,9 @@ static void learn(const struct group *group, int number, enum alloc_mode mode)
     const struct run *run = case_process_run(process);
     facts[number] = (struct case_facts){
         .allocations = atomic_load(&run->allocations),
-        .first = 1 + (is_set_up_before(group, number) ? atomic_load(&run->setup_allocations) : 0),
+        .first = 1 + (skips_setup || is_set_up_before(group, number)
+                          ? atomic_load(&run->setup_allocations)
+                          : 0),
         .wall_s = end.wall_s,
         .cpu_s = end.cpu_s,
     };
@@ -259,6 +265,8 @@ static void fail_each_chain(const struct group *group, long first)
 {
     for (long i = first; i < chain_table_count(); i++) {
         struct chain_seen seen = chain_table_get(i);
+        if (seen.in_setup && skips_setup)
+            continue;
         const struct alloc_plan plan = {
             .mode = ALLOC_FAIL_CHAIN, .key = seen.key, .caller = seen.caller};
         start_failing(group, seen.group_case, &plan);
@@ -356,6 +364,7 @@ static void warm_up(void)
 static void begin_once(void)
 {
     const char *wish = getenv("FAIL_ALLOC_EVERY"), *limit = getenv("FAIL_ALLOC_LIMIT_S");
+    const char *setup = getenv("FAIL_ALLOC_SETUP");
 
     if (jobs > 0)
         return;
@@ -370,6 +379,7 @@ static void begin_once(void)
     }
     every = wish != NULL;
     only_count = wish != NULL && strcmp(wish, "count") == 0;
+    skips_setup = setup != NULL && strcmp(setup, "other") == 0;
     if (limit != NULL)
         limit_s = strtod(limit, NULL);
     unsetenv("LD_PRELOAD"); /* what a test starts is left alone */

@@ -9,6 +9,8 @@
 
 #define HOSTILE_ROUNDS loop_length(200, 3)
 #define GARBAGE_ROUNDS loop_length(2000, 10)
+#define OPTIONS_BYTES  loop_length(1024 * 1024, 12000) /* of more than a thousand */
+#define STRING_BYTES   loop_length(65536, 2048)
 
 static int set_up(void **state)
 {
@@ -331,33 +333,53 @@ static void assert_refused(const char *bytes, size_t size, const char *told)
     free(errors);
 }
 
-static void test_huge_files(void **state)
+static char *make_bytes(size_t size, int byte)
 {
-    (void)state;
-    size_t size = 1024 * 1024 + 1;
     char *bytes = malloc(size + 1);
     assert_non_null(bytes);
-
-    memset(bytes, ' ', size);
+    memset(bytes, byte, size);
     bytes[size] = '\0';
+    return bytes;
+}
+
+static void test_huge_file(void **state)
+{
+    const size_t most = 1024 * 1024;
+    char *bytes = make_bytes(most + 1, ' ');
     struct config *config = NULL;
     char *errors = NULL;
-    assert_int_equal(load_bytes(bytes, size - 1, &config, &errors), 0);
+
+    (void)state;
+    assert_int_equal(load_bytes(bytes, most, &config, &errors), 0);
     config_free(config);
     free(errors);
-    assert_refused(bytes, size, ": found more than 1048576 bytes, wanted less\n");
+    assert_refused(bytes, most + 1, ": found more than 1048576 bytes, wanted less\n");
+    free(bytes);
+}
 
-    /* Ten thousands of options, each another. */
+/* Each another, as many as have room. */
+static void test_too_many_options(void **state)
+{
+    const size_t size = (size_t)OPTIONS_BYTES;
+    char *bytes = make_bytes(size, ' ');
+
+    (void)state;
     for (size_t i = 0; i + 10 < size; i += 10) {
         char option[16];
         snprintf(option, sizeof option, "a%06zu=b ", i / 10 % 1000000);
         memcpy(bytes + i, option, 10);
     }
-    assert_refused(bytes, size - 1, ": found more than 1000 options, wanted less\n");
+    assert_refused(bytes, size, ": found more than 1000 options, wanted less\n");
+    free(bytes);
+}
 
-    /* One string; the library copies it whole for every 32 bytes of it. */
-    size = 65536;
-    memset(bytes, 'x', size);
+/* The library copies it whole for every 32 bytes of it. */
+static void test_long_string(void **state)
+{
+    const size_t size = (size_t)STRING_BYTES;
+    char *bytes = make_bytes(size, 'x');
+
+    (void)state;
     memcpy(bytes, "listen=\"", 8);
     bytes[size - 1] = '"';
     assert_refused(bytes, size, "xxx...\", wanted HOST:PORT");
@@ -383,7 +405,9 @@ int main(void)
         cmocka_unit_test(test_a_worker_does_not_see_the_environment),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_huge_files),
+        cmocka_unit_test(test_huge_file),
+        cmocka_unit_test(test_too_many_options),
+        cmocka_unit_test(test_long_string),
         cmocka_unit_test(test_nul_bytes),
     };
     return cmocka_run_group_tests_name("config_print", tests, set_up, NULL);

@@ -59,6 +59,8 @@ static int from_client(struct cut_proxy *proxy, int client, int server)
         return 0;
     /* The server speaks when it has done all of it. */
     read_some(server, buffer, sizeof(buffer));
+    while (cut == CUT_SILENT && read_some(client, buffer, sizeof(buffer)) > 0)
+        continue;
     return -1;
 }
 

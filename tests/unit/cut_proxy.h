@@ -11,7 +11,8 @@ struct cut_proxy;
 enum cut {
     CUT_NOTHING,
     CUT_BEFORE, /* the next thing that the client says is not passed on */
-    CUT_AFTER   /* it is passed on and answered, and the answer is kept */
+    CUT_AFTER,  /* it is passed on and answered, and the answer is kept */
+    CUT_SILENT  /* the same, and the connection stays until the client has waited long enough */
 };
 
 /* `directory` gets a socket as libpq looks for it; `server` is the directory of the server's own. */

@@ -35,9 +35,40 @@ static int set_up(void **state)
     return 0;
 }
 
+/* A thread that stops the server while the test goes on. */
+static struct {
+    pthread_t thread;
+    int runs;
+    struct http *http;
+    int drain_ms;
+} stopping;
+
+static void *stop(void *arg)
+{
+    (void)arg;
+    http_stop(stopping.http, stopping.drain_ms);
+    return NULL;
+}
+
+static void begin_stop(const struct http_server *server, int drain_ms)
+{
+    stopping.http = server->http;
+    stopping.drain_ms = drain_ms;
+    assert_int_equal(pthread_create(&stopping.thread, NULL, stop, NULL), 0);
+    stopping.runs = 1;
+}
+
+static void await_stopped(void)
+{
+    if (stopping.runs)
+        pthread_join(stopping.thread, NULL);
+    stopping.runs = 0;
+}
+
 static int tear_down(void **state)
 {
     fakes_hold_store(0);
+    await_stopped();
     http_server_stop(*state);
     free(*state);
     return 0;
@@ -300,24 +331,10 @@ static void send_event(int fd)
     client_send(fd, request, (size_t)size);
 }
 
-struct stopping {
-    struct http *http;
-    int drain_ms;
-};
-
-static void *stop(void *arg)
-{
-    struct stopping *stopping = arg;
-    http_stop(stopping->http, stopping->drain_ms);
-    return NULL;
-}
-
 static void answers_what_is_in_flight_before_it_stops(void **state)
 {
     struct http_server *server = *state;
-    struct stopping stopping = {server->http, 10000};
     struct client_answer answer;
-    pthread_t thread;
 
     fakes_set_spool(FAKE_SPOOL_HELD);
     int busy = client_connect(server->address);
@@ -329,7 +346,7 @@ static void answers_what_is_in_flight_before_it_stops(void **state)
     client_answer_free(&answer);
     send_event(busy);
     fakes_await_held(1);
-    assert_int_equal(pthread_create(&thread, NULL, stop, &stopping), 0);
+    begin_stop(server, 10000);
 
     while (client_can_connect(server->address)) /* until it listens no more: now it is stopping */
         continue;
@@ -340,7 +357,7 @@ static void answers_what_is_in_flight_before_it_stops(void **state)
     client_answer_free(&answer);
     client_await_close(busy);
     client_await_close(idle);
-    pthread_join(thread, NULL);
+    await_stopped();
     close(busy);
     close(idle);
 }
@@ -367,20 +384,18 @@ static void stops_without_a_spool_that_hangs(void **state)
 static void stops_with_a_store_that_is_slow(void **state)
 {
     struct http_server *server = *state;
-    struct stopping stopping = {server->http, 10};
     struct client_answer answer;
-    pthread_t thread;
 
     fakes_hold_store(1);
     int fd = client_connect(server->address);
     client_send_text(fd, "GET /api/dashboard/count HTTP/1.1\r\nHost: x\r\n\r\n");
     fakes_await_read();
-    assert_int_equal(pthread_create(&thread, NULL, stop, &stopping), 0);
+    begin_stop(server, 10);
     client_read(fd, 0, &answer);
     assert_int_equal(answer.status, 503);
     client_answer_free(&answer);
     fakes_hold_store(0);
-    pthread_join(thread, NULL);
+    await_stopped();
     close(fd);
 }
 

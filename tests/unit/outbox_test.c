@@ -80,6 +80,8 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
     const char *text = pbx->answer;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
+    if (response == NULL)
+        return MHD_NO;
     if (pbx->status == 429)
         MHD_add_response_header(response, "Retry-After", "3");
     if (pbx->status == 302)

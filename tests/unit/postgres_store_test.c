@@ -2,9 +2,11 @@
  * postgres_store_test.c: what only PostgreSQL has: several workers at once, connections that are lost, partitions,
  * migrations in a race, types of columns.
  */
+#include "loop_length.h"
 #include "store_fixture.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "common/clock.h"
 #include <sys/stat.h>
@@ -70,7 +72,8 @@ static void kill_connections(const struct fixture *fixture)
 
 /* ---- Several at once ----------------------------------------------------------------------------------- */
 
-#define STARTERS 10
+#define STARTERS_MAX 10
+#define STARTERS     loop_length(STARTERS_MAX, 3)
 
 struct starter {
     pthread_t thread;
@@ -87,19 +90,22 @@ static void *start(void *arg)
     return NULL;
 }
 
-static void ten_start_at_once(void **state)
+static void many_start_at_once(void **state)
 {
-    struct starter starters[STARTERS] = {0};
+    struct starter starters[STARTERS_MAX] = {0};
     char url[DATABASE_URL_SIZE];
     (void)state;
     database_make(url);
-    for (int i = 0; i < STARTERS; i++) {
-        starters[i].url = url;
-        snprintf(starters[i].owner, sizeof(starters[i].owner), "s/%d", i);
-        assert_int_equal(pthread_create(&starters[i].thread, NULL, start, &starters[i]), 0);
+    int started = 0;
+    for (int failed = 0; started < STARTERS && !failed; started += !failed) {
+        struct starter *next = &starters[started];
+        next->url = url;
+        snprintf(next->owner, sizeof(next->owner), "s/%d", started);
+        failed = pthread_create(&next->thread, NULL, start, next) != 0;
     }
-    for (int i = 0; i < STARTERS; i++)
+    for (int i = 0; i < started; i++)
         pthread_join(starters[i].thread, NULL);
+    assert_int_equal(started, STARTERS);
     for (int i = 0; i < STARTERS; i++) {
         if (starters[i].store == NULL)
             fail_msg("%s", starters[i].error);
@@ -170,15 +176,17 @@ struct contender {
     char error[512];
 };
 
-#define CONTENDED_CALLS 20
-#define ROUNDS          40
+#define CONTENDED_MAX   20
+#define CONTENDED_CALLS loop_length(CONTENDED_MAX, 4)
+#define ROUNDS          loop_length(40, 4)
+#define CONTENDERS      4
 
 static int run_round(struct contender *contender, int round)
 {
     struct store *store = contender->store;
-    struct event events[CONTENDED_CALLS];
-    const struct event *batch[CONTENDED_CALLS];
-    char call_id[CONTENDED_CALLS][32];
+    struct event events[CONTENDED_MAX];
+    const struct event *batch[CONTENDED_MAX];
+    char call_id[CONTENDED_MAX][32];
     for (int i = 0; i < CONTENDED_CALLS; i++) {
         int call = contender->number % 2 == 0 ? i : CONTENDED_CALLS - 1 - i;
         snprintf(call_id[i], sizeof(call_id[i]), "call-%d-%d", round / 4, call);
@@ -188,7 +196,7 @@ static int run_round(struct contender *contender, int round)
         events[i].identity[10] = (uint8_t)i;
         batch[i] = &events[i];
     }
-    int result = store_begin(store, batch, CONTENDED_CALLS);
+    int result = store_begin(store, batch, (size_t)CONTENDED_CALLS);
     for (int i = 0; i < CONTENDED_CALLS && result >= 0; i++) {
         int64_t id;
         result = store_event_add(store, &events[i], &id);
@@ -221,24 +229,30 @@ static void *contend(void *arg)
 static void contenders_agree(void **state)
 {
     struct fixture *fixture = *state;
-    struct contender contenders[4] = {0};
-    char owner[16];
-    for (int i = 0; i < 4; i++) {
+    struct contender contenders[CONTENDERS] = {0};
+    char owner[16], events[16], calls[16];
+    snprintf(events, sizeof(events), "%d", CONTENDERS * ROUNDS * CONTENDED_CALLS);
+    snprintf(calls, sizeof(calls), "%d", ROUNDS / 4 * CONTENDED_CALLS);
+    for (int i = 0; i < CONTENDERS; i++) {
         snprintf(owner, sizeof(owner), "other/%d", i);
         contenders[i].number = i;
         contenders[i].store = open_other(fixture, owner, 1000);
-        assert_int_equal(pthread_create(&contenders[i].thread, NULL, contend, &contenders[i]), 0);
     }
-    for (int i = 0; i < 4; i++)
+    int started = 0;
+    while (started < CONTENDERS &&
+           pthread_create(&contenders[started].thread, NULL, contend, &contenders[started]) == 0)
+        started++;
+    for (int i = 0; i < started; i++)
         pthread_join(contenders[i].thread, NULL);
-    for (int i = 0; i < 4; i++) {
+    assert_int_equal(started, CONTENDERS);
+    for (int i = 0; i < CONTENDERS; i++) {
         if (contenders[i].error[0] != '\0')
             fail_msg("%s", contenders[i].error);
         store_close(contenders[i].store);
     }
-    assert_asked(fixture, "SELECT count(*) FROM pbxhook.events", "3200");
-    assert_asked(fixture, "SELECT count(*) FROM pbxhook.calls", "200");
-    assert_asked(fixture, "SELECT sum(n) FROM pbxhook.counts", "200");
+    assert_asked(fixture, "SELECT count(*) FROM pbxhook.events", events);
+    assert_asked(fixture, "SELECT count(*) FROM pbxhook.calls", calls);
+    assert_asked(fixture, "SELECT sum(n) FROM pbxhook.counts", calls);
 }
 
 /* ---- Leases ---------------------------------------------------------------------------------------------- */
@@ -349,14 +363,16 @@ static void two_never_claim_the_same(void **state)
 /* ---- No circles ------------------------------------------------------------------------------------------- */
 
 /* Another worker, in the middle of a batch: it has settled its own action, or none (0), and confirms a call's. */
-struct crosser {
+static struct crosser {
     pthread_t thread;
+    int runs;
     struct store *store;
     int64_t settles;
     const char *confirms;
     const char *number; /* of a new user, "": none */
     int result;
-};
+    atomic_int ended;
+} crosser;
 
 static int settle_first(struct store *store, const struct event *waiting, int64_t settles)
 {
@@ -382,12 +398,47 @@ static int confirm_then(struct store *store, const struct event *waiting, const 
 
 static void *cross(void *arg)
 {
-    struct crosser *crosser = arg;
-    struct event waiting = make_event("call.waiting", crosser->confirms, 7);
-    crosser->result = settle_first(crosser->store, &waiting, crosser->settles);
-    if (crosser->result == 0)
-        crosser->result = confirm_then(crosser->store, &waiting, crosser->number);
+    struct event waiting = make_event("call.waiting", crosser.confirms, 7);
+    (void)arg;
+    crosser.result = settle_first(crosser.store, &waiting, crosser.settles);
+    if (crosser.result == 0)
+        crosser.result = confirm_then(crosser.store, &waiting, crosser.number);
+    atomic_store(&crosser.ended, 1);
     return NULL;
+}
+
+static void prepare_crosser(const struct fixture *fixture, const char *number)
+{
+    crosser.store = open_other(fixture, "spool/1", 50000);
+    crosser.settles = 0;
+    crosser.confirms = "a";
+    crosser.number = number;
+    atomic_store(&crosser.ended, 0);
+}
+
+static void start_crosser(void)
+{
+    assert_int_equal(pthread_create(&crosser.thread, NULL, cross, NULL), 0);
+    crosser.runs = 1;
+}
+
+static void join_crosser(void)
+{
+    if (crosser.runs)
+        pthread_join(crosser.thread, NULL);
+    crosser.runs = 0;
+}
+
+/* It may wait for what this store has locked. */
+static int crosser_teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    store_close(fixture->store);
+    fixture->store = NULL;
+    join_crosser();
+    store_close(crosser.store);
+    crosser.store = NULL;
+    return fixture_teardown(state);
 }
 
 static void await_blocked(const struct fixture *fixture)
@@ -399,6 +450,8 @@ static void await_blocked(const struct fixture *fixture)
                "0") == 0) {
         if (clock_mono_us() > until_us)
             fail_msg("the other one never came to wait");
+        if (atomic_load(&crosser.ended))
+            fail_msg("the other one failed: %s", store_error(crosser.store));
     }
 }
 
@@ -417,36 +470,32 @@ static int64_t claim_for(struct fixture *fixture, struct store *store, const cha
 static void settling_and_confirming_make_no_circle(void **state)
 {
     struct fixture *fixture = *state;
-    struct crosser crosser = {
-        .store = open_other(fixture, "spool/1", 50000), .confirms = "a", .number = ""};
+    prepare_crosser(fixture, "");
     int64_t own = claim_for(fixture, fixture->store, "a");
     crosser.settles = claim_for(fixture, crosser.store, "b");
     struct event waiting = make_event("call.waiting", "b", 8);
     check_ok(fixture, settle_first(fixture->store, &waiting, own));
-    assert_int_equal(pthread_create(&crosser.thread, NULL, cross, &crosser), 0);
+    start_crosser();
     await_blocked(fixture);
     check_ok(fixture, confirm_then(fixture->store, &waiting, ""));
-    pthread_join(crosser.thread, NULL);
+    join_crosser();
     assert_ok(crosser.store, crosser.result);
-    store_close(crosser.store);
 }
 
 /* The same with a new user whom both make: one of them may have to run its batch again, but not for a circle. */
 static void settling_and_new_users_make_no_circle(void **state)
 {
     struct fixture *fixture = *state;
-    struct crosser crosser = {
-        .store = open_other(fixture, "spool/1", 50000), .confirms = "a", .number = "119"};
+    prepare_crosser(fixture, "119");
     int64_t own = claim_for(fixture, fixture->store, "a");
     struct event waiting = make_event("call.waiting", "b", 8);
     check_ok(fixture, settle_first(fixture->store, &waiting, own));
-    assert_int_equal(pthread_create(&crosser.thread, NULL, cross, &crosser), 0);
+    start_crosser();
     await_blocked(fixture);
     check_ok(fixture, confirm_then(fixture->store, &waiting, "119"));
-    pthread_join(crosser.thread, NULL);
+    join_crosser();
     assert_int_equal(crosser.result, STORE_E_AGAIN);
     assert_null(strstr(store_error(crosser.store), "deadlock"));
-    store_close(crosser.store);
 }
 
 /* ---- Connections that are lost ------------------------------------------------------------------------------ */
@@ -550,6 +599,26 @@ static void commit_without_an_answer_is_settled(void **state)
     }
     assert_asked(fixture, "SELECT count(*) FROM pbxhook.actions WHERE state = 'sending'", "2");
     assert_asked(fixture, "SELECT count(*) FROM pbxhook.events", "2");
+    store_close(scene.store);
+    cut_proxy_stop(scene.proxy);
+}
+
+/* A server that says nothing any more is given up, and what it did in silence is not done twice. */
+static void silence_is_no_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = make_event("call.new", "a", 1000);
+    struct cut_scene scene;
+    int stored, attempts;
+    open_through_proxy(fixture, &scene);
+    pg_of(scene.store)->silence_limit_ms = 200;
+    assert_int_equal(run_cut_batch(&scene, &event, CUT_SILENT, &stored, &attempts), STORE_E_FAILED);
+    assert_non_null(strstr(store_error(scene.store), "no word from the server"));
+    pg_of(scene.store)->silence_limit_ms = PG_SILENCE_LIMIT_MS;
+    assert_int_equal(run_cut_batch(&scene, &event, CUT_NOTHING, &stored, &attempts), 1);
+    assert_int_equal(stored, STORE_EVENT_REPLAY);
+    assert_int_equal(attempts, 1);
+    assert_asked(fixture, "SELECT count(*) FROM pbxhook.events", "1");
     store_close(scene.store);
     cut_proxy_stop(scene.proxy);
 }
@@ -910,18 +979,21 @@ static void statements_go_by_their_indexes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ten_start_at_once),
+        cmocka_unit_test(many_start_at_once),
         STORE_TEST(one_owner_is_one_worker),
         STORE_TEST(those_who_collide_run_again),
         STORE_TEST(contenders_agree),
         STORE_TEST(lease_that_ran_out_is_anybodys),
         STORE_TEST(lease_of_a_clock_put_back_begins_anew),
         STORE_TEST(two_never_claim_the_same),
-        STORE_TEST(settling_and_confirming_make_no_circle),
-        STORE_TEST(settling_and_new_users_make_no_circle),
+        cmocka_unit_test_setup_teardown(settling_and_confirming_make_no_circle, fixture_setup,
+                                        crosser_teardown),
+        cmocka_unit_test_setup_teardown(settling_and_new_users_make_no_circle, fixture_setup,
+                                        crosser_teardown),
         STORE_TEST(lost_connection_is_made_again),
         STORE_TEST(reader_connects_again),
         STORE_TEST(commit_without_an_answer_is_settled),
+        STORE_TEST(silence_is_no_answer),
         STORE_TEST(events_go_where_their_time_is),
         STORE_TEST(late_partition_takes_its_events),
         STORE_TEST(unrun_events_are_not_kept),

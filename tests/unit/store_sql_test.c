@@ -2,6 +2,7 @@
  * store_sql_test.c: what plugins do with SQL of their own, on every backend: their tables work, and
  * nothing they write ends the transaction or touches pbxhook's tables.
  */
+#include "loop_length.h"
 #include "store_fixture.h"
 
 static struct store_value integer(int64_t value)
@@ -199,7 +200,8 @@ static int ask_many_others(void *arg, const struct store_value *values, uint32_t
     struct nested *nested = arg;
     assert_int_equal(count, 1);
     assert_int_equal(values[0].as.integer, ++nested->rows);
-    for (int i = 0; i < 70; i++) {
+    const int from = nested->rows == 1 ? 0 : loop_length(0, 64); /* once is enough to fill it */
+    for (int i = from; i < 70; i++) {
         char sql[64];
         snprintf(sql, sizeof(sql), "SELECT %d + count(*) FROM notes", i);
         assert_int_equal(query_integer(nested->fixture, sql), i + 3);
@@ -224,7 +226,7 @@ static void many_statements_all_work(void **state)
 {
     struct fixture *fixture = *state;
     begin_with_table(fixture);
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < loop_length(3, 2); round++) {
         for (int i = 0; i < 70; i++) {
             char sql[64];
             snprintf(sql, sizeof(sql), "SELECT %d + count(*) FROM notes", i);

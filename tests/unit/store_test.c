@@ -445,7 +445,7 @@ static void active_calls_are_those_not_finished(void **state)
 
 #define MODEL_CALLS        40
 #define MODEL_USERS        30
-#define MODEL_TRANSACTIONS loop_length(300, 10)
+#define MODEL_TRANSACTIONS loop_length(300, 4)
 
 struct model_call {
     int known;
