@@ -37,8 +37,8 @@ struct spool_thread {
     struct spool_writer *writer; /* the thread's alone */
     struct event **group;        /* the thread's alone */
     size_t group_capacity;
-    int64_t begun_us;  /* the thread's alone: when the last commit of events began */
-    size_t last_count; /* the same: of how many                                    */
+    int64_t begun_us;  /* the thread's alone, of the last commit of events: */
+    size_t last_count; /* when it began, and how many they were             */
     struct spool_inheritance inherited;
     pthread_t thread;
 
@@ -220,8 +220,10 @@ static int commit_group(struct spool_thread *thread, struct ticket_list *group, 
 {
     size_t count = 0;
     int failed = reserve_group(thread, group->count);
-    thread->begun_us = clock_mono_us();
-    thread->last_count = group->count;
+    if (group->count > 0) {
+        thread->begun_us = clock_mono_us();
+        thread->last_count = group->count;
+    }
     if (!failed) {
         for (struct spool_ticket *ticket = group->first; ticket != NULL; ticket = ticket->next)
             thread->group[count++] = ticket->event;

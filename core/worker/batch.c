@@ -15,12 +15,16 @@
 /* No event is begun later than this after the first one of its batch. */
 #define BATCH_LIMIT_US 20000
 
+/* How often somebody else may have the core in the middle of a batch: each time costs a part of the turn. */
+#define OFFER_CORE_US 500
+
 /* What one run has found out, to be counted when it is committed. */
 struct tally {
     int64_t started_us;
-    int64_t begun_us; /* when the first of its plugins could be called */
-    int events;       /* run, from the front */
-    int retries;      /* the same            */
+    int64_t begun_us;   /* when the first of its plugins could be called */
+    int64_t offered_us; /* when the core was offered to others last */
+    int events;         /* run, from the front */
+    int retries;        /* the same            */
     int expired, unknown_expired;
     uint64_t handled, duplicate, unknown;
     uint64_t outcome[METRICS_ACTION_COUNT];
@@ -88,6 +92,16 @@ static int settle_results(struct batch *batch, const struct batch_parts *parts, 
     while (rest != NULL && code >= 0)
         rest = settle_some(rest, parts, tally, &code);
     return code;
+}
+
+/* The kernel may look no sooner than at its next tick, in 4 ms, whether the receiver waits for this core. */
+static void offer_core(struct tally *tally)
+{
+    int64_t now_us = clock_mono_us();
+    if (now_us - tally->offered_us < OFFER_CORE_US)
+        return;
+    tally->offered_us = now_us;
+    sched_yield();
 }
 
 static int is_late(const struct tally *tally)
@@ -262,9 +276,7 @@ static int run_all(struct batch *batch, const struct batch_parts *parts, struct 
     if (code >= 0)
         code = run_retries(batch, parts, tally, batch->retry_count);
     while (tally->events < count && code >= 0 && !(tally->events > 0 && is_late(tally))) {
-        /* The kernel may look no sooner than at its next tick, in 4 ms, whether the receiver waits for this
-         * core. */
-        sched_yield();
+        offer_core(tally);
         code = run_event(parts, batch->event[tally->events++], tally);
     }
     if (tally->events > 0)

@@ -30,8 +30,7 @@
 #include "worker/memory_limit.h"
 #include "worker/suspects.h"
 
-/* Where both want a core, the receiver gets more of it, and soon: an acknowledgement waits for nobody's
- * handler. */
+/* Where both want a core, the receiver gets more of it: an acknowledgement waits for nobody's handler. */
 #define RECEIVER_FIRST     5
 
 #define STORE_LOCK_WAIT_MS 30000
@@ -493,7 +492,7 @@ int worker_main(int index)
     keep_descriptors();
     prctl(PR_SET_NAME, "pbxhook-worker"); /* started through /proc/self/exe, it would be "exe" */
     (void)!nice(RECEIVER_FIRST);
-    short_slice_request();
+    short_slice_request(); /* and soon */
     umask(077);
     set_signals();
     json_object_seed(0); /* before there is a second thread */
