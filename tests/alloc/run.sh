@@ -28,7 +28,8 @@ shift
 
 work=$(mktemp -d)
 postgres="sh $here/../postgres/cluster.sh"
-trap '$postgres stop "$work/socket"; rm -rf "$work"' EXIT
+sweeper=
+trap '[ -z "$sweeper" ] || kill "$sweeper"; $postgres stop "$work/socket"; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 # What a unit test is told: where its long loops may be short, and a memory that forgets at once.
@@ -74,6 +75,9 @@ check_itself
     $postgres start "$work/socket"
     PBXHOOK_TEST_POSTGRES=$(cat "$work/socket")
     export PBXHOOK_TEST_POSTGRES
+    # Of thousands of runs many end before they drop their database.
+    while sleep 2; do $postgres sweep "$work/socket"; done &
+    sweeper=$!
 }
 [ -z "$every" ] || export FAIL_ALLOC_EVERY="$every"
 export FAIL_ALLOC_KNOWN="$here/known_crashes.txt"

@@ -3,6 +3,7 @@
 #
 #   sh tests/postgres/cluster.sh start FILE    starts one and writes its socket's directory into FILE
 #   sh tests/postgres/cluster.sh stop FILE     stops it and removes all of it, FILE too
+#   sh tests/postgres/cluster.sh sweep FILE    drops the databases that killed tests left (test_PID_NUMBER)
 #
 # Root can't run PostgreSQL: it is run as postgres then, or as nobody. fsync is off: these tests are about
 # what pbxhook does, and the machine does not lose power meanwhile.
@@ -13,7 +14,7 @@ fail() {
     exit 1
 }
 
-[ $# -eq 2 ] || fail "usage: cluster.sh start|stop FILE"
+[ $# -eq 2 ] || fail "usage: cluster.sh start|stop|sweep FILE"
 action=$1
 file=$2
 
@@ -70,9 +71,18 @@ start() {
         >"$directory/start.log" 2>&1 || { cat "$directory/start.log" "$directory/data/log" >&2; fail "it did not start"; }
 }
 
+sweep() {
+    ask="$programs/psql -h $(cat "$file") -U pbxhook -d postgres -qAt"
+    $ask -c "SELECT datname FROM pg_database WHERE datname ~ '^test_[0-9]+_[0-9]+$'" |
+        while IFS=_ read -r test pid number; do
+            kill -0 "$pid" 2>/dev/null || echo "DROP DATABASE IF EXISTS ${test}_${pid}_$number WITH (FORCE);"
+        done | $ask
+}
+
 programs=$(find_programs)
 case $action in
 start) start ;;
 stop) stop ;;
+sweep) sweep ;;
 *) fail "unknown action: $action" ;;
 esac

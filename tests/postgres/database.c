@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -70,12 +71,15 @@ static PGconn *connect_to_server(void)
 
 void database_make(char url[DATABASE_URL_SIZE])
 {
-    static int last;
+    struct timespec now;
     char name[64], sql[128];
     PGconn *server = connect_to_server();
     /* Since version 15 a template goes through the log page by page, if nothing else is asked for: far dearer. */
     int is_dear = PQserverVersion(server) >= 150000;
-    snprintf(name, sizeof(name), "test_%ld_%d", (long)getpid(), ++last);
+    /* The time, too: a killed process may have had this number before, and left its databases. */
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(name, sizeof(name), "test_%ld_%lld%09ld", (long)getpid(), (long long)now.tv_sec,
+             now.tv_nsec);
     snprintf(sql, sizeof(sql), "CREATE DATABASE %s%s", name, is_dear ? " STRATEGY file_copy" : "");
     PQclear(database_run(server, sql));
     PQfinish(server);
