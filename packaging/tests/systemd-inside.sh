@@ -51,6 +51,9 @@ journalctl --no-pager -u pbxhook.service >/tmp/journal.txt
 grep -q 'msg=listening' /tmp/journal.txt || fail "the journal has not its log"
 ! grep -E 'level=(error|warning)' /tmp/journal.txt || fail "the log has complaints"
 
+step "its workers leave the processor to the receiver"
+want_equal "their nice values" "$(ps -o ni= -C pbxhook-worker | xargs)" 5
+
 step "it is reloaded"
 systemctl reload pbxhook.service
 until_true curl -fsS "$url/healthz"

@@ -79,7 +79,7 @@ static int fail_here(long number, const struct chain *chain)
     if (!atomic_compare_exchange_strong(&run->failed, &none, number))
         return 0;
     run->failed_chain = *chain;
-    run->may_hang = findings_is_known(chain, chain, 1);
+    run->may_hang = findings_is_known("hang", chain, chain);
     return 1;
 }
 

@@ -66,7 +66,8 @@ static void on_crash(int number)
     chain_take(&chain);
     chain_begin_at_signal(&chain);
     run->crash_key = chain_key(&chain, KEY_OF_CRASH);
-    run->is_known = findings_is_known(&chain, &run->failed_chain, atomic_load(&run->is_late));
+    run->is_known = findings_is_known(atomic_load(&run->is_late) ? "hang" : "crash", &chain,
+                                      &run->failed_chain);
     report("  the allocation that failed:");
     chain_print(&run->failed_chain, run->report, &run->report_size, REPORT_SIZE);
     report("  where it ended:");
@@ -135,7 +136,7 @@ static _Noreturn void be_the_case(struct case_process *process, const struct all
     int failed = process->what.run(process->what.context);
     allocator_leave();
     fflush(NULL);
-    _exit(failed == 0 ? 0 : 1);
+    _exit(failed == 0 ? CASE_PASSED : CASE_FAILED);
 }
 
 /* ---- In its parent ------------------------------------------------------------------------------------ */

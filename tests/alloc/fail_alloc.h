@@ -123,6 +123,10 @@ struct case_to_run {
     int number; /* within the group */
 };
 
+/* What a case's process ends with that came to its end. */
+#define CASE_PASSED 0
+#define CASE_FAILED 1
+
 struct case_end {
     int status; /* of waitpid(); a crash is in run->crash_signal */
     int hung;
@@ -147,9 +151,11 @@ void case_process_print_output(const struct case_process *process, FILE *to);
 
 /* The file with the crashes of other people's code that are known, or NULL. */
 int findings_open(const char *known_path);
-/* Of a process that ends, in that process: where, and which allocation had failed. */
-int findings_is_known(const struct chain *end, const struct chain *failed, int hung);
+/* What: crash, hang or exit; where it ended (a crash's alone), and which allocation had failed. */
+int findings_is_known(const char *what, const struct chain *end, const struct chain *failed);
 void findings_add(const struct case_process *process, const struct case_end *end);
+/* It ended its process itself. */
+void findings_add_exit(const struct case_process *process);
 void findings_add_text(const struct case_process *process, const char *text);
 /* Those that are ours, and the known ones, as often as they came. */
 long findings_count(void);

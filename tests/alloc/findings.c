@@ -46,13 +46,13 @@ int findings_open(const char *known_path)
     return 0;
 }
 
-/* A crash is told by where it ended, a hang by whose allocation was forgotten; the allocation was that library's own. */
-int findings_is_known(const struct chain *end, const struct chain *failed, int hung)
+/* A crash is told by where it ended, all else by whose allocation failed; which was that library's own. */
+int findings_is_known(const char *what, const struct chain *end, const struct chain *failed)
 {
     for (int i = 0; i < known_count; i++) {
         const struct known *one = &known[i];
-        if (strcmp(one->what, hung ? "hang" : "crash") == 0 &&
-            chain_passes(hung ? failed : end, one->module, one->function) &&
+        const struct chain *place = strcmp(what, "crash") == 0 ? end : failed;
+        if (strcmp(one->what, what) == 0 && chain_passes(place, one->module, one->function) &&
             chain_passes(failed, one->module, NULL))
             return 1;
     }
@@ -111,6 +111,14 @@ void findings_add(const struct case_process *process, const struct case_end *end
     /* What is known and what is not may end in the same place. */
     uint64_t manner = (uint64_t)(end->hung != 0) | (uint64_t)(run->is_known != 0) << 1;
     add(process, what, run->crash_key ^ manner, run->is_known);
+}
+
+void findings_add_exit(const struct case_process *process)
+{
+    const struct chain *failed = &case_process_run(process)->failed_chain;
+
+    add(process, "ends its process, neither passed nor failed", chain_key(failed, KEY_OF_CRASH),
+        findings_is_known("exit", failed, failed));
 }
 
 void findings_add_text(const struct case_process *process, const char *text)

@@ -140,6 +140,8 @@ static void judge(struct case_process *process, const struct case_end *end)
     /* One that came to its end while it was about to be asked where it hangs did not hang. */
     if (atomic_load(&run->crash_signal) != 0 || !WIFEXITED(end->status))
         findings_add(process, end);
+    else if (WEXITSTATUS(end->status) > CASE_FAILED)
+        findings_add_exit(process);
 }
 
 static void tell_progress(const char *what, long done, long all)
@@ -249,7 +251,7 @@ static void learn(const struct group *group, int number, enum alloc_mode mode)
         give_up("fork");
     while (!case_process_poll(process, &end))
         pause_a_moment();
-    if (end.status != 0)
+    if (end.status != CASE_PASSED)
         findings_add_text(process, "fails though no allocation does");
     const struct run *run = case_process_run(process);
     facts[number] = (struct case_facts){

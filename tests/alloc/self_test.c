@@ -65,6 +65,15 @@ static int set_up_without_looking(void **state)
     return 0;
 }
 
+static void ends_the_process(void **state)
+{
+    (void)state;
+    void *block = malloc(10);
+    if (block == NULL)
+        _exit(3);
+    free(block);
+}
+
 static int tear_down(void **state)
 {
     free(*state);
@@ -161,6 +170,7 @@ int main(void)
         cmocka_unit_test(waits_for_ever_for_what_it_did_not_get),
         cmocka_unit_test(reads_what_it_freed),
         cmocka_unit_test_setup_teardown(crash_in_a_set_up, set_up_without_looking, tear_down),
+        cmocka_unit_test(ends_the_process),
         cmocka_unit_test(fails_in_words),
         cmocka_unit_test(way_malloc),
         cmocka_unit_test(way_calloc),

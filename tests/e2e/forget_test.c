@@ -2,11 +2,10 @@
  * forget_test.c: a caller is forgotten, with and without a server, while others call: his number is nowhere any
  * more, what counts is right, nobody else is touched, and he is a new caller when he calls again.
  */
+#include "load.h"
 #include "world.h"
 
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,44 +97,19 @@ static void check_queue(struct world *world, const char *call_id, const char *qu
 
 /* ---- With a server --------------------------------------------------------------------------------- */
 
-#define POSTERS 3
-
-struct posters {
-    int port;
-    _Atomic int next, acknowledged, failed, stop;
-};
-
-static void *post_on(void *arg)
-{
-    struct posters *posters = arg;
-    struct client *client = client_open(posters->port);
-    while (!posters->stop) {
-        char call_id[32], number[32];
-        int next = posters->next++;
-        snprintf(call_id, sizeof call_id, "load-%d", next);
-        snprintf(number, sizeof number, "+55119%08d", next % 1000);
-        char *body = event_seed(
-            &(struct event_text){.type = "call.new", .call_id = call_id, .their_number = number});
-        int status = client_post(client, ROUTE_SEED, body);
-        posters->acknowledged += status == 204;
-        posters->failed += status != 204;
-        free(body);
-    }
-    client_close(client);
-    return NULL;
-}
-
 static void test_under_load(struct world *world)
 {
-    pthread_t thread[POSTERS];
     world_start(world);
-    struct posters posters = {.port = world->server.port};
-    for (int i = 0; i < POSTERS; i++)
-        assert_int_equal(pthread_create(&thread[i], NULL, post_on, &posters), 0);
+    struct load *load = load_start_plan(&(struct load_plan){.server = {&world->server},
+                                                            .servers = 1,
+                                                            .prefix = "load",
+                                                            .threads = 3,
+                                                            .callers = 1000,
+                                                            .gap_ms = 20});
     post_call(world, "his", HIS, EVENTS_OF_CALL);
     post_call(world, "others", OTHER, EVENTS_OF_CALL);
     check_queue(world, "his", "901");
-    await(posters.acknowledged >= 2000);
+    await(load_acknowledged(load) >= 2000);
     /* What was posted a moment ago is in it: it is waited for. */
     post_call(world, "his-2", HIS, EVENTS_OF_CALL);
     check_forgotten(forget(world, HIS, NULL), 1, 2, 2 * EVENTS_OF_CALL);
@@ -146,12 +120,10 @@ static void test_under_load(struct world *world)
     check_queue(world, "his-4", "900");
     post_call(world, "others-2", OTHER, 2);
     check_queue(world, "others-2", "900");
-    posters.stop = 1;
-    for (int i = 0; i < POSTERS; i++)
-        pthread_join(thread[i], NULL);
-    assert_int_equal(posters.failed, 0);
-    await(store_int(world, "SELECT count(*) FROM events", NULL) ==
-          posters.acknowledged + 3 * EVENTS_OF_CALL + 6);
+    load_end(load);
+    assert_int_equal(load_failures(load), 0);
+    int others = load_finish(load) * EVENTS_OF_CALL;
+    await(store_int(world, "SELECT count(*) FROM events", NULL) == others + 3 * EVENTS_OF_CALL + 6);
     check_not_logged(world);
     assert_int_equal(
         server_log_count(&world->server, "msg=\"operator's command\"", "request=forget"), 1);

@@ -229,6 +229,21 @@ static inline const struct store_call *find_call(struct fixture *fixture, const 
     return call;
 }
 
+static inline int count_action(void *arg, const struct store_past_action *action)
+{
+    (void)action;
+    ++*(int *)arg;
+    return 0;
+}
+
+/* How many of its actions a call's history has. */
+static inline int actions_of(struct fixture *fixture, const char *call_id)
+{
+    int count = 0;
+    check_ok(fixture, store_call_actions(fixture->store, call_id, 10, count_action, &count));
+    return count;
+}
+
 static inline int take_integer(void *arg, const struct store_value *values, uint32_t count)
 {
     assert_int_equal(count, 1);

@@ -288,20 +288,6 @@ static void call_that_was_removed_can_come_again(void **state)
     check_finished(fixture, 0);
 }
 
-static int count_action(void *arg, const struct store_past_action *action)
-{
-    (void)action;
-    ++*(int *)arg;
-    return 0;
-}
-
-static int actions_of(struct fixture *fixture, const char *call_id)
-{
-    int count = 0;
-    check_ok(fixture, store_call_actions(fixture->store, call_id, 10, count_action, &count));
-    return count;
-}
-
 /* SQLite gives a number anew that was the newest call's: the next call has nothing of that one. */
 static void action_that_stays_is_nobody_elses(void **state)
 {

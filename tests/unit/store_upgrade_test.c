@@ -128,20 +128,6 @@ static int events_of(struct fixture *fixture, const char *call_id)
     return count;
 }
 
-static int count_action(void *arg, const struct store_past_action *action)
-{
-    (void)action;
-    ++*(int *)arg;
-    return 0;
-}
-
-static int actions_of(struct fixture *fixture, const char *call_id)
-{
-    int count = 0;
-    check_ok(fixture, store_call_actions(fixture->store, call_id, 10, count_action, &count));
-    return count;
-}
-
 static int add_sums(void *arg, int64_t minute, const char *queue, const struct store_kpi *sums)
 {
     struct store_kpi *all = arg;
