@@ -127,17 +127,20 @@ async function waitForActions(url, ...reports) {
   });
 }
 
-// The process and its children, from the parent's point of view: nothing outside is looked at twice.
-function listFamily(pid) {
-  const family = [pid];
-  for (const entry of fs.readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    try {
-      const status = fs.readFileSync(`/proc/${entry}/status`, 'utf8');
-      if (Number(/^PPid:\s+(\d+)/m.exec(status)[1]) === pid) family.push(Number(entry));
-    } catch { /* it ended meanwhile */ }
+function readChildren(task) {
+  try {
+    return fs.readFileSync(`${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return []; // it ended meanwhile
   }
-  return family;
+}
+
+// The process and its children, asked of its own threads: looking through all of /proc takes a millisecond of the
+// cores that are measured, ten times a second.
+function listFamily(pid) {
+  const tasks = `/proc/${pid}/task`;
+  if (!fs.existsSync(tasks)) return [];
+  return [pid, ...fs.readdirSync(tasks).flatMap((task) => readChildren(`${tasks}/${task}`))];
 }
 
 function readMemory(pid) {

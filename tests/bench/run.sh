@@ -7,7 +7,7 @@
 #
 #   --quick     one round of 3 seconds, to see that it works
 #   --check     exit 1 when a target is missed, or an event was not acknowledged
-#   --seconds   of each load (10)      --rounds  of the comparison (3)
+#   --seconds   of each load (10)      --rounds  of the comparison (3); the open loop has two more
 #   --servers   only these of: pbxhook (SQLite), pbxhook_pg1 and pbxhook_pg2 (PostgreSQL, so many workers),
 #               fastify, koa, pgbench
 #
@@ -151,7 +151,7 @@ measure_half_rate() {
     say "--- open loop: pbxhook at $rate events/s"
     begin pbxhook half-rate
     start_memory_watch "$out/half-rate.memory.json"
-    for round in $(seq "$rounds"); do
+    for round in $(seq $((rounds + 2))); do
         run_load pbxhook "half-rate-$round" half-rate-warm-up --seconds "$seconds" --rate "$rate"
     done
     stop_memory_watch
