@@ -12,11 +12,11 @@
 // The last four print {at_ms, ...}, in milliseconds since 1970.
 import fs from 'node:fs';
 import net from 'node:net';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const POLL_MS = 20;
 const PATIENCE_MS = 120_000;
-const REPORT_PATIENCE_MS = 3_600_000;
 
 function findPort() {
   return new Promise((resolve, reject) => {
@@ -87,19 +87,33 @@ function readMetric(text, name) {
   return sum;
 }
 
-// The sum of the events acknowledged. Waited for from here, and not read once the load is over, so that
-// starting this program is no part of what is measured.
+function readAcknowledged(path) {
+  try {
+    return JSON.parse(fs.readFileSync(path, 'utf8')).ok;
+  } catch {
+    return undefined; // not there, or not whole yet
+  }
+}
+
+// The report's acknowledged events, once it is there. This program is started before the load, so that its start is no
+// part of what is measured, and sleeps until the directory changes.
+function waitForReport(path) {
+  return new Promise((resolve, reject) => {
+    const watcher = fs.watch(dirname(path));
+    const look = () => {
+      const acknowledged = readAcknowledged(path);
+      if (acknowledged === undefined) return;
+      watcher.close();
+      resolve(acknowledged);
+    };
+    watcher.on('change', look).on('error', reject);
+    look();
+  });
+}
+
 async function waitForReports(paths) {
   let sum = 0;
-  for (const path of paths) {
-    sum += await waitUntil(path, () => {
-      try {
-        return JSON.parse(fs.readFileSync(path, 'utf8')).ok;
-      } catch {
-        return undefined; // not there, or not whole yet
-      }
-    }, REPORT_PATIENCE_MS);
-  }
+  for (const path of paths) sum += await waitForReport(path);
   return sum;
 }
 
