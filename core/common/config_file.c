@@ -381,7 +381,8 @@ static int take_section(struct reader *reader, cfg_t *section)
 
 /*
  * 0, or -1 when out of memory, of which the library says nothing. Then it may hold pointers to what it has freed, and
- * neither reading nor freeing what it holds is safe.
+ * neither reading nor freeing what it holds is safe. Where it goes on all the same, its lexer clears errno
+ * when it reads on, and nobody knows.
  */
 static int parse_file(struct reader *reader, cfg_t *parser, FILE *file)
 {

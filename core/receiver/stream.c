@@ -109,7 +109,7 @@ static int update(struct stream *stream, struct reader *reader)
     return send_text(reader, stream->now.text, stream->now.size);
 }
 
-/* Behind each reader that something was sent to. */
+/* Behind each reader that is seen to. */
 static void pace(int *sent)
 {
     static const struct timespec pause = {.tv_nsec = PAUSE_NS};

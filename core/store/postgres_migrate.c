@@ -106,6 +106,8 @@ int pg_migrate(struct pg_store *store, const char *const *scripts)
         result = read_version(store, &version);
     if (result == 0 && version > count_scripts(scripts))
         result = refuse_newer(store);
+    if (result == 0 && version > 0 && version < count_scripts(scripts))
+        store_tell_migration(version);
     if (result == 0)
         result = run_scripts(store, scripts, version);
     if (result == 0)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "store/store_backend.h"
 
 static const struct store_backend *const backends[] = {&sqlite_backend, &postgres_backend,
@@ -24,6 +25,12 @@ int store_fail(struct store *store, int code, const char *format, ...)
     vsnprintf(store->error, sizeof(store->error), format, values);
     va_end(values);
     return code;
+}
+
+void store_tell_migration(int version)
+{
+    log_info("an older version's store is brought up to date; this may take minutes",
+             log_int("schema", version));
 }
 
 int store_open(const struct store_options *options, struct store **out, char *error,

@@ -146,4 +146,7 @@ int store_check_writing(struct store *store);
 int store_fail(struct store *store, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Logs that a store of this version is about to be brought up to date: with large tables it takes its time. */
+void store_tell_migration(int version);
+
 #endif

@@ -39,8 +39,8 @@ struct batch {
     int retry_count;
     int retry_alone;  /* the one there is may take the worker along: nothing is run beside it */
     int retry_unsure; /* they were run, and the commit failed: it may have happened all the same */
-    int64_t
-        longest_retry_ms; /* what is put off for longer is due now: see worker.c; 0: nothing is */
+    /* What is put off for longer is due now: see worker.c; 0: nothing is. */
+    int64_t longest_retry_ms;
     int64_t longest_action_ms; /* the same for actions */
     int has_lost;              /* a failed commit may have claimed handlings all the same */
     int is_last; /* claim nothing: nobody would run it                                   */

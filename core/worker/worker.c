@@ -492,7 +492,7 @@ int worker_main(int index)
     keep_descriptors();
     prctl(PR_SET_NAME, "pbxhook-worker"); /* started through /proc/self/exe, it would be "exe" */
     (void)!nice(RECEIVER_FIRST);
-    short_slice_request(); /* and soon */
+    short_slice_request(); /* its turns end soon, so that the receiver need not wait for them */
     umask(077);
     set_signals();
     json_object_seed(0); /* before there is a second thread */

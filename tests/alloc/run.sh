@@ -29,7 +29,7 @@ shift
 work=$(mktemp -d)
 postgres="sh $here/../postgres/cluster.sh"
 sweeper=
-trap '[ -z "$sweeper" ] || kill "$sweeper"; $postgres stop "$work/socket" || true; rm -rf "$work"' EXIT
+trap '[ -z "$sweeper" ] || kill "$sweeper" 2>/dev/null || true; $postgres stop "$work/socket" || true; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 # What a unit test is told: where its long loops may be short, and a memory that forgets at once.
@@ -79,7 +79,7 @@ check_itself
     PBXHOOK_TEST_POSTGRES=$(cat "$work/socket")
     export PBXHOOK_TEST_POSTGRES
     # Of thousands of runs many end before they drop their database.
-    while sleep 2; do $postgres sweep "$work/socket"; done &
+    while sleep 2; do $postgres sweep "$work/socket" || true; done &
     sweeper=$!
 }
 [ -z "$every" ] || export FAIL_ALLOC_EVERY="$every"

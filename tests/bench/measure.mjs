@@ -144,7 +144,8 @@ async function waitForActions(url, ...reports) {
 function readChildren(task) {
   try {
     return fs.readFileSync(`${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-  } catch {
+  } catch (error) {
+    if (fs.existsSync(task)) throw error;
     return []; // it ended meanwhile
   }
 }

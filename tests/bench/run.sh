@@ -7,7 +7,7 @@
 #
 #   --quick     one round of 3 seconds, to see that it works
 #   --check     exit 1 when a target is missed, or an event was not acknowledged
-#   --seconds   of each load (10)      --rounds  of the comparison (3); the open loop has two more
+#   --seconds   of each load (10)      --rounds  of the comparison (3)
 #   --servers   only these of: pbxhook (SQLite), pbxhook_pg1 and pbxhook_pg2 (PostgreSQL, so many workers),
 #               fastify, koa, pgbench
 #
@@ -82,6 +82,7 @@ start_pbxhook_pg2() { start_pbxhook_on_postgres "$1" "$2" 2; }
 # begin SERVER NAME: a fresh server, warmed up.
 begin() {
     mkdir "$work/$2"
+    sync -f "$work" # what the server before left to be written, and to be freed, is not this one's
     start_sink
     "start_$1" "$work/$2" "$pbx_url"
     hook=$server_url/api/client/webhook
@@ -151,7 +152,7 @@ measure_half_rate() {
     say "--- open loop: pbxhook at $rate events/s"
     begin pbxhook half-rate
     start_memory_watch "$out/half-rate.memory.json"
-    for round in $(seq $((rounds + 2))); do
+    for round in $(seq "$rounds"); do
         run_load pbxhook "half-rate-$round" half-rate-warm-up --seconds "$seconds" --rate "$rate"
     done
     stop_memory_watch

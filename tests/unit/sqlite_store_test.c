@@ -716,6 +716,29 @@ static void refused_write_loses_the_batch_only(void **state)
 
 /* ---- Speed that must not be lost ------------------------------------------------------------------------------ */
 
+/* Under a number that grows: an index of call_ids gets a page for each. */
+static void an_action_lies_under_its_calls_number(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = make_event("call.new", "c", 1000);
+    sqlite3_stmt *stmt = NULL;
+    int64_t id;
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    begin(fixture);
+    check_ok(fixture, store_event_add(fixture->store, &event, &id));
+    check_ok(fixture, store_call_advance(fixture->store, &event));
+    check_ok(fixture, store_action_add(fixture->store, "key", "c", "{}", id, 5, 12005));
+    commit(fixture);
+    sqlite3 *db = sqlite_of(fixture->store)->db;
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT count(*) FROM actions JOIN calls ON calls.id = actions.call",
+                           -1, &stmt, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(stmt, 0), 1);
+    sqlite3_finalize(stmt);
+}
+
 /* Each statement finds its rows by an index, and none sorts. */
 static void every_statement_uses_an_index(void **state)
 {
@@ -778,6 +801,7 @@ int main(void)
         IN_STORE_TEST(failed_migration_changes_nothing),
         IN_STORE_TEST(full_store_loses_the_batch_only),
         IN_STORE_TEST(refused_write_loses_the_batch_only),
+        IN_STORE_TEST(an_action_lies_under_its_calls_number),
         IN_STORE_TEST(every_statement_uses_an_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
