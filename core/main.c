@@ -393,20 +393,14 @@ static const char *find_stray(const struct command *command, const char *given)
     return NULL;
 }
 
-int main(int count, char **words)
-{
-    struct arguments arguments = {.config_path = NULL};
-    char given[8] = ""; /* options that not every command takes, each once */
-    int help = 0;
-    /* Nobody asks SQLite how much memory it has; keeping count costs a seventh of its time. */
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    if (count > 1 && strcmp(words[1], "worker") == 0)
-        return run_worker(count, words);
-    if (count > 1 && strcmp(words[1], "plugin") == 0)
-        return plugin_command(count - 1, words + 1);
-    if (count > 1 && strcmp(words[1], "rehearse") == 0) /* what the receiver starts, too */
-        return rehearsal_main(words[2]);
+/* What goes on when the options were read. */
+#define GO_ON (-1)
 
+/* The options, in front of the command and behind it. GO_ON, or the status to end with. `given`: those that not every
+ * command takes, each once. */
+static int read_options(int count, char **words, struct arguments *arguments, char given[8],
+                        int *help)
+{
     int option;
     opterr = 0;
     while ((option = getopt_long(count, words, ":c:qjo:nahV", options, NULL)) != -1) {
@@ -414,25 +408,25 @@ int main(int count, char **words)
             given[strlen(given)] = (char)option;
         switch (option) {
         case 'c':
-            arguments.config_path = optarg;
+            arguments->config_path = optarg;
             break;
         case 'q':
-            arguments.quiet = 1;
+            arguments->quiet = 1;
             break;
         case 'j':
-            arguments.json = 1;
+            arguments->json = 1;
             break;
         case 'o':
-            arguments.older_than = optarg;
+            arguments->older_than = optarg;
             break;
         case 'n':
-            arguments.dry_run = 1;
+            arguments->dry_run = 1;
             break;
         case 'a':
-            arguments.all = 1;
+            arguments->all = 1;
             break;
         case 'h':
-            help = 1;
+            *help = 1;
             break;
         case 'V':
             puts("pbxhook " PBXHOOK_VERSION);
@@ -443,6 +437,26 @@ int main(int count, char **words)
             return usage_error("no such option: ", words[optind - 1]);
         }
     }
+    return GO_ON;
+}
+
+int main(int count, char **words)
+{
+    struct arguments arguments = {.config_path = NULL};
+    char given[8] = "";
+    int help = 0;
+    /* Nobody asks SQLite how much memory it has; keeping count costs a seventh of its time. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    if (count > 1 && strcmp(words[1], "worker") == 0)
+        return run_worker(count, words);
+    if (count > 1 && strcmp(words[1], "plugin") == 0)
+        return plugin_command(count - 1, words + 1);
+    if (count > 1 && strcmp(words[1], "rehearse") == 0) /* what the receiver starts, too */
+        return rehearsal_main(words[2]);
+
+    int status = read_options(count, words, &arguments, given, &help);
+    if (status != GO_ON)
+        return status;
     const struct command *command = optind < count ? find_command(words[optind]) : NULL;
     if (optind < count && command == NULL)
         return usage_error("no such command: ", words[optind]);

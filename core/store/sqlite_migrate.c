@@ -106,10 +106,7 @@ int sqlite_migrate(struct sqlite_store *store, const char *const *scripts, int v
     int result = 0;
     if (version > 0 && scripts[version] != NULL)
         store_tell_migration(version);
-    /* An index of a large table is sorted: on the disk, for a worker's memory is limited. */
-    sqlite3_exec(store->db, "PRAGMA temp_store = FILE", NULL, NULL, NULL);
     for (; scripts[version] != NULL && result == 0; version++)
         result = run_script(store, scripts[version], version + 1);
-    sqlite3_exec(store->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
     return result;
 }

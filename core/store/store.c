@@ -1,7 +1,8 @@
 /*
  * store.c: opens a store by its URL's scheme and forwards to that backend. Here is what no backend
  * needs to know: which arguments make sense, whether a transaction is open and still good, the
- * savepoint, and the counts' changes that wait for the commit. It never speaks SQL.
+ * savepoint, and the counts' changes that wait for the commit. It never speaks SQL. What only reads is in
+ * store_read.c.
  */
 #include "store/store.h"
 
@@ -30,7 +31,7 @@ int store_fail(struct store *store, int code, const char *format, ...)
 void store_tell_migration(int version)
 {
     log_info("an older version's store is brought up to date; this may take minutes",
-             log_int("schema", version));
+             log_int("from_schema", version));
 }
 
 int store_open(const struct store_options *options, struct store **out, char *error,
@@ -87,7 +88,7 @@ const char *store_dialect(const struct store *store)
 
 /* ---- What every function asks first, and does last --------------------------------------------- */
 
-static int bad_argument(struct store *store, const char *name)
+int store_bad_argument(struct store *store, const char *name)
 {
     return store_fail(store, STORE_E_ARGUMENT, "the argument %s is missing, empty or out of range",
                       name);
@@ -98,8 +99,7 @@ static int out_of_memory(struct store *store)
     return store_fail(store, STORE_E_MEMORY, "out of memory");
 }
 
-/* The text of what lost the transaction is left as it is. */
-static int check_reading(const struct store *store)
+int store_check_reading(const struct store *store)
 {
     return store->transaction == STORE_LOST ? STORE_E_FAILED : 0;
 }
@@ -110,11 +110,10 @@ int store_check_writing(struct store *store)
         return store_fail(store, STORE_E_ARGUMENT, "the store was opened for reading");
     if (store->transaction == STORE_IDLE)
         return store_fail(store, STORE_E_ARGUMENT, "no transaction is open");
-    return check_reading(store);
+    return store_check_reading(store);
 }
 
-/* Passes a backend's result on; a failure of the database itself costs the transaction. */
-static int settle(struct store *store, int result)
+int store_settle(struct store *store, int result)
 {
     int keeps = result >= 0 || result == STORE_E_ARGUMENT || result == STORE_E_SQL ||
                 result == STORE_E_STOPPED;
@@ -180,7 +179,7 @@ int store_savepoint(struct store *store)
         return result;
     if (store->has_savepoint)
         return store_fail(store, STORE_E_ARGUMENT, "a savepoint is open already");
-    result = settle(store, store->backend->savepoint(store));
+    result = store_settle(store, store->backend->savepoint(store));
     if (result == 0) {
         store->has_savepoint = 1;
         store->delta_saved = store->delta;
@@ -202,7 +201,7 @@ int store_release(struct store *store)
     int result = check_savepoint(store);
     if (result < 0)
         return result;
-    result = settle(store, store->backend->release(store));
+    result = store_settle(store, store->backend->release(store));
     if (result != STORE_E_SQL)
         store->has_savepoint = 0;
     return result;
@@ -216,7 +215,7 @@ int store_undo(struct store *store)
     store->has_savepoint = 0;
     store->delta = store->delta_saved;
     kpi_undo(&store->kpi);
-    return settle(store, store->backend->undo(store));
+    return store_settle(store, store->backend->undo(store));
 }
 
 /* ---- Events, calls, users ------------------------------------------------------------------------ */
@@ -226,9 +225,9 @@ int store_event_add(struct store *store, const struct event *event, int64_t *id)
     int result = store_check_writing(store);
     if (result < 0)
         return result;
-    result = settle(store, store->backend->event_add(store, event, id));
+    result = store_settle(store, store->backend->event_add(store, event, id));
     if (result == STORE_EVENT_NEW && kpi_event_stored(&store->kpi, event->received_ms) < 0)
-        return settle(store, out_of_memory(store));
+        return store_settle(store, out_of_memory(store));
     return result;
 }
 
@@ -238,8 +237,8 @@ static int call_put(struct store *store, const struct event *event, int with_pay
     if (result < 0)
         return result;
     if (event->field[EVENT_CALL_ID][0] == '\0')
-        return bad_argument(store, "call_id");
-    return settle(store, store->backend->call_put(store, event, with_payload));
+        return store_bad_argument(store, "call_id");
+    return store_settle(store, store->backend->call_put(store, event, with_payload));
 }
 
 int store_call_save(struct store *store, const struct event *event)
@@ -255,21 +254,21 @@ int store_call_advance(struct store *store, const struct event *event)
 int store_call_find(struct store *store, const char *call_id, const struct store_call **out)
 {
     if (call_id == NULL)
-        return bad_argument(store, "call_id");
-    int result = check_reading(store);
+        return store_bad_argument(store, "call_id");
+    int result = store_check_reading(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->call_find(store, call_id, out));
+    return store_settle(store, store->backend->call_find(store, call_id, out));
 }
 
 int store_user_find(struct store *store, const char *number, const struct store_user **out)
 {
     if (number == NULL)
-        return bad_argument(store, "number");
-    int result = check_reading(store);
+        return store_bad_argument(store, "number");
+    int result = store_check_reading(store);
     if (result < 0 || number[0] == '\0')
         return result;
-    return settle(store, store->backend->user_find(store, number, out));
+    return store_settle(store, store->backend->user_find(store, number, out));
 }
 
 int store_user_create(struct store *store, const char *number, int64_t now_ms,
@@ -279,12 +278,12 @@ int store_user_create(struct store *store, const char *number, int64_t now_ms,
     if (result < 0)
         return result;
     if (number == NULL || number[0] == '\0')
-        return bad_argument(store, "number");
-    result = settle(store, store->backend->user_create(store, number, now_ms, out));
+        return store_bad_argument(store, "number");
+    result = store_settle(store, store->backend->user_create(store, number, now_ms, out));
     if (result != 1)
         return result;
     store->delta.users++;
-    return kpi_caller_made(&store->kpi, now_ms) < 0 ? settle(store, out_of_memory(store)) : 1;
+    return kpi_caller_made(&store->kpi, now_ms) < 0 ? store_settle(store, out_of_memory(store)) : 1;
 }
 
 int store_sql(struct store *store, const char *sql, const struct store_value *params,
@@ -294,8 +293,8 @@ int store_sql(struct store *store, const char *sql, const struct store_value *pa
     if (result < 0)
         return result;
     if (sql == NULL || (params == NULL && count > 0))
-        return bad_argument(store, "sql");
-    return settle(store, store->backend->sql(store, sql, params, count, row, arg, changed));
+        return store_bad_argument(store, "sql");
+    return store_settle(store, store->backend->sql(store, sql, params, count, row, arg, changed));
 }
 
 /* ---- Outbox -------------------------------------------------------------------------------------- */
@@ -307,9 +306,9 @@ int store_action_add(struct store *store, const char *key, const char *call_id, 
     if (result < 0)
         return result;
     if (key == NULL || key[0] == '\0' || call_id == NULL || body == NULL)
-        return bad_argument(store, "action");
-    return settle(store, store->backend->action_add(store, key, call_id, body, event_id,
-                                                    received_ms, expires_ms));
+        return store_bad_argument(store, "action");
+    return store_settle(store, store->backend->action_add(store, key, call_id, body, event_id,
+                                                          received_ms, expires_ms));
 }
 
 int store_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
@@ -319,8 +318,9 @@ int store_actions_claim(struct store *store, int64_t now_ms, int max, struct sto
     if (result < 0)
         return result;
     if (max < 0)
-        return bad_argument(store, "max");
-    return settle(store, store->backend->actions_claim(store, now_ms, max, out, count, expired));
+        return store_bad_argument(store, "max");
+    return store_settle(store,
+                        store->backend->actions_claim(store, now_ms, max, out, count, expired));
 }
 
 void store_actions_free(struct store_action *actions, int count)
@@ -335,10 +335,10 @@ void store_actions_free(struct store_action *actions, int count)
 
 int store_action_next_due(struct store *store, int64_t *due_ms)
 {
-    int result = check_reading(store);
+    int result = store_check_reading(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->action_next_due(store, due_ms));
+    return store_settle(store, store->backend->action_next_due(store, due_ms));
 }
 
 int store_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms)
@@ -346,7 +346,7 @@ int store_actions_bring_forward(struct store *store, int64_t now_ms, int64_t lon
     int result = store_check_writing(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->actions_bring_forward(store, now_ms, longest_ms));
+    return store_settle(store, store->backend->actions_bring_forward(store, now_ms, longest_ms));
 }
 
 /* For the indicators: the PBX has answered. */
@@ -368,15 +368,16 @@ int store_actions_settle(struct store *store, const struct store_settlement *set
     for (int i = 0; i < count; i++) {
         if (settlements[i].state == STORE_ACTION_SENDING ||
             settlements[i].state == STORE_ACTION_CONFIRMED)
-            return bad_argument(store, "state");
+            return store_bad_argument(store, "state");
         changed[i] = 0;
     }
     if (count == 0)
         return 0;
-    result = settle(store, store->backend->actions_settle(store, settlements, count, changed));
+    result =
+        store_settle(store, store->backend->actions_settle(store, settlements, count, changed));
     for (int i = 0; i < count && result >= 0; i++) {
         if (changed[i])
-            result = settle(store, note_answer(store, &settlements[i]));
+            result = store_settle(store, note_answer(store, &settlements[i]));
     }
     return result;
 }
@@ -387,8 +388,8 @@ int store_actions_confirm(struct store *store, const char *call_id, int64_t now_
     if (result < 0)
         return result;
     if (call_id == NULL || call_id[0] == '\0')
-        return bad_argument(store, "call_id");
-    return settle(store, store->backend->actions_confirm(store, call_id, now_ms));
+        return store_bad_argument(store, "call_id");
+    return store_settle(store, store->backend->actions_confirm(store, call_id, now_ms));
 }
 
 int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable)
@@ -396,7 +397,7 @@ int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable)
     int result = store_check_writing(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->actions_abandon(store, now_ms, repeatable));
+    return store_settle(store, store->backend->actions_abandon(store, now_ms, repeatable));
 }
 
 /* ---- Handlings that failed ----------------------------------------------------------------------- */
@@ -408,9 +409,10 @@ int store_retry_put(struct store *store, int64_t event_id, const char *plugin, i
     if (result < 0)
         return result;
     if (plugin == NULL || plugin[0] == '\0')
-        return bad_argument(store, "plugin");
-    return settle(store, store->backend->retry_put(store, event_id, plugin, attempts, dead, due_ms,
-                                                   now_ms, error == NULL ? "" : error));
+        return store_bad_argument(store, "plugin");
+    return store_settle(store,
+                        store->backend->retry_put(store, event_id, plugin, attempts, dead, due_ms,
+                                                  now_ms, error == NULL ? "" : error));
 }
 
 int store_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
@@ -420,11 +422,12 @@ int store_retry_suspect(struct store *store, int64_t event_id, const char *plugi
     if (result < 0)
         return result;
     if (plugin == NULL || plugin[0] == '\0')
-        return bad_argument(store, "plugin");
+        return store_bad_argument(store, "plugin");
     if (strikes < 0)
-        return bad_argument(store, "strikes");
-    return settle(store, store->backend->retry_suspect(store, event_id, plugin, attempts, strikes,
-                                                       due_ms, now_ms, error == NULL ? "" : error));
+        return store_bad_argument(store, "strikes");
+    return store_settle(store,
+                        store->backend->retry_suspect(store, event_id, plugin, attempts, strikes,
+                                                      due_ms, now_ms, error == NULL ? "" : error));
 }
 
 int store_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms)
@@ -433,8 +436,8 @@ int store_retry_claim(struct store *store, int64_t event_id, const char *plugin,
     if (result < 0)
         return result;
     if (plugin == NULL)
-        return bad_argument(store, "plugin");
-    return settle(store, store->backend->retry_claim(store, event_id, plugin, until_ms));
+        return store_bad_argument(store, "plugin");
+    return store_settle(store, store->backend->retry_claim(store, event_id, plugin, until_ms));
 }
 
 int store_retries_release(struct store *store, int64_t now_ms)
@@ -442,18 +445,18 @@ int store_retries_release(struct store *store, int64_t now_ms)
     int result = store_check_writing(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->retries_release(store, now_ms));
+    return store_settle(store, store->backend->retries_release(store, now_ms));
 }
 
 int store_retry_find(struct store *store, int64_t event_id, const char *plugin,
                      struct store_retry *out)
 {
-    int result = check_reading(store);
+    int result = store_check_reading(store);
     if (result < 0)
         return result;
     if (plugin == NULL)
-        return bad_argument(store, "plugin");
-    return settle(store, store->backend->retry_find(store, event_id, plugin, out));
+        return store_bad_argument(store, "plugin");
+    return store_settle(store, store->backend->retry_find(store, event_id, plugin, out));
 }
 
 void store_retry_clear(struct store_retry *retry)
@@ -470,19 +473,19 @@ int store_retry_done(struct store *store, int64_t event_id, const char *plugin)
     if (result < 0)
         return result;
     if (plugin == NULL)
-        return bad_argument(store, "plugin");
-    return settle(store, store->backend->retry_done(store, event_id, plugin));
+        return store_bad_argument(store, "plugin");
+    return store_settle(store, store->backend->retry_done(store, event_id, plugin));
 }
 
 int store_retries_due(struct store *store, int64_t now_ms, int max, struct store_retry **out,
                       int *count)
 {
-    int result = check_reading(store);
+    int result = store_check_reading(store);
     if (result < 0)
         return result;
     if (max < 0)
-        return bad_argument(store, "max");
-    return settle(store, store->backend->retries_due(store, now_ms, max, out, count));
+        return store_bad_argument(store, "max");
+    return store_settle(store, store->backend->retries_due(store, now_ms, max, out, count));
 }
 
 void store_retries_free(struct store_retry *retries, int count)
@@ -494,10 +497,10 @@ void store_retries_free(struct store_retry *retries, int count)
 
 int store_retry_next_due(struct store *store, int64_t *due_ms)
 {
-    int result = check_reading(store);
+    int result = store_check_reading(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->retry_next_due(store, due_ms));
+    return store_settle(store, store->backend->retry_next_due(store, due_ms));
 }
 
 int store_retries_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms,
@@ -506,8 +509,8 @@ int store_retries_bring_forward(struct store *store, int64_t now_ms, int64_t lon
     int result = store_check_writing(store);
     if (result < 0)
         return result;
-    return settle(store,
-                  store->backend->retries_bring_forward(store, now_ms, longest_ms, claim_ms));
+    return store_settle(store,
+                        store->backend->retries_bring_forward(store, now_ms, longest_ms, claim_ms));
 }
 
 /* ---- Dead letters -------------------------------------------------------------------------------- */
@@ -515,31 +518,31 @@ int store_retries_bring_forward(struct store *store, int64_t now_ms, int64_t lon
 int store_letters(struct store *store, const struct store_letter *before, int max,
                   store_letter_fn row, void *arg)
 {
-    int result = check_reading(store);
+    int result = store_check_reading(store);
     if (result < 0)
         return result;
     if (max < 1 || (before != NULL && before->plugin == NULL))
-        return bad_argument(store, max < 1 ? "max" : "before");
-    return settle(store, store->backend->letters(store, before, max, row, arg));
+        return store_bad_argument(store, max < 1 ? "max" : "before");
+    return store_settle(store, store->backend->letters(store, before, max, row, arg));
 }
 
 int store_letter_find(struct store *store, int64_t event_id, const char *plugin,
                       store_letter_fn row, void *arg)
 {
-    int result = check_reading(store);
+    int result = store_check_reading(store);
     if (result < 0)
         return result;
     if (plugin == NULL)
-        return bad_argument(store, "plugin");
-    return settle(store, store->backend->letter_find(store, event_id, plugin, row, arg));
+        return store_bad_argument(store, "plugin");
+    return store_settle(store, store->backend->letter_find(store, event_id, plugin, row, arg));
 }
 
 int store_letters_count(struct store *store, int64_t *out)
 {
-    int result = check_reading(store);
+    int result = store_check_reading(store);
     if (result < 0)
         return result;
-    return settle(store, store->backend->letters_count(store, out));
+    return store_settle(store, store->backend->letters_count(store, out));
 }
 
 int store_letter_replay(struct store *store, int64_t event_id, const char *plugin, int64_t now_ms)
@@ -548,8 +551,8 @@ int store_letter_replay(struct store *store, int64_t event_id, const char *plugi
     if (result < 0)
         return result;
     if (plugin == NULL)
-        return bad_argument(store, "plugin");
-    return settle(store, store->backend->letter_replay(store, event_id, plugin, now_ms));
+        return store_bad_argument(store, "plugin");
+    return store_settle(store, store->backend->letter_replay(store, event_id, plugin, now_ms));
 }
 
 int store_letters_replay(struct store *store, int64_t before_ms, int max, int64_t now_ms)
@@ -558,8 +561,8 @@ int store_letters_replay(struct store *store, int64_t before_ms, int max, int64_
     if (result < 0)
         return result;
     if (max < 1)
-        return bad_argument(store, "max");
-    return settle(store, store->backend->letters_replay(store, before_ms, max, now_ms));
+        return store_bad_argument(store, "max");
+    return store_settle(store, store->backend->letters_replay(store, before_ms, max, now_ms));
 }
 
 int store_letter_drop(struct store *store, int64_t event_id, const char *plugin)
@@ -568,8 +571,8 @@ int store_letter_drop(struct store *store, int64_t event_id, const char *plugin)
     if (result < 0)
         return result;
     if (plugin == NULL)
-        return bad_argument(store, "plugin");
-    return settle(store, store->backend->letter_drop(store, event_id, plugin));
+        return store_bad_argument(store, "plugin");
+    return store_settle(store, store->backend->letter_drop(store, event_id, plugin));
 }
 
 /* ---- Old records --------------------------------------------------------------------------------- */
@@ -581,8 +584,8 @@ static int prune(struct store *store, int64_t before_ms, int max_rows, int remov
     if (result < 0)
         return result;
     if (max_rows < 1)
-        return bad_argument(store, "max_rows");
-    return settle(store, store->backend->prune(store, before_ms, max_rows, remove, pruned));
+        return store_bad_argument(store, "max_rows");
+    return store_settle(store, store->backend->prune(store, before_ms, max_rows, remove, pruned));
 }
 
 int store_prune(struct store *store, int64_t before_ms, int max_rows, struct store_pruned *pruned)
@@ -594,140 +597,4 @@ int store_prune_count(struct store *store, int64_t before_ms, int max_rows,
                       struct store_pruned *pruned)
 {
     return prune(store, before_ms, max_rows, 0, pruned);
-}
-
-/* ---- Reading ------------------------------------------------------------------------------------- */
-
-int store_counts(struct store *store, struct store_counts *out)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    struct store_counts counts = {0};
-    result = settle(store, store->backend->counts(store, &counts));
-    if (result < 0)
-        return result;
-    counts.users += store->delta.users;
-    for (int state = 0; state < LIFECYCLE_COUNT; state++)
-        counts.calls[state] += store->delta.calls[state];
-    *out = counts;
-    return 0;
-}
-
-int store_active_calls(struct store *store, int (*row)(void *arg, const struct store_call *call),
-                       void *arg)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    return settle(store, store->backend->active_calls(store, row, arg));
-}
-
-void store_write_states(unsigned states, char out[STORE_STATES_SIZE])
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (int state = 0; state < LIFECYCLE_COUNT && states != 0; state++) {
-        if ((states & 1u << state) != 0)
-            used += (size_t)snprintf(out + used, STORE_STATES_SIZE - used, "%s%s,",
-                                     used == 0 ? "," : "", lifecycle_type((enum lifecycle)state));
-    }
-}
-
-int store_calls(struct store *store, const struct store_call_filter *filter, store_call_fn row,
-                void *arg)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    if (filter->limit < 0)
-        return bad_argument(store, "limit");
-    if (filter->queue == NULL || filter->number == NULL)
-        return bad_argument(store, "filter");
-    return settle(store, store->backend->calls(store, filter, row, arg));
-}
-
-int store_events_after(struct store *store, const struct store_place *after, int limit,
-                       store_event_fn row, void *arg)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    if (limit < 0)
-        return bad_argument(store, "limit");
-    return settle(store, store->backend->events_after(store, after, limit, row, arg));
-}
-
-int store_events_newest(struct store *store, int count, struct store_place *before)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    if (count < 0)
-        return bad_argument(store, "count");
-    *before = (struct store_place){0};
-    return settle(store, store->backend->events_newest(store, count, before));
-}
-
-int store_call_events(struct store *store, const char *call_id, int limit, store_event_fn row,
-                      void *arg)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    if (call_id == NULL || limit < 0)
-        return bad_argument(store, call_id == NULL ? "call_id" : "limit");
-    return settle(store, store->backend->call_events(store, call_id, limit, row, arg));
-}
-
-int store_call_actions(struct store *store, const char *call_id, int limit,
-                       store_past_action_fn row, void *arg)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    if (call_id == NULL || limit < 0)
-        return bad_argument(store, call_id == NULL ? "call_id" : "limit");
-    return settle(store, store->backend->call_actions(store, call_id, limit, row, arg));
-}
-
-/* ---- Indicators ---------------------------------------------------------------------------------- */
-
-const int store_kpi_seconds[STORE_KPI_LIMITS] = {5, 10, 15, 20, 30, 60, 120};
-
-int store_kpi(struct store *store, int64_t from_minute, int64_t to_minute, int64_t step_minutes,
-              store_kpi_fn row, void *arg)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    if (step_minutes < 1)
-        return bad_argument(store, "step_minutes");
-    return settle(store,
-                  store->backend->kpi(store, from_minute, to_minute, step_minutes, row, arg));
-}
-
-int store_kpi_callers(struct store *store, int64_t from_minute, int64_t to_minute, int64_t *count)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    return settle(store, store->backend->kpi_callers(store, from_minute, to_minute, count));
-}
-
-int store_kpi_actions(struct store *store, int64_t from_minute, int64_t to_minute,
-                      store_kpi_action_fn row, void *arg)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    return settle(store, store->backend->kpi_actions(store, from_minute, to_minute, row, arg));
-}
-
-int store_kpi_events(struct store *store, int64_t from_minute, int64_t *count)
-{
-    int result = check_reading(store);
-    if (result < 0)
-        return result;
-    return settle(store, store->backend->kpi_events(store, from_minute, count));
 }

@@ -139,8 +139,15 @@ extern const struct store_backend postgres_short_backend; /* "postgres://" */
 #define STORE_STATES_SIZE (LIFECYCLE_COUNT * 16)
 void store_write_states(unsigned states, char out[STORE_STATES_SIZE]);
 
-/* What store.c asks before a function writes: 0, or negative. */
+/* What is asked before a function reads, or writes: 0, or negative. The text of what lost the transaction stays. */
+int store_check_reading(const struct store *store);
 int store_check_writing(struct store *store);
+
+/* Passes a backend's result on; a failure of the database itself costs the transaction. */
+int store_settle(struct store *store, int result);
+
+/* Sets the text, and returns STORE_E_ARGUMENT. */
+int store_bad_argument(struct store *store, const char *name);
 
 /* Sets the text of store_error() and returns `code`. */
 int store_fail(struct store *store, int code, const char *format, ...)

@@ -82,7 +82,7 @@ start_pbxhook_pg2() { start_pbxhook_on_postgres "$1" "$2" 2; }
 # begin SERVER NAME: a fresh server, warmed up.
 begin() {
     mkdir "$work/$2"
-    sync -f "$work" # what the server before left to be written, and to be freed, is not this one's
+    sync -f "$work" # what the server before left to be written is not this one's
     start_sink
     "start_$1" "$work/$2" "$pbx_url"
     hook=$server_url/api/client/webhook
