@@ -90,7 +90,7 @@ for name in "$@"; do
     cold=COLD= setup=SETUP=
     [ "$name" != event ] || cold=FAIL_ALLOC_COLD=1
     case $name in
-    deliveries_failed | history | kpi* | operation | postgres_prune | store_*) setup=FAIL_ALLOC_SETUP=other ;;
+    deliveries_failed | history | kpi* | operation | postgres_prune | postgres_workers | store_*) setup=FAIL_ALLOC_SETUP=other ;;
     esac
     under_failure "$build/tests/unit/unit_$name" "$cold" "$setup"
     print_program
