@@ -78,8 +78,8 @@ int sqlite_identify(struct sqlite_store *store, const char *const *scripts, int 
     return 0;
 }
 
-/* The script, the number and the mark: all or nothing. */
-static int run_script(struct sqlite_store *store, const char *script, int version)
+/* The script, the number and the mark: all or nothing. SQLITE_OK, or SQLite's extended code. */
+static int try_script(struct sqlite_store *store, const char *script, int version)
 {
     char mark[128];
     snprintf(mark, sizeof(mark), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
@@ -89,16 +89,28 @@ static int run_script(struct sqlite_store *store, const char *script, int versio
         if (sqlite3_exec(store->db, steps[i], NULL, NULL, NULL) == SQLITE_OK)
             continue;
         int code = sqlite3_extended_errcode(store->db);
-        int result =
-            store_fail(&store->base, sqlite_classify(code),
-                       "%s: migration to schema %d: %s (SQLite error %d)%s; nothing was "
-                       "changed",
-                       store->path, version, sqlite3_errmsg(store->db), code, sqlite_advice(code));
+        store_fail(&store->base, sqlite_classify(code),
+                   "%s: migration to schema %d: %s (SQLite error %d)%s; nothing was changed",
+                   store->path, version, sqlite3_errmsg(store->db), code, sqlite_advice(code));
         if (!sqlite3_get_autocommit(store->db))
             sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-        return result;
+        return code;
     }
-    return 0;
+    return SQLITE_OK;
+}
+
+/*
+ * The index of a large table is sorted in a temporary file: a worker's memory is limited. In memory where there is no
+ * directory for such a file, as in a container that is read-only but for the state.
+ */
+static int run_script(struct sqlite_store *store, const char *script, int version)
+{
+    sqlite3_exec(store->db, "PRAGMA temp_store = FILE", NULL, NULL, NULL);
+    int code = try_script(store, script, version);
+    sqlite3_exec(store->db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
+    if ((code & 0xff) == SQLITE_CANTOPEN || code == SQLITE_IOERR_GETTEMPPATH)
+        code = try_script(store, script, version);
+    return code == SQLITE_OK ? 0 : sqlite_classify(code);
 }
 
 int sqlite_migrate(struct sqlite_store *store, const char *const *scripts, int version)

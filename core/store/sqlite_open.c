@@ -26,21 +26,16 @@
  * written into the file once, and the WAL stays at about 8 MiB. A batch bigger than that, or a reader
  * that stays in a snapshot, makes it grow; the limit cuts it again afterwards. More writes a few percent
  * less and makes the one commit longer that has to checkpoint, for which acknowledgements wait too. What is
- * deleted is overwritten: it is about people.
+ * deleted is overwritten: it is about people. Memory for temporary things, so that no directory for them is
+ * needed.
  */
 static const char writer_settings[] = "PRAGMA synchronous = FULL;"
                                       "PRAGMA wal_autocheckpoint = 2000;"
                                       "PRAGMA journal_size_limit = 67108864;"
                                       "PRAGMA cache_size = -8192;"
                                       "PRAGMA secure_delete = ON;"
+                                      "PRAGMA temp_store = MEMORY;"
                                       "PRAGMA mmap_size = 0;";
-
-/*
- * Temporary things are on the disk while the tables are brought up to date: the index of a large one is sorted, and a
- * worker's memory is limited. Then in memory, so that no directory for them is needed.
- */
-static const char sort_on_disk[] = "PRAGMA temp_store = FILE;";
-static const char sort_in_memory[] = "PRAGMA temp_store = MEMORY;";
 
 static const char reader_settings[] = "PRAGMA query_only = 1;"
                                       "PRAGMA wal_autocheckpoint = 0;"
@@ -210,11 +205,7 @@ static int open_writer(struct sqlite_store *store, int lock_wait_ms)
     if (result == 0)
         result = execute(store, writer_settings);
     if (result == 0)
-        result = execute(store, sort_on_disk);
-    if (result == 0)
         result = sqlite_migrate(store, sqlite_schema, version);
-    if (result == 0)
-        result = execute(store, sort_in_memory);
     if (result < 0)
         return result;
     /* Set once: setting it again would expire every prepared statement. Defensive mode keeps a

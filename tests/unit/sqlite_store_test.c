@@ -612,6 +612,46 @@ static void failed_migration_changes_nothing(void **state)
     assert_int_equal(new_calls(fixture), 2);
 }
 
+static int temporary_files;
+
+/* Where no directory can be written but the store's own. */
+static int open_nothing_temporary(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+                                  int *out_flags)
+{
+    sqlite3_vfs *usual = vfs->pNext;
+    if ((flags & (SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB | SQLITE_OPEN_TEMP_JOURNAL |
+                  SQLITE_OPEN_SUBJOURNAL)) == 0)
+        return usual->xOpen(usual, name, file, flags, out_flags);
+    temporary_files++;
+    file->pMethods = NULL;
+    return SQLITE_CANTOPEN;
+}
+
+static void migration_needs_no_directory_for_temporary_files(void **state)
+{
+    /* An index of 3 MB, where 1 MB may be sorted in memory. */
+    static const char *const scripts[] = {
+        "PRAGMA cache_size = 1; CREATE TABLE big (text TEXT) STRICT;"
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 3000) "
+        "INSERT INTO big SELECT printf('%01000d', n) FROM numbers;"
+        "CREATE INDEX big_text ON big (text)",
+        NULL};
+    struct fixture *fixture = *state;
+    static sqlite3_vfs vfs; /* stays registered when this fails */
+    vfs = *sqlite3_vfs_find(NULL);
+    vfs.zName = "no-directory";
+    vfs.xOpen = open_nothing_temporary;
+    temporary_files = 0;
+    assert_int_equal(sqlite3_vfs_register(&vfs, 1), SQLITE_OK); /* in front of the usual one */
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    int result = sqlite_migrate(sqlite_of(fixture->store), scripts, 0);
+    check_ok(fixture, result);
+    store_close(fixture->store);
+    fixture->store = NULL;
+    sqlite3_vfs_unregister(&vfs);
+    assert_true(temporary_files > 0); /* it was tried: memory is what is scarce */
+}
+
 /* ---- A full disk ------------------------------------------------------------------------------------------- */
 
 /* Adds events in a transaction until one fails; the failure. */
@@ -799,6 +839,7 @@ int main(void)
         IN_STORE_TEST(search_index_of_a_plugin_works),
         IN_STORE_TEST(interrupted_statement_costs_nothing_else),
         IN_STORE_TEST(failed_migration_changes_nothing),
+        IN_STORE_TEST(migration_needs_no_directory_for_temporary_files),
         IN_STORE_TEST(full_store_loses_the_batch_only),
         IN_STORE_TEST(refused_write_loses_the_batch_only),
         IN_STORE_TEST(an_action_lies_under_its_calls_number),
