@@ -146,14 +146,29 @@ measure_throughput() {
     done
 }
 
-# Open loop at half of what was sustained.
+# What the host of a virtual machine took of its cores, since the machine began: "steal", in ticks, and all ticks.
+count_stolen() { awk '/^cpu / { for (i = 2; i <= 9; i++) all += $i; print $9 + 0, all }' /proc/stat; }
+
+# Open loop at half of what was sustained. What takes milliseconds is measured with the machine's cores at hand: a
+# round in which the host took them counts for nothing, and is run again, up to three times as many in all. The
+# report shows every one.
 measure_half_rate() {
     rate=$(node "$bench/report.mjs" half-rate "$out")
     say "--- open loop: pbxhook at $rate events/s"
     begin pbxhook half-rate
     start_memory_watch "$out/half-rate.memory.json"
-    for round in $(seq "$rounds"); do
+    round=0 undisturbed=0
+    while [ $undisturbed -lt "$rounds" ] && [ $round -lt $((rounds * 3)) ]; do
+        round=$((round + 1))
+        before=$(count_stolen)
         run_load pbxhook "half-rate-$round" half-rate-warm-up --seconds "$seconds" --rate "$rate"
+        echo "$before $(count_stolen)" | awk '{ print 100 * ($3 - $1) / ($4 - $2) }' >"$out/half-rate-$round.stolen"
+        if node "$bench/report.mjs" undisturbed "$out" $round; then
+            undisturbed=$((undisturbed + 1))
+        else
+            say "the host took $(cat "$out/half-rate-$round.stolen") % of the cores meanwhile: does not count"
+            sleep 10 # it may be done with it then
+        fi
     done
     stop_memory_watch
     finish half-rate
@@ -177,6 +192,7 @@ make_work_dir
 out=$results/runs
 rm -rf "$out"
 mkdir -p "$out"
+count_stolen >"$out/stolen.begun"
 need_node
 build_pbxhook
 find_programs
@@ -199,4 +215,5 @@ if has_server pbxhook; then
     measure_half_rate
     measure_calls
 fi
+count_stolen >"$out/stolen.ended"
 node "$bench/report.mjs" report "$out" "$results" $check
