@@ -11,12 +11,12 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
 shift
 if [ $# -eq 0 ]; then
-    # Those that need no server, as does sqlite_store, which shares its fixture with some that do. The web server's
-    # own look at times that can't be kept here.
+    # Those that need no server, as do those of SQLite alone, which share their fixture with some that do. The web
+    # server's own look at times that can't be kept here.
     tests=$(ctest --test-dir "$build" -N -R '^unit\.' -LE postgres -E '^unit\.(http|mock_)' |
         sed -n 's/^ *Test *#[0-9]*: unit\.//p')
     [ -n "$tests" ] || fail "valgrind: there is no unit test in $build"
-    set -- sqlite_store $tests
+    set -- sqlite_failures sqlite_store $tests
 fi
 command -v valgrind >/dev/null || fail "no valgrind: install valgrind"
 
