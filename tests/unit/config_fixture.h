@@ -1,6 +1,6 @@
 /*
- * config_fixture.h: what config_test.c and config_print_test.c share: a configuration from a text, its
- * errors and its printed form as texts. All are freed by the caller.
+ * config_fixture.h: what config_test.c, config_environment_test.c and config_print_test.c share: a
+ * configuration from a text, its errors and its printed form as texts. All are freed by the caller.
  */
 #ifndef PBXHOOK_TEST_CONFIG_FIXTURE_H
 #define PBXHOOK_TEST_CONFIG_FIXTURE_H
@@ -18,10 +18,12 @@
 #include <cmocka.h>
 
 #include "common/config.h"
+#include "common/config_internal.h"
 
-/* No variable of whoever runs the tests plays a part. */
-static inline void forget_environment(void)
+/* No variable of whoever runs the tests plays a part. A set-up of cmocka's. */
+static inline int forget_environment(void **state)
 {
+    (void)state;
     for (char **entry = environ; *entry != NULL;) {
         char *name = strndup(*entry, strcspn(*entry, "="));
         assert_non_null(name);
@@ -33,6 +35,7 @@ static inline void forget_environment(void)
         }
         free(name);
     }
+    return 0;
 }
 
 /* config_load() of a file; *errors is what it told. */
@@ -82,6 +85,12 @@ static inline struct config *load_environment(void)
     assert_int_equal(code, 0);
     free(errors);
     return config;
+}
+
+static inline const char *origin_of(const struct config *config, const char *section,
+                                    const char *name)
+{
+    return config_origin(config, config_key_find(section, name));
 }
 
 static inline char *print_text(const struct config *config, int comments)

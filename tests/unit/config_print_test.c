@@ -12,13 +12,6 @@
 #define OPTIONS_BYTES  loop_length(1024 * 1024, 12000) /* of more than a thousand */
 #define STRING_BYTES   loop_length(65536, 2048)
 
-static int set_up(void **state)
-{
-    (void)state;
-    forget_environment();
-    return 0;
-}
-
 /* The same numbers in every run. */
 static uint32_t dice(uint32_t sides)
 {
@@ -410,5 +403,5 @@ int main(void)
         cmocka_unit_test(test_long_string),
         cmocka_unit_test(test_nul_bytes),
     };
-    return cmocka_run_group_tests_name("config_print", tests, set_up, NULL);
+    return cmocka_run_group_tests_name("config_print", tests, forget_environment, NULL);
 }
