@@ -24,17 +24,6 @@
     "{\"type\":\"call.new\",\"call_id\":\"c-1\",\"timestamp\":\"2018-02-15T20:07:32.562Z\"}"
 #define ORIGIN "Origin: https://dash.example\r\n"
 
-static int set_up(void **state)
-{
-    struct http_server *server = malloc(sizeof *server);
-    if (server == NULL)
-        return -1;
-    http_server_prepare(server);
-    http_server_start(server);
-    *state = server;
-    return 0;
-}
-
 /* A thread that stops the server while the test goes on. */
 static struct {
     pthread_t thread;
@@ -69,9 +58,7 @@ static int tear_down(void **state)
 {
     fakes_hold_store(0);
     await_stopped();
-    http_server_stop(*state);
-    free(*state);
-    return 0;
+    return http_server_tear_down(state);
 }
 
 /* fields are lines with their ends, or "". */
@@ -419,24 +406,25 @@ static void is_freed_without_having_started(void **state)
     assert_non_null(strstr(error, "Address already in use"));
 }
 
-#define http_case(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define dashboard_case(function)                                                                   \
+    cmocka_unit_test_setup_teardown(function, http_server_set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        http_case(counts_calls_by_their_status),
-        http_case(lists_active_calls),
-        http_case(lists_dead_letters),
-        http_case(says_when_the_store_cannot_be_read),
-        http_case(a_slow_store_holds_nobody_else_up),
-        http_case(tells_browsers_who_may_read),
-        http_case(is_ready_when_events_are_taken_and_handled),
-        http_case(shows_its_numbers),
-        http_case(lists_its_routes),
-        http_case(answers_what_is_in_flight_before_it_stops),
-        http_case(stops_without_a_spool_that_hangs),
-        http_case(stops_with_a_store_that_is_slow),
-        http_case(is_freed_without_having_started),
+        dashboard_case(counts_calls_by_their_status),
+        dashboard_case(lists_active_calls),
+        dashboard_case(lists_dead_letters),
+        dashboard_case(says_when_the_store_cannot_be_read),
+        dashboard_case(a_slow_store_holds_nobody_else_up),
+        dashboard_case(tells_browsers_who_may_read),
+        dashboard_case(is_ready_when_events_are_taken_and_handled),
+        dashboard_case(shows_its_numbers),
+        dashboard_case(lists_its_routes),
+        dashboard_case(answers_what_is_in_flight_before_it_stops),
+        dashboard_case(stops_without_a_spool_that_hangs),
+        dashboard_case(stops_with_a_store_that_is_slow),
+        dashboard_case(is_freed_without_having_started),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,24 +17,6 @@
 #include "http_server.h"
 #include "receiver/query.h"
 
-static int set_up(void **state)
-{
-    struct http_server *server = malloc(sizeof *server);
-    if (server == NULL)
-        return -1;
-    http_server_prepare(server);
-    http_server_start(server);
-    *state = server;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    http_server_stop(*state);
-    free(*state);
-    return 0;
-}
-
 static void get(struct http_server *server, const char *target, struct client_answer *out)
 {
     char request[1024];
@@ -182,8 +164,6 @@ static void decodes(void **state)
     assert_int_equal(query_decode("%c3", 0, out, sizeof out), -1);
     assert_int_equal(query_decode("%7f", 0, out, sizeof out), -1);
 }
-
-#define http_case(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {

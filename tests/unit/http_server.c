@@ -9,6 +9,7 @@
 #include "http_server.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "http_fakes.h"
@@ -52,4 +53,22 @@ void http_server_stop(struct http_server *server)
     http_stop(server->http, 5000);
     http_free(server->http);
     server->http = NULL;
+}
+
+int http_server_set_up(void **state)
+{
+    struct http_server *server = malloc(sizeof *server);
+    if (server == NULL)
+        return -1;
+    http_server_prepare(server);
+    http_server_start(server);
+    *state = server;
+    return 0;
+}
+
+int http_server_tear_down(void **state)
+{
+    http_server_stop(*state);
+    free(*state);
+    return 0;
 }

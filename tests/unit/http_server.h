@@ -20,4 +20,11 @@ void http_server_prepare(struct http_server *server);
 void http_server_start(struct http_server *server);
 void http_server_stop(struct http_server *server);
 
+/* A case's own server, as *state: prepared and started before it, stopped and freed behind it. */
+int http_server_set_up(void **state);
+int http_server_tear_down(void **state);
+
+#define http_case(function)                                                                        \
+    cmocka_unit_test_setup_teardown(function, http_server_set_up, http_server_tear_down)
+
 #endif

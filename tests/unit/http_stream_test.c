@@ -34,31 +34,13 @@ struct frame {
     char id[32];
 };
 
-static int set_up(void **state)
-{
-    struct http_server *server = malloc(sizeof *server);
-    if (server == NULL)
-        return -1;
-    http_server_prepare(server);
-    http_server_start(server);
-    *state = server;
-    return 0;
-}
-
 /* As many readers as there may be; a few, if the system does not give more descriptors. */
 static int set_up_full(void **state)
 {
     const struct rlimit descriptors = {.rlim_cur = 64 + 4 * FEW, .rlim_max = 64 + 4 * FEW};
     if (loop_length(0, 1) && setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
         return -1;
-    return set_up(state);
-}
-
-static int tear_down(void **state)
-{
-    http_server_stop(*state);
-    free(*state);
-    return 0;
+    return http_server_set_up(state);
 }
 
 static void set_users(int64_t users)
@@ -398,8 +380,6 @@ static void ids_are_read_back(void **state)
     assert_true(stream_frame_parse_id("0123456789abcdef") == 0x0123456789abcdef);
 }
 
-#define http_case(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,7 +388,8 @@ int main(void)
         http_case(does_not_repeat_what_a_returning_reader_has),
         http_case(says_when_the_store_is_away_and_back),
         http_case(asks_the_store_only_while_somebody_reads),
-        cmocka_unit_test_setup_teardown(is_no_place_for_too_many, set_up_full, tear_down),
+        cmocka_unit_test_setup_teardown(is_no_place_for_too_many, set_up_full,
+                                        http_server_tear_down),
         http_case(takes_as_many_as_it_may),
         http_case(drops_a_reader_that_does_not_keep_up),
         http_case(goes_on_when_readers_come_and_go),

@@ -27,26 +27,6 @@
     "{\"type\":\"call.new\",\"call_id\":\"c-1\",\"timestamp\":\"2018-02-15T20:07:32.562Z\"}"
 #define HEAD "POST /webhook HTTP/1.1\r\nHost: x\r\n"
 
-static inline int set_up(void **state)
-{
-    struct http_server *server = malloc(sizeof *server);
-    if (server == NULL)
-        return -1;
-    http_server_prepare(server);
-    http_server_start(server);
-    *state = server;
-    return 0;
-}
-
-static inline int tear_down(void **state)
-{
-    http_server_stop(*state);
-    free(*state);
-    return 0;
-}
-
-#define http_case(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 /* Starts anew with what the test has changed in the configuration. */
 static inline void restart(struct http_server *server)
 {
