@@ -87,12 +87,12 @@ export FAIL_ALLOC_KNOWN="$here/known_crashes.txt"
 for name in "$@"; do
     # What libcrypto does once in a process's life is part of one test, and done before in the others. The set-up
     # that the store's tests share, on both databases, fails in "store" (that of deliveries, in "deliveries"; that of
-    # SQLite's alone, in "sqlite_store"), that of dispatch in "dispatch".
+    # SQLite's alone, in "sqlite_store"), that of dispatch in "dispatch", of the HTTP side in "http".
     cold=COLD= setup=SETUP=
     [ "$name" != event ] || cold=FAIL_ALLOC_COLD=1
     case $name in
-    deliveries_failed | dispatch_retries | history | kpi* | operation | postgres_prune | postgres_workers | \
-        sqlite_failures | store_*)
+    deliveries_failed | dispatch_retries | history | http_body | http_dashboard | http_history | http_stream | kpi* | \
+        operation | postgres_prune | postgres_workers | sqlite_failures | store_*)
         setup=FAIL_ALLOC_SETUP=other ;;
     esac
     under_failure "$build/tests/unit/unit_$name" "$cold" "$setup"

@@ -18,7 +18,7 @@
 #define CHECK_NS         (50 * NS_PER_MS)  /* how often timeouts are looked for */
 /* A timer for the next due event is not set closer than this: waking for each single one costs more than
  * sending it, on the same cores as the server. An event is so at most that much late, and the latency
- * includes it. */
+ * includes it; those of the same half millisecond arrive together. */
 #define MIN_SLEEP_NS (500 * UINT64_C(1000))
 
 static volatile sig_atomic_t interrupted;

@@ -7,7 +7,7 @@
 #
 #   --quick     one round of 3 seconds, to see that it works
 #   --check     exit 1 when a target is missed, or an event was not acknowledged
-#   --seconds   of each load (10)      --rounds  of the comparison (3)
+#   --seconds   of each load (10)      --rounds  of the comparison (3), and undisturbed ones at half rate
 #   --servers   only these of: pbxhook (SQLite), pbxhook_pg1 and pbxhook_pg2 (PostgreSQL, so many workers),
 #               fastify, koa, pgbench
 #
@@ -105,11 +105,16 @@ run_load() {
         >"$out/$name.settled.json" &
     settled_pid=$!
     pids="$settled_pid $pids"
+    before=$(count_stolen)
     "$load" --url "$hook" --connections $connections --report "$out/$name.load.json" "$@" >&2 ||
         say "$name: not every event was acknowledged"
+    echo "$before $(count_stolen)" | awk '{ print 100 * ($3 - $1) / ($4 - $2) }' >"$out/$name.stolen"
     [ -s "$out/$name.load.json" ] || die "$name: no load at all"
     wait "$settled_pid" || die "$name: not all that was acknowledged was handled"
 }
+
+# What the host of a virtual machine took of its cores, since the machine began: "steal", in ticks, and all ticks.
+count_stolen() { awk '/^cpu / { for (i = 2; i <= 9; i++) all += $i; print $9 + 0, all }' /proc/stat; }
 
 finish() {
     stop_servers
@@ -146,12 +151,9 @@ measure_throughput() {
     done
 }
 
-# What the host of a virtual machine took of its cores, since the machine began: "steal", in ticks, and all ticks.
-count_stolen() { awk '/^cpu / { for (i = 2; i <= 9; i++) all += $i; print $9 + 0, all }' /proc/stat; }
-
-# Open loop at half of what was sustained. What takes milliseconds is measured with the machine's cores at hand: a
-# round in which the host took them counts for nothing, and is run again, up to three times as many in all. The
-# report shows every one.
+# Open loop at half of what was sustained. What takes milliseconds is measured with the machine's cores at hand: the
+# times of a round in which the host took them do not count, and it is run again, up to three times as many in all.
+# The report shows every one.
 measure_half_rate() {
     rate=$(node "$bench/report.mjs" half-rate "$out")
     say "--- open loop: pbxhook at $rate events/s"
@@ -159,15 +161,13 @@ measure_half_rate() {
     start_memory_watch "$out/half-rate.memory.json"
     round=0 undisturbed=0
     while [ $undisturbed -lt "$rounds" ] && [ $round -lt $((rounds * 3)) ]; do
+        [ $round -eq $undisturbed ] || sleep 10 # the host may be done with it then
         round=$((round + 1))
-        before=$(count_stolen)
         run_load pbxhook "half-rate-$round" half-rate-warm-up --seconds "$seconds" --rate "$rate"
-        echo "$before $(count_stolen)" | awk '{ print 100 * ($3 - $1) / ($4 - $2) }' >"$out/half-rate-$round.stolen"
-        if node "$bench/report.mjs" undisturbed "$out" $round; then
+        if node "$bench/report.mjs" undisturbed "$out" "half-rate-$round"; then
             undisturbed=$((undisturbed + 1))
         else
             say "the host took $(cat "$out/half-rate-$round.stolen") % of the cores meanwhile: does not count"
-            sleep 10 # it may be done with it then
         fi
     done
     stop_memory_watch
@@ -192,7 +192,7 @@ make_work_dir
 out=$results/runs
 rm -rf "$out"
 mkdir -p "$out"
-count_stolen >"$out/stolen.begun"
+echo "$rounds" >"$out/rounds"
 need_node
 build_pbxhook
 find_programs
@@ -207,6 +207,7 @@ if needs_postgres; then
     make_cluster
     "$pg_bin/postgres" --version >"$out/postgres.version"
 fi
+count_stolen >"$out/stolen.begun"
 measure disk "$work" >"$out/disk.json"
 df -PT "$work" | awk 'NR == 2 { print $2 }' >"$out/disk.type"
 

@@ -173,7 +173,7 @@ static void test_retry_of_a_plugin_that_is_gone(void **state)
 
     open_dispatch(scene);
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
-    event = store_new_event(scene, "call.new", "{}", &id);
+    event = add_event(scene, "call.new", "{}", &id);
     assert_true(store_retry_put(scene->store, id, "gone", 4, 0, 0, 0, "x") >= 0);
     assert_int_equal(store_commit(scene->store), 0);
     event_free(event);
@@ -190,7 +190,7 @@ static void dispatch_blamed(struct scene *scene, const char *plugin)
     int64_t id;
 
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
-    event = store_new_event(scene, "call.new", "{}", &id);
+    event = add_event(scene, "call.new", "{}", &id);
     assert_int_equal(dispatch_event(scene->dispatch, event, id, &blame), 2);
     commit(scene);
     event_free(event);
@@ -284,14 +284,14 @@ static void test_parked_plugin_is_left_alone(void **state)
     struct store_retry *due;
 
     open_dispatch(scene);
-    atomic_store(&metric(scene, "puppet_one")->parked_until_us, clock_mono_us() + 60000000);
+    atomic_store(&metrics_of(scene, "puppet_one")->parked_until_us, clock_mono_us() + 60000000);
     assert_int_equal(dispatch_one(scene, "call.new", "{}"), 2);
     assert_said(scene, "puppet_two call.new 1; ");
     assert_int_equal(claim_due(scene, INT64_MAX, &due), 0);
     free(due);
     assert_failed(scene, "puppet_one retry 0 waits: the plugin is parked, it took its worker down "
                          "repeatedly; ");
-    atomic_store(&metric(scene, "puppet_one")->parked_until_us, clock_mono_us() - 1);
+    atomic_store(&metrics_of(scene, "puppet_one")->parked_until_us, clock_mono_us() - 1);
     assert_int_equal(run_retries(scene, INT64_MAX), 1);
     assert_said(scene, "puppet_two call.new 1; puppet_one call.new 1; ");
     assert_failed(scene, "");
@@ -300,18 +300,18 @@ static void test_parked_plugin_is_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_retry_undoes_only_its_own),
-        TEST(test_retry_until_it_succeeds),
-        TEST(test_retries_end),
-        TEST(test_reject_is_dead_at_once),
-        TEST(test_reason_is_of_this_call),
-        TEST(test_retry_of_a_plugin_that_is_gone),
-        TEST(test_blamed_plugin_is_not_called_and_the_other_is),
-        TEST(test_all_plugins_are_suspected_when_none_is_known),
-        TEST(test_three_strikes),
-        TEST(test_three_strikes_without_a_reason),
-        TEST(test_coming_back_takes_the_strikes_away),
-        TEST(test_parked_plugin_is_left_alone),
+        dispatch_case(test_retry_undoes_only_its_own),
+        dispatch_case(test_retry_until_it_succeeds),
+        dispatch_case(test_retries_end),
+        dispatch_case(test_reject_is_dead_at_once),
+        dispatch_case(test_reason_is_of_this_call),
+        dispatch_case(test_retry_of_a_plugin_that_is_gone),
+        dispatch_case(test_blamed_plugin_is_not_called_and_the_other_is),
+        dispatch_case(test_all_plugins_are_suspected_when_none_is_known),
+        dispatch_case(test_three_strikes),
+        dispatch_case(test_three_strikes_without_a_reason),
+        dispatch_case(test_coming_back_takes_the_strikes_away),
+        dispatch_case(test_parked_plugin_is_left_alone),
     };
 
     log_open("test", LOG_LEVEL_ERROR);

@@ -36,7 +36,7 @@ void set_option(struct scene *scene, const char *plugin, const char *key, char *
     };
 }
 
-int set_up(void **state)
+int dispatch_set_up(void **state)
 {
     struct scene *scene = calloc(1, sizeof *scene);
 
@@ -58,7 +58,7 @@ int set_up(void **state)
     return 0;
 }
 
-int tear_down(void **state)
+int dispatch_tear_down(void **state)
 {
     struct scene *scene = *state;
 
@@ -135,7 +135,9 @@ void assert_failed(const struct scene *scene, const char *wanted)
     free(rows);
 }
 
-struct event *store_new_event(struct scene *scene, const char *type, const char *body, int64_t *id)
+/* ---- Events ----------------------------------------------------------------------------------- */
+
+struct event *add_event(struct scene *scene, const char *type, const char *body, int64_t *id)
 {
     char call_id[32];
     const char *field[EVENT_FIELD_COUNT] = {[EVENT_TYPE] = type, [EVENT_CALL_ID] = call_id};
@@ -159,7 +161,7 @@ int dispatch_one(struct scene *scene, const char *type, const char *body)
     int result;
 
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
-    event = store_new_event(scene, type, body, &id);
+    event = add_event(scene, type, body, &id);
     result = dispatch_event(scene->dispatch, event, id, NULL);
     event_free(event);
     if (result >= 0) {
@@ -172,7 +174,9 @@ int dispatch_one(struct scene *scene, const char *type, const char *body)
     return result;
 }
 
-struct metrics_plugin *metric(const struct scene *scene, const char *name)
+/* ---- What was counted ------------------------------------------------------------------------- */
+
+struct metrics_plugin *metrics_of(const struct scene *scene, const char *name)
 {
     return metrics_plugin_slot(scene->metrics, name);
 }
@@ -180,7 +184,7 @@ struct metrics_plugin *metric(const struct scene *scene, const char *name)
 void assert_counted(const struct scene *scene, const char *name, uint64_t handled, uint64_t retried,
                     uint64_t rejected)
 {
-    struct metrics_plugin *slot = metric(scene, name);
+    struct metrics_plugin *slot = metrics_of(scene, name);
     uint64_t observed = 0;
 
     assert_int_equal(metrics_get(&slot->handled), handled);

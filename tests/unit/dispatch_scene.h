@@ -21,16 +21,17 @@ struct scene {
     int events;
 };
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define dispatch_case(function)                                                                    \
+    cmocka_unit_test_setup_teardown(function, dispatch_set_up, dispatch_tear_down)
 
-int set_up(void **state);
-int tear_down(void **state);
+int dispatch_set_up(void **state);
+int dispatch_tear_down(void **state);
 
 void set_option(struct scene *scene, const char *plugin, const char *key, char *value);
 void open_dispatch(struct scene *scene);
 
 /* A new event of its own call, stored in the open transaction. */
-struct event *store_new_event(struct scene *scene, const char *type, const char *body, int64_t *id);
+struct event *add_event(struct scene *scene, const char *type, const char *body, int64_t *id);
 /* One event in a batch of its own that commits: what dispatch_event() returned. */
 int dispatch_one(struct scene *scene, const char *type, const char *body);
 
@@ -40,7 +41,7 @@ void assert_said(const struct scene *scene, const char *wanted);
 /* The handlings that failed, in the events' order. */
 void assert_failed(const struct scene *scene, const char *wanted);
 
-struct metrics_plugin *metric(const struct scene *scene, const char *name);
+struct metrics_plugin *metrics_of(const struct scene *scene, const char *name);
 void assert_counted(const struct scene *scene, const char *name, uint64_t handled, uint64_t retried,
                     uint64_t rejected);
 

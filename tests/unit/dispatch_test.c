@@ -138,7 +138,7 @@ static void test_rolled_back_batch_counts_nothing(void **state)
 
     open_dispatch(scene);
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
-    event = store_new_event(scene, "call.new", "{\"puppet_one\":{\"answer\":1}}", &id);
+    event = add_event(scene, "call.new", "{\"puppet_one\":{\"answer\":1}}", &id);
     assert_int_equal(dispatch_event(scene->dispatch, event, id, NULL), 2);
     event_free(event);
     store_rollback(scene->store);
@@ -191,7 +191,7 @@ static void test_log_comes_with_the_commit(void **state)
     assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
     log_open("test", LOG_LEVEL_INFO);
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
-    event = store_new_event(scene, "call.new", "{}", &id);
+    event = add_event(scene, "call.new", "{}", &id);
     dispatch_event(scene->dispatch, event, id, NULL);
     event_free(event);
     store_rollback(scene->store);
@@ -268,16 +268,16 @@ static void test_waiting_confirms_the_action(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_open_and_close),
-        TEST(test_open_is_refused),
-        TEST(test_load_is_refused),
-        TEST(test_who_is_called),
-        TEST(test_many_types),
-        TEST(test_refused_statement),
-        TEST(test_rolled_back_batch_counts_nothing),
-        TEST(test_log_comes_with_the_commit),
-        TEST(test_store_failure),
-        TEST(test_waiting_confirms_the_action),
+        dispatch_case(test_open_and_close),
+        dispatch_case(test_open_is_refused),
+        dispatch_case(test_load_is_refused),
+        dispatch_case(test_who_is_called),
+        dispatch_case(test_many_types),
+        dispatch_case(test_refused_statement),
+        dispatch_case(test_rolled_back_batch_counts_nothing),
+        dispatch_case(test_log_comes_with_the_commit),
+        dispatch_case(test_store_failure),
+        dispatch_case(test_waiting_confirms_the_action),
     };
 
     log_open("test", LOG_LEVEL_ERROR);

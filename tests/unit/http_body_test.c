@@ -6,8 +6,6 @@
 
 #include "common/clock.h"
 
-/* ---- Bodies -------------------------------------------------------------------------------------- */
-
 static void takes_a_large_body_in_either_framing(void **state)
 {
     struct http_server *server = *state;

@@ -1,6 +1,6 @@
 /*
  * store_fixture.h: what the store's tests share. They are one suite for every database: a backend is one
- * more line of `backends`, and each test runs once for each. Included by the tests of stores and by their fixtures only.
+ * more line of `backends`, and each test runs once for each. Included by the tests that need a real store.
  */
 #ifndef PBXHOOK_STORE_FIXTURE_H
 #define PBXHOOK_STORE_FIXTURE_H
