@@ -97,7 +97,7 @@ function getRatio(servers, one, other) {
     (round, i) => round.sustained / (servers[other][i]?.sustained ?? Number.NaN)));
 }
 
-// Of what its rate at half is half of: the rounds that the host left alone, or all, if it left none.
+// Half of the sustained rate of the rounds that the host left alone, or of all, if it left none alone.
 function getHalfRate(rounds) {
   const undisturbed = rounds.filter(isUndisturbed);
   return Math.max(1, Math.round(getSustained(undisturbed.length > 0 ? undisturbed : rounds) / 2));

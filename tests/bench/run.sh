@@ -89,6 +89,9 @@ begin() {
     run_load "$1" "$2-warm-up" "" --seconds "$warm_up"
 }
 
+# What the host of a virtual machine took of its cores, since the machine began: "steal", in ticks, and all ticks.
+count_stolen() { awk '/^cpu / { for (i = 2; i <= 9; i++) all += $i; print $9 + 0, all }' /proc/stat; }
+
 # run_load SERVER NAME EARLIER OPTION...: a load, to the end, and until all that was acknowledged is done.
 # EARLIER is the name of a load that this server had before, or empty. Unanswered events are in the
 # report, and for report.mjs to judge.
@@ -112,9 +115,6 @@ run_load() {
     [ -s "$out/$name.load.json" ] || die "$name: no load at all"
     wait "$settled_pid" || die "$name: not all that was acknowledged was handled"
 }
-
-# What the host of a virtual machine took of its cores, since the machine began: "steal", in ticks, and all ticks.
-count_stolen() { awk '/^cpu / { for (i = 2; i <= 9; i++) all += $i; print $9 + 0, all }' /proc/stat; }
 
 finish() {
     stop_servers

@@ -105,16 +105,4 @@ static inline char *print_text(const struct config *config, int comments)
     return text;
 }
 
-/* What a file holds. */
-static inline char *read_whole(const char *path)
-{
-    char *text = calloc(1, 65536);
-    FILE *file = fopen(path, "re");
-    assert_non_null(text);
-    assert_non_null(file);
-    assert_true(fread(text, 1, 65535, file) < 65535);
-    fclose(file);
-    return text;
-}
-
 #endif

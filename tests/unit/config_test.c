@@ -344,6 +344,18 @@ static void uncomment(char *text)
     }
 }
 
+/* What a file holds. */
+static char *read_whole(const char *path)
+{
+    char *text = calloc(1, 65536);
+    FILE *file = fopen(path, "re");
+    assert_non_null(text);
+    assert_non_null(file);
+    assert_true(fread(text, 1, 65535, file) < 65535);
+    fclose(file);
+    return text;
+}
+
 static void test_shipped_file_tells_every_key(void **state)
 {
     (void)state;

@@ -56,7 +56,7 @@ static void refuses_a_length_that_is_too_large_at_once(void **state)
         client_send_text(fd, requests[i]);
         client_read(fd, 0, &answer);
         assert_int_equal(answer.status, 413);
-        check_field(&answer, "Connection", "close");
+        client_check_field(&answer, "Connection", "close");
         client_answer_free(&answer);
         client_await_close(fd);
         close(fd);
@@ -138,7 +138,7 @@ static void has_room_for_so_many_bodies_only(void **state)
     client_send(second, body, size);
     client_read(second, 0, &answer);
     assert_int_equal(answer.status, 503);
-    check_field(&answer, "Retry-After", "1");
+    client_check_field(&answer, "Retry-After", "1");
     client_answer_free(&answer);
     fakes_release_spool(SPOOL_SAFE);
     client_read(first, 0, &answer);

@@ -142,6 +142,16 @@ int client_field(const struct client_answer *answer, const char *name, char *out
     return 0;
 }
 
+void client_check_field(const struct client_answer *answer, const char *name, const char *expected)
+{
+    char value[128] = "";
+    int found = client_field(answer, name, value, sizeof value);
+
+    if (expected == NULL ? found : !found || strcmp(value, expected) != 0)
+        fail_msg("%s: \"%s\" instead of \"%s\"", name, found ? value : "(none)",
+                 expected == NULL ? "(none)" : expected);
+}
+
 void client_reset(int fd)
 {
     const struct linger none = {.l_onoff = 1, .l_linger = 0};

@@ -28,6 +28,8 @@ void client_answer_free(struct client_answer *answer);
 
 /* The value of a field of the answer's head into `out`: 1, or 0 when there is none. */
 int client_field(const struct client_answer *answer, const char *name, char *out, size_t size);
+/* Fails the test unless the field has this value; NULL: unless there is none. */
+void client_check_field(const struct client_answer *answer, const char *name, const char *expected);
 
 /* Closes with a reset, which the server notices at once. */
 void client_reset(int fd);

@@ -20,8 +20,6 @@
 #include "http_fakes.h"
 #include "http_server.h"
 
-#define BODY                                                                                       \
-    "{\"type\":\"call.new\",\"call_id\":\"c-1\",\"timestamp\":\"2018-02-15T20:07:32.562Z\"}"
 #define ORIGIN "Origin: https://dash.example\r\n"
 
 /* A thread that stops the server while the test goes on. */
@@ -72,16 +70,6 @@ static void ask(struct http_server *server, const char *method, const char *path
     client_exchange(server->address, request, out);
 }
 
-static void check_field(const struct client_answer *answer, const char *name, const char *expected)
-{
-    char value[128] = "";
-    int found = client_field(answer, name, value, sizeof value);
-    if (expected == NULL)
-        assert_false(found);
-    else
-        assert_string_equal(value, expected);
-}
-
 static void check_status(struct http_server *server, const char *path, int status)
 {
     struct client_answer answer;
@@ -104,8 +92,8 @@ static void counts_calls_by_their_status(void **state)
     ask(server, "GET", "/api/dashboard/count", "", &answer);
     assert_int_equal(answer.status, 200);
     assert_string_equal(answer.body, expected);
-    check_field(&answer, "Content-Type", "application/json");
-    check_field(&answer, "Cache-Control", "no-store");
+    client_check_field(&answer, "Content-Type", "application/json");
+    client_check_field(&answer, "Cache-Control", "no-store");
     client_answer_free(&answer);
 
     client_exchange(
@@ -119,7 +107,7 @@ static void counts_calls_by_their_status(void **state)
     assert_int_equal(answer.status, 200);
     char length[32];
     snprintf(length, sizeof length, "%zu", strlen(expected));
-    check_field(&answer, "Content-Length", length);
+    client_check_field(&answer, "Content-Length", length);
     client_answer_free(&answer);
 }
 
@@ -190,9 +178,9 @@ static void says_when_the_store_cannot_be_read(void **state)
     fakes_set_store_works(0);
     ask(server, "GET", "/api/dashboard/count", ORIGIN, &answer);
     assert_int_equal(answer.status, 503);
-    check_field(&answer, "Content-Type", "application/problem+json");
-    check_field(&answer, "Retry-After", "1");
-    check_field(&answer, "Access-Control-Allow-Origin", "https://dash.example");
+    client_check_field(&answer, "Content-Type", "application/problem+json");
+    client_check_field(&answer, "Retry-After", "1");
+    client_check_field(&answer, "Access-Control-Allow-Origin", "https://dash.example");
     client_answer_free(&answer);
     check_status(server, "/healthz", 200);
     fakes_set_store_works(1);
@@ -232,25 +220,25 @@ static void tells_browsers_who_may_read(void **state)
     ask(server, "OPTIONS", "/api/dashboard/count", ORIGIN "Access-Control-Request-Method: POST\r\n",
         &answer);
     assert_int_equal(answer.status, 204);
-    check_field(&answer, "Access-Control-Allow-Origin", "https://dash.example");
-    check_field(&answer, "Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS");
-    check_field(&answer, "Vary", "Origin");
+    client_check_field(&answer, "Access-Control-Allow-Origin", "https://dash.example");
+    client_check_field(&answer, "Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS");
+    client_check_field(&answer, "Vary", "Origin");
     client_answer_free(&answer);
 
     ask(server, "GET", "/api/calls/active", ORIGIN, &answer);
     assert_int_equal(answer.status, 200);
-    check_field(&answer, "Access-Control-Allow-Origin", "https://dash.example");
-    check_field(&answer, "Vary", "Origin");
+    client_check_field(&answer, "Access-Control-Allow-Origin", "https://dash.example");
+    client_check_field(&answer, "Vary", "Origin");
     client_answer_free(&answer);
 
     ask(server, "GET", "/api/calls/active", "Origin: https://evil.example\r\n", &answer);
     assert_int_equal(answer.status, 200);
-    check_field(&answer, "Access-Control-Allow-Origin", NULL);
+    client_check_field(&answer, "Access-Control-Allow-Origin", NULL);
     client_answer_free(&answer);
 
     ask(server, "OPTIONS", "/webhook", ORIGIN, &answer);
     assert_int_equal(answer.status, 405);
-    check_field(&answer, "Access-Control-Allow-Origin", NULL);
+    client_check_field(&answer, "Access-Control-Allow-Origin", NULL);
     client_answer_free(&answer);
 }
 
@@ -287,7 +275,7 @@ static void shows_its_numbers(void **state)
     client_answer_free(&answer);
     ask(server, "GET", "/metrics", "", &answer);
     assert_int_equal(answer.status, 200);
-    check_field(&answer, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    client_check_field(&answer, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     assert_non_null(strstr(answer.body, "reason=\"not_json\"} 1\n"));
     client_answer_free(&answer);
 }
@@ -340,7 +328,7 @@ static void answers_what_is_in_flight_before_it_stops(void **state)
     fakes_release_spool(SPOOL_SAFE);
     client_read(busy, 0, &answer);
     assert_int_equal(answer.status, 200);
-    check_field(&answer, "Connection", "close");
+    client_check_field(&answer, "Connection", "close");
     client_answer_free(&answer);
     client_await_close(busy);
     client_await_close(idle);

@@ -8,6 +8,10 @@
 #include "common/metrics.h"
 #include "receiver/http.h"
 
+/* An event as the webhook takes it. */
+#define BODY                                                                                       \
+    "{\"type\":\"call.new\",\"call_id\":\"c-1\",\"timestamp\":\"2018-02-15T20:07:32.562Z\"}"
+
 struct http_server {
     struct config config; /* may be changed before http_server_start() */
     struct metrics_receiver metrics;

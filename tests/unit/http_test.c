@@ -37,8 +37,8 @@ static void acknowledges_on_both_routes(void **state)
     post(server, "/webhook", "Content-Type: application/json\r\n", BODY, &answer);
     assert_int_equal(answer.status, 200);
     assert_string_equal(answer.body, "{\"status\":\"ok\"}");
-    check_field(&answer, "Content-Type", "application/json");
-    check_field(&answer, "Cache-Control", "no-store");
+    client_check_field(&answer, "Content-Type", "application/json");
+    client_check_field(&answer, "Cache-Control", "no-store");
     client_answer_free(&answer);
 
     char body[512];
@@ -72,7 +72,7 @@ static void acknowledges_only_what_is_safe(void **state)
     fakes_release_spool(SPOOL_FAILED);
     client_read(fd, 0, &answer);
     assert_int_equal(answer.status, 503);
-    check_field(&answer, "Retry-After", "5");
+    client_check_field(&answer, "Retry-After", "5");
     client_answer_free(&answer);
     assert_int_equal(received(server), 1);
     assert_int_equal(rejected(server, METRICS_REJECT_SPOOL_ERROR), 1);
@@ -82,7 +82,7 @@ static void acknowledges_only_what_is_safe(void **state)
     fakes_release_spool(SPOOL_UNSTORED);
     client_read(fd, 0, &answer);
     assert_int_equal(answer.status, 503);
-    check_field(&answer, "Retry-After", "5");
+    client_check_field(&answer, "Retry-After", "5");
     client_answer_free(&answer);
     assert_int_equal(received(server), 1);
     assert_int_equal(rejected(server, METRICS_REJECT_NOT_STORED), 1);
@@ -98,7 +98,7 @@ static void asks_to_come_back_when_the_spool_is_full(void **state)
     fakes_set_spool(FAKE_SPOOL_FULL);
     post(server, "/webhook", "", BODY, &answer);
     assert_int_equal(answer.status, 503);
-    check_field(&answer, "Retry-After", "1");
+    client_check_field(&answer, "Retry-After", "1");
     problem_text(&answer, "reason", reason, sizeof reason);
     assert_string_equal(reason, "spool_full");
     client_answer_free(&answer);
@@ -264,10 +264,10 @@ static void refuses_what_is_not_json_by_its_type(void **state)
     assert_int_equal(rejected(server, METRICS_REJECT_MEDIA_TYPE), 7);
 
     post(server, "/webhook", "Content-Type: text/plain\r\n", BODY, &answer);
-    check_field(&answer, "Accept", "application/json");
+    client_check_field(&answer, "Accept", "application/json");
     client_answer_free(&answer);
     post(server, "/webhook", "Content-Encoding: br\r\n", BODY, &answer);
-    check_field(&answer, "Accept-Encoding", "identity");
+    client_check_field(&answer, "Accept-Encoding", "identity");
     client_answer_free(&answer);
 }
 
@@ -309,7 +309,7 @@ static void leaves_the_connection_open_after_a_refusal(void **state)
     client_send_text(fd, "PUT /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
     client_read(fd, 0, &answer);
     assert_int_equal(answer.status, 405);
-    check_field(&answer, "Allow", "POST");
+    client_check_field(&answer, "Allow", "POST");
     client_answer_free(&answer);
     client_send_text(fd, "GET /webhook?type=call.new HTTP/1.1\r\nHost: x\r\n\r\n");
     client_read(fd, 0, &answer);

@@ -23,8 +23,6 @@
 #include "http_fakes.h"
 #include "http_server.h"
 
-#define BODY                                                                                       \
-    "{\"type\":\"call.new\",\"call_id\":\"c-1\",\"timestamp\":\"2018-02-15T20:07:32.562Z\"}"
 #define HEAD "POST /webhook HTTP/1.1\r\nHost: x\r\n"
 
 /* Starts anew with what the test has changed in the configuration. */
@@ -68,14 +66,6 @@ static inline void problem_text(const struct client_answer *answer, const char *
     const char *value = json_string_value(json_object_get(object, name));
     snprintf(out, size, "%s", value == NULL ? "" : value);
     json_decref(object);
-}
-
-static inline void check_field(const struct client_answer *answer, const char *name,
-                               const char *expected)
-{
-    char value[128] = "";
-    if (!client_field(answer, name, value, sizeof value) || strcmp(value, expected) != 0)
-        fail_msg("%s: \"%s\" instead of \"%s\"", name, value, expected);
 }
 
 #endif
