@@ -92,6 +92,16 @@ begin() {
 # What the host of a virtual machine took of its cores, since the machine began: "steal", in ticks, and all ticks.
 count_stolen() { awk '/^cpu / { for (i = 2; i <= 9; i++) all += $i; print $9 + 0, all }' /proc/stat; }
 
+# watch_stolen NAME COMMAND...: runs it, and writes what the host took meanwhile, in percent, to NAME.stolen.
+watch_stolen() {
+    watched=$1 status=0
+    shift
+    before=$(count_stolen)
+    "$@" || status=$?
+    echo "$before $(count_stolen)" | awk '{ print 100 * ($3 - $1) / ($4 - $2) }' >"$out/$watched.stolen"
+    return $status
+}
+
 # run_load SERVER NAME EARLIER OPTION...: a load, to the end, and until all that was acknowledged is done.
 # EARLIER is the name of a load that this server had before, or empty. Unanswered events are in the
 # report, and for report.mjs to judge.
@@ -108,10 +118,8 @@ run_load() {
         >"$out/$name.settled.json" &
     settled_pid=$!
     pids="$settled_pid $pids"
-    before=$(count_stolen)
-    "$load" --url "$hook" --connections $connections --report "$out/$name.load.json" "$@" >&2 ||
+    watch_stolen "$name" "$load" --url "$hook" --connections $connections --report "$out/$name.load.json" "$@" >&2 ||
         say "$name: not every event was acknowledged"
-    echo "$before $(count_stolen)" | awk '{ print 100 * ($3 - $1) / ($4 - $2) }' >"$out/$name.stolen"
     [ -s "$out/$name.load.json" ] || die "$name: no load at all"
     wait "$settled_pid" || die "$name: not all that was acknowledged was handled"
 }
@@ -141,7 +149,7 @@ measure_throughput() {
             run=closed-$server-$round
             say "--- closed loop, round $round of $rounds: $server"
             if [ "$server" = pgbench ]; then
-                run_pgbench "$run"
+                watch_stolen "$run" run_pgbench "$run"
                 continue
             fi
             begin "$server" "$run"
