@@ -18,8 +18,11 @@ static void warn_unknown(const char *variable)
     char advice[128];
 
     config_suggest_variable(variable, advice, sizeof advice);
-    log_warning("unknown environment variable, not used", log_text("variable", variable),
-                log_text("advice", advice));
+    if (advice[0] == '\0')
+        log_warning("unknown environment variable, not used", log_text("variable", variable));
+    else
+        log_warning("unknown environment variable, not used", log_text("variable", variable),
+                    log_text("advice", advice));
 }
 
 /* Where the plugin's name ends and its option begins only the plugins know: both are kept as one. */

@@ -136,6 +136,28 @@ int pg_load_events(struct pg_store *store, const struct event *const *events, si
     return result < 0 ? result : describe_events(store, events, count);
 }
 
+/* ---- What is not in the image ------------------------------------------------------------------------ */
+
+/* Makes entries of those keys that the table has not, and the one array of the parameters: their number. */
+static int put_missing(struct pg_store *store, struct pg_table *table, size_t entry_size,
+                       const char *const *keys, size_t count)
+{
+    static const enum pg_type types[] = {PG_TEXT};
+    int missing = 0;
+    pg_params_clear(&store->params);
+    pg_params_arrays(&store->params, types, 1);
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(keys[i]);
+        if (size == 0 || pg_image_find(table, keys[i], size) != NULL)
+            continue;
+        if (pg_image_add(&store->image, table, keys[i], size, entry_size) == NULL)
+            return pg_no_memory(store);
+        pg_put_bytes(&store->params, 0, keys[i], size);
+        missing++;
+    }
+    return missing;
+}
+
 /* ---- Calls ----------------------------------------------------------------------------------------- */
 
 void pg_take_call(const PGresult *result, int row, struct store_call *out)
@@ -193,23 +215,9 @@ static int take_calls(struct pg_store *store, const PGresult *result, void *arg)
 
 static int queue_calls(struct pg_store *store, const char *const *call_ids, size_t count)
 {
-    static const enum pg_type types[] = {PG_TEXT};
-    int missing = 0;
-    pg_params_clear(&store->params);
-    pg_params_arrays(&store->params, types, 1);
-    for (size_t i = 0; i < count; i++) {
-        size_t size = strlen(call_ids[i]);
-        if (size == 0 || pg_image_find(&store->image.calls, call_ids[i], size) != NULL)
-            continue;
-        struct pg_call *call =
-            pg_image_add(&store->image, &store->image.calls, call_ids[i], size, sizeof(*call));
-        if (call == NULL)
-            return pg_no_memory(store);
-        call->call.call_id = (char *)call->entry.key;
-        pg_put_bytes(&store->params, 0, call_ids[i], size);
-        missing++;
-    }
-    return missing == 0 ? 0 : pg_queue(store, PG_CALLS_LOCK, &store->params, take_calls, NULL);
+    int missing = put_missing(store, &store->image.calls, sizeof(struct pg_call), call_ids, count);
+    return missing <= 0 ? missing
+                        : pg_queue(store, PG_CALLS_LOCK, &store->params, take_calls, NULL);
 }
 
 int pg_load_calls(struct pg_store *store, const char *const *call_ids, size_t count)
@@ -259,24 +267,11 @@ static int queue_user_ids(struct pg_store *store, size_t wanted)
 
 static int queue_users(struct pg_store *store, const char *const *numbers, size_t count)
 {
-    static const enum pg_type types[] = {PG_TEXT};
-    size_t missing = 0;
-    pg_params_clear(&store->params);
-    pg_params_arrays(&store->params, types, 1);
-    for (size_t i = 0; i < count; i++) {
-        size_t size = strlen(numbers[i]);
-        if (size == 0 || pg_image_find(&store->image.users, numbers[i], size) != NULL)
-            continue;
-        if (pg_image_add(&store->image, &store->image.users, numbers[i], size,
-                         sizeof(struct pg_user)) == NULL)
-            return pg_no_memory(store);
-        pg_put_bytes(&store->params, 0, numbers[i], size);
-        missing++;
-    }
-    if (missing == 0)
-        return 0;
+    int missing = put_missing(store, &store->image.users, sizeof(struct pg_user), numbers, count);
+    if (missing <= 0)
+        return missing;
     int result = pg_queue(store, PG_USERS_FIND, &store->params, take_users, NULL);
-    return result < 0 ? result : queue_user_ids(store, missing);
+    return result < 0 ? result : queue_user_ids(store, (size_t)missing);
 }
 
 int pg_fetch_user_ids(struct pg_store *store)
@@ -316,22 +311,10 @@ static int take_unsettled(struct pg_store *store, const PGresult *result, void *
 
 static int queue_unsettled(struct pg_store *store, const char *const *call_ids, size_t count)
 {
-    static const enum pg_type types[] = {PG_TEXT};
-    int missing = 0;
-    pg_params_clear(&store->params);
-    pg_params_arrays(&store->params, types, 1);
-    for (size_t i = 0; i < count; i++) {
-        size_t size = strlen(call_ids[i]);
-        if (size == 0 || pg_image_find(&store->image.waiting, call_ids[i], size) != NULL)
-            continue;
-        if (pg_image_add(&store->image, &store->image.waiting, call_ids[i], size,
-                         sizeof(struct pg_entry)) == NULL)
-            return pg_no_memory(store);
-        pg_put_bytes(&store->params, 0, call_ids[i], size);
-        missing++;
-    }
-    return missing == 0
-               ? 0
+    int missing =
+        put_missing(store, &store->image.waiting, sizeof(struct pg_entry), call_ids, count);
+    return missing <= 0
+               ? missing
                : pg_queue(store, PG_ACTIONS_UNSETTLED, &store->params, take_unsettled, NULL);
 }
 
