@@ -517,7 +517,7 @@ int pg_retry_put(struct store *store, int64_t event_id, const char *plugin, int 
 int pg_retry_suspect(struct store *store, int64_t event_id, const char *plugin, int attempts,
                      int strikes, int64_t due_ms, int64_t now_ms, const char *error);
 int pg_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
-int pg_retries_release(struct store *store, int64_t now_ms);
+int pg_retries_release(struct store *store, int64_t now_ms, int untried);
 int pg_retry_done(struct store *store, int64_t event_id, const char *plugin);
 int pg_retry_find(struct store *store, int64_t event_id, const char *plugin,
                   struct store_retry *out);

@@ -95,7 +95,7 @@ int pg_retry_claim(struct store *base, int64_t event_id, const char *plugin, int
     return result < 0 ? result : claimed > 0;
 }
 
-int pg_retries_release(struct store *base, int64_t now_ms)
+int pg_retries_release(struct store *base, int64_t now_ms, int untried)
 {
     struct pg_store *store = pg_of(base);
     int released = 0;
@@ -106,6 +106,7 @@ int pg_retries_release(struct store *base, int64_t now_ms)
     pg_params_clear(&store->params);
     pg_one_time(&store->params, now_ms);
     pg_one_text(&store->params, store->owner);
+    pg_one_int8(&store->params, untried != 0);
     result = pg_query(store, PG_RETRIES_RELEASE, &store->params, take_changed, &released);
     return result < 0 ? result : released;
 }

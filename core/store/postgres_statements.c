@@ -328,7 +328,9 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
                        "strikes = strikes + 1, owner = $4::text, due_at = $3::timestamptz "
                        "WHERE event_id = $1::int8 AND plugin = $2::text AND state = 'retry'",
     [PG_RETRIES_RELEASE] = "UPDATE pbxhook.handlings SET owner = NULL, "
-                           "due_at = least(due_at, $1::timestamptz) WHERE owner = $2::text",
+                           "due_at = least(due_at, $1::timestamptz), "
+                           "attempts = attempts - $3::int8, strikes = strikes - $3::int8 "
+                           "WHERE owner = $2::text",
     [PG_LETTERS_LIST] =
         "SELECT " LETTER_COLUMNS "FROM pbxhook.handlings h "
         "JOIN pbxhook.events e ON e.id = h.event_id WHERE h.state = 'dead' "

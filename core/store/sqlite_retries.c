@@ -35,10 +35,11 @@ int sqlite_retry_claim(struct store *store, int64_t event_id, const char *plugin
     return result < 0 ? result : sqlite3_changes(sqlite->db) > 0;
 }
 
-int sqlite_retries_release(struct store *store, int64_t now_ms)
+int sqlite_retries_release(struct store *store, int64_t now_ms, int untried)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
-    int result = sqlite_run(sqlite, SQL_RETRIES_RELEASE, SQL_PARAMS(param_int(now_ms)));
+    int result = sqlite_run(sqlite, SQL_RETRIES_RELEASE,
+                            SQL_PARAMS(param_int(now_ms), param_int(untried != 0)));
     return result < 0 ? result : sqlite3_changes(sqlite->db);
 }
 

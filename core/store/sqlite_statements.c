@@ -179,8 +179,8 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_RETRY_CLAIM] = "UPDATE handlings SET attempts = attempts + 1, strikes = strikes + 1, "
                         "claimed = 1, due_ms = ?3 "
                         "WHERE event_id = ?1 AND plugin = ?2 AND state = 'retry'",
-    [SQL_RETRIES_RELEASE] = "UPDATE handlings SET claimed = 0, due_ms = min(due_ms, ?1) "
-                            "WHERE claimed = 1",
+    [SQL_RETRIES_RELEASE] = "UPDATE handlings SET claimed = 0, due_ms = min(due_ms, ?1), "
+                            "attempts = attempts - ?2, strikes = strikes - ?2 WHERE claimed = 1",
     [SQL_RETRY_NEXT_DUE] = "SELECT due_ms FROM handlings WHERE state = 'retry' "
                            "ORDER BY due_ms LIMIT 1",
     [SQL_RETRIES_FORWARD] = "UPDATE handlings SET due_ms = iif(claimed = 1, ?3, ?1) "

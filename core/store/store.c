@@ -440,12 +440,12 @@ int store_retry_claim(struct store *store, int64_t event_id, const char *plugin,
     return store_settle(store, store->backend->retry_claim(store, event_id, plugin, until_ms));
 }
 
-int store_retries_release(struct store *store, int64_t now_ms)
+int store_retries_release(struct store *store, int64_t now_ms, int untried)
 {
     int result = store_check_writing(store);
     if (result < 0)
         return result;
-    return store_settle(store, store->backend->retries_release(store, now_ms));
+    return store_settle(store, store->backend->retries_release(store, now_ms, untried));
 }
 
 int store_retry_find(struct store *store, int64_t event_id, const char *plugin,

@@ -274,8 +274,10 @@ int store_retry_suspect(struct store *store, int64_t event_id, const char *plugi
  * due for nobody else before until_ms, unless a worker with the same owner starts again.
  */
 int store_retry_claim(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
-/* At a worker's start: what its former life had claimed is due at once. Their number. */
-int store_retries_release(struct store *store, int64_t now_ms);
+/* What has this worker's owner and is in nobody's hand is due at once: at a worker's start what its former life
+ * had claimed, or, untried 1, what a commit claimed whose answer was lost: its attempt and strike are taken
+ * back. Their number. */
+int store_retries_release(struct store *store, int64_t now_ms, int untried);
 int store_retry_done(struct store *store, int64_t event_id, const char *plugin);
 /* One that is to be tried again: 1 and *out, for store_retry_clear(); 0 when there is none. */
 int store_retry_find(struct store *store, int64_t event_id, const char *plugin,

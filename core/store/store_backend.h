@@ -83,7 +83,7 @@ struct store_backend {
     int (*retry_suspect)(struct store *store, int64_t event_id, const char *plugin, int attempts,
                          int strikes, int64_t due_ms, int64_t now_ms, const char *error);
     int (*retry_claim)(struct store *store, int64_t event_id, const char *plugin, int64_t until_ms);
-    int (*retries_release)(struct store *store, int64_t now_ms);
+    int (*retries_release)(struct store *store, int64_t now_ms, int untried);
     int (*retry_done)(struct store *store, int64_t event_id, const char *plugin);
     int (*retry_find)(struct store *store, int64_t event_id, const char *plugin,
                       struct store_retry *out);

@@ -247,7 +247,7 @@ static int find_lost(const struct batch *batch, const struct batch_parts *parts)
 {
     if (!batch->has_lost || batch->retry_count > 0)
         return 0;
-    return store_retries_release(parts->store, clock_wall_ms());
+    return store_retries_release(parts->store, clock_wall_ms(), 1);
 }
 
 /* What waits for a time that a clock put back has taken away. Others' work of this moment is none of it. */
@@ -503,7 +503,8 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
 
 int batch_has_work(const struct batch *batch)
 {
-    return batch->event_count > 0 || batch->retry_count > 0 || batch->results != NULL;
+    return batch->event_count > 0 || batch->retry_count > 0 || batch->results != NULL ||
+           batch->has_lost;
 }
 
 void batch_clear(struct batch *batch)

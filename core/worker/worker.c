@@ -115,7 +115,7 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
     struct store *store = worker->parts.store;
     int abandoned = store_begin(store, NULL, 0);
     if (abandoned >= 0)
-        abandoned = store_retries_release(store, clock_wall_ms());
+        abandoned = store_retries_release(store, clock_wall_ms(), 0);
     if (abandoned >= 0)
         abandoned = store_actions_abandon(store, clock_wall_ms(), worker->config->pbx.idempotent);
     if (abandoned < 0 || store_commit(store) < 0) {

@@ -289,7 +289,7 @@ static void retry_that_was_put_back_unheard_is_not_run_again(void **state)
     assert_asked(scene, "SELECT state || attempts FROM pbxhook.handlings", "retry2");
 }
 
-/* Claimed by a commit that nobody has heard of: it is not left to the end of that claim. */
+/* Claimed by a commit that nobody has heard of: it is not left to the end of that claim, and was not tried. */
 static void claim_that_was_lost_is_taken_up_again(void **state)
 {
     struct scene *scene = *state;
@@ -298,10 +298,13 @@ static void claim_that_was_lost_is_taken_up_again(void **state)
     assert_int_equal(run_to_the_end(scene), 0);
     add_retry(scene, "call_standby", 0, 1);
     assert_int_equal(run_and_cut(scene, CUT_AFTER), STORE_E_FAILED);
-    assert_asked(scene, "SELECT owner FROM pbxhook.handlings", "s/0");
+    assert_asked(scene, "SELECT owner || attempts || strikes FROM pbxhook.handlings", "s/021");
+    assert_true(batch_has_work(&scene->batch)); /* though nothing else is to be done */
     assert_int_equal(batch_run(&scene->batch, &scene->parts), 0);
     assert_int_equal(scene->batch.retry_count, 1);
+    assert_asked(scene, "SELECT owner || attempts || strikes FROM pbxhook.handlings", "s/021");
     assert_int_equal(run_to_the_end(scene), 0);
+    assert_false(batch_has_work(&scene->batch));
     assert_asked(scene, "SELECT count(*) FROM pbxhook.handlings", "0");
 }
 

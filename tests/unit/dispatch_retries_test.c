@@ -62,7 +62,7 @@ static void die_with_claimed(struct scene *scene, const char *plugin, const char
 
     assert_int_equal(count, 1);
     assert_int_equal(store_begin(scene->store, NULL, 0), 0);
-    assert_int_equal(store_retries_release(scene->store, clock_wall_ms()), 1);
+    assert_int_equal(store_retries_release(scene->store, clock_wall_ms(), 0), 1);
     assert_int_equal(dispatch_strike(scene->dispatch, due->event_id, plugin, reason), 0);
     commit(scene);
     store_retries_free(due, count);
@@ -253,7 +253,7 @@ static void test_three_strikes_without_a_reason(void **state)
         assert_int_equal(due->strikes, strikes);
         store_retries_free(due, 1);
         assert_int_equal(store_begin(scene->store, NULL, 0), 0);
-        assert_int_equal(store_retries_release(scene->store, clock_wall_ms()), 1);
+        assert_int_equal(store_retries_release(scene->store, clock_wall_ms(), 0), 1);
         commit(scene);
     }
     assert_int_equal(claim_due(scene, INT64_MAX, &due), 0);

@@ -166,7 +166,7 @@ static void claim_counts_before_the_try(void **state)
     assert_int_equal(retry.strikes, 0);
     store_retry_clear(&retry);
     begin(fixture);
-    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 2500)), 0);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 2500, 0)), 0);
     put(fixture, id, "p", 3, 1, 3000);
     assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "p", 9000)), 0);
     assert_int_equal(check_ok(fixture, store_retry_find(fixture->store, id, "p", &retry)), 0);
@@ -187,8 +187,8 @@ static void what_a_worker_had_claimed_is_due_again(void **state)
     commit(fixture);
     fixture_reopen(fixture);
     begin(fixture);
-    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000)), 1);
-    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000)), 0);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000, 0)), 1);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000, 0)), 0);
     commit(fixture);
     check_ok(fixture, store_retries_due(fixture->store, 3000, 10, &retries, &count));
     assert_int_equal(count, 1);
@@ -197,6 +197,28 @@ static void what_a_worker_had_claimed_is_due_again(void **state)
     assert_int_equal(retries[0].strikes, 2);
     assert_string_equal(retries[0].error, "gone");
     store_retries_free(retries, count);
+}
+
+static void what_was_claimed_and_not_tried_is_as_before(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_retry retry;
+    int64_t id = 0;
+    begin(fixture);
+    event_free(store_event(fixture, &id));
+    check_ok(fixture, store_retry_suspect(fixture->store, id, "p", 4, 2, 2000, 1000, "gone"));
+    commit(fixture);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_retry_claim(fixture->store, id, "p", 9000)), 1);
+    commit(fixture);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000, 1)), 1);
+    assert_int_equal(check_ok(fixture, store_retries_release(fixture->store, 3000, 1)), 0);
+    commit(fixture);
+    assert_int_equal(check_ok(fixture, store_retry_find(fixture->store, id, "p", &retry)), 1);
+    assert_int_equal(retry.attempts, 4);
+    assert_int_equal(retry.strikes, 2);
+    store_retry_clear(&retry);
 }
 
 /* As with actions; what is in somebody's hand stays there for as long as if he had just taken it. */
@@ -329,6 +351,7 @@ int main(void)
         STORE_TEST(retries_are_due_in_order_until_done_or_dead),
         STORE_TEST(claim_counts_before_the_try),
         STORE_TEST(what_a_worker_had_claimed_is_due_again),
+        STORE_TEST(what_was_claimed_and_not_tried_is_as_before),
         STORE_TEST(retries_that_a_clock_put_back_puts_off_are_due_now),
         STORE_TEST(letters_are_listed_newest_first_page_by_page),
         STORE_TEST(letter_is_found_with_its_body),
