@@ -290,3 +290,22 @@ test('what is served says what it may do', async () => {
     assert.equal((await fetch(`${world.url}/assets/nothing.js`)).status, 404);
     assert.match(await (await fetch(`${world.url}/assets/licenses.txt`)).text(), /MIT License[\s\S]*SIL OPEN FONT/i);
 });
+
+// Last, as these calls do not end.
+test('what is made of all active calls is not shown when there are too many to fetch', async () => {
+    const page = await browser.open(world.url);
+    await world.post('call.waiting', 'the longest', { queue: '900', timestamp: new Date(Date.now() - 3600000).toISOString() });
+    await until('the longest wait', async () => /longest 1:00:\d\d/.test(await text(page, '#s-waiting')));
+    const ids = Array.from({ length: 2000 }, (_, i) => `one of many ${i}`)[Symbol.iterator]();
+    await Promise.all(Array.from({ length: 16 }, async () => {
+        for (const id of ids)
+            await world.post('call.waiting', id, { queue: '900' });
+    }));
+    await showsTheCounts(page);
+    await until('the newest calls alone', async () => (await text(page, '#calls-note')).includes('100'));
+    await until('nothing that is not known', async () => await text(page, '#s-waiting') === '' && await text(page, '#s-active') === '');
+    const live = page.locator('#queue-rows tr', { hasText: '900' }).locator('td');
+    await until('a queue without its calls of now', async () =>
+        await live.nth(0).textContent() === '–' && await live.nth(1).textContent() === '–');
+    await closePage(page);
+});

@@ -5,17 +5,19 @@ import { duration, number, stateName, stateOf, t } from './i18n.js';
 import { openTimeline } from './timeline.js';
 import { tick } from './timers.js';
 
-const ROWS = 100;        // on the page
-const ALL_AT_MOST = 500; // more active calls than that are not fetched all
+const ROWS = 100;         // on the page
+const ALL_AT_MOST = 2000; // more active calls than that are not fetched all
 
 const order = { waiting: 0, standby: 1, new: 2, entered: 3, ongoing: 4, left: 5 };
 
 let calls = [];
 let total = 0;
+let areAll = true; // else they are the newest, and who waits longest is not among them
 
 export async function loadCalls(active) {
     total = active;
-    if (active <= ALL_AT_MOST)
+    areAll = active <= ALL_AT_MOST;
+    if (areAll)
         calls = Object.values((await get('api/calls/active')).data);
     else
         calls = (await get('api/calls?status=active&limit=200')).data;
@@ -55,13 +57,16 @@ export function showCalls() {
     const waiting = calls.filter((call) => call.state === 'waiting');
     const oldest = calls.reduce((least, call) => Math.min(least, Date.parse(call.created)), Infinity);
     const longest = waiting[0] ? serverNow() - waiting[0].since : null;
-    text($('s-waiting'), longest == null ? t('none') : t('longest', { t: duration(longest) }));
-    text($('s-active'), oldest === Infinity ? '' : t('since', { t: duration(serverNow() - oldest) }));
+    const isKnown = areAll && calls.length > 0;
+    text($('s-waiting'), !areAll ? '' : longest == null ? t('none') : t('longest', { t: duration(longest) }));
+    text($('s-active'), isKnown ? t('since', { t: duration(serverNow() - oldest) }) : '');
     tick();
 }
 
-/** Per queue: how many wait and talk, and since when the first of them waits. */
+/** Per queue: how many wait and talk, and since when the first of them waits; null when not all calls are known. */
 export function queuesNow() {
+    if (!areAll)
+        return null;
     const queues = new Map();
     for (const call of calls) {
         if (!call.queue)

@@ -60,15 +60,15 @@ const columns = () => (answer ? [...liveColumns, ...dayColumns] : liveColumns);
 function queueRows() {
     const live = queuesNow();
     const day = answer?.queues ?? {};
-    const names = [...new Set([...Object.keys(day), ...live.keys()])].filter((name) => name !== '');
+    const names = [...new Set([...Object.keys(day), ...(live?.keys() ?? [])])].filter((name) => name !== '');
     return names.sort((a, b) => a.localeCompare(b, undefined, { numeric: true })).map((name) => {
-        const now = live.get(name) ?? { waiting: 0, talking: 0, since: null };
+        const now = live && (live.get(name) ?? { waiting: 0, talking: 0, since: null });
         const kpi = day[name];
         return {
             name,
-            waiting: now.waiting,
+            waiting: now?.waiting ?? 0,
             cells: [
-                [number(now.waiting), now.since], [number(now.talking)],
+                ...(now ? [[number(now.waiting), now.since], [number(now.talking)]] : [['–'], ['–']]),
                 ...(answer ? [[number(kpi?.offered ?? 0)], [number(kpi?.answered ?? 0)], [number(kpi?.abandoned ?? 0)],
                     [percent(kpi?.service_level)], [duration(kpi?.speed_of_answer_ms)]] : []),
             ],
