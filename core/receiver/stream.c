@@ -73,7 +73,10 @@ struct stream {
 
 static void free_reader(struct stream *stream, struct reader *reader)
 {
-    close(reader->fd); /* leaves the epoll set by itself: nobody else has the socket */
+    /* Closing alone does not end the watch while a process that is being started has a copy of the descriptor,
+     * and then epoll goes on to name a reader that is gone. */
+    epoll_ctl(stream->epoll_fd, EPOLL_CTL_DEL, reader->fd, NULL);
+    close(reader->fd);
     free(reader->head);
     free(reader);
     atomic_fetch_sub(&stream->readers, 1);

@@ -114,6 +114,24 @@ static void await_readers(struct http_server *server, int count)
         assert_true(clock_mono_us() < until_us);
 }
 
+static void await_stream_readers(struct stream *stream, int count)
+{
+    int64_t until_us = clock_mono_us() + DEADLINE * 1000;
+    while (stream_readers(stream) != count)
+        assert_true(clock_mono_us() < until_us);
+}
+
+/* Passes over the head and over frames that tell less. */
+static void read_until(int fd, int users)
+{
+    struct frame frame;
+    char wanted[32];
+    snprintf(wanted, sizeof wanted, "\"userCount\":%d,", users);
+    do
+        read_frame(fd, &frame);
+    while (strstr(frame.text, wanted) == NULL);
+}
+
 /* ---- What is sent --------------------------------------------------------------------------------- */
 
 static void sends_the_numbers_at_once_and_when_they_change(void **state)
@@ -292,12 +310,38 @@ static void drops_a_reader_that_does_not_keep_up(void **state)
         continue;
     close(ours);
     set_users(2);
-    int64_t until_us = clock_mono_us() + DEADLINE * 1000;
-    while (stream_readers(stream) != 0)
-        assert_true(clock_mono_us() < until_us);
+    await_stream_readers(stream, 0);
     stream_stop(stream);
     stream_free(stream);
     close(pair[0]);
+}
+
+/* As while a process is started: until it runs, it has copies of all descriptors. */
+static void forgets_a_reader_whose_socket_is_open_elsewhere(void **state)
+{
+    struct stream *stream = stream_new("sqlite:nowhere", "");
+    int gone[2], staying[2];
+
+    (void)state;
+    set_users(1);
+    assert_non_null(stream);
+    assert_int_equal(stream_start(stream), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, gone), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, staying), 0);
+    int copy = dup(gone[1]);
+    assert_int_equal(stream_take(stream, gone[1], "", NULL), 0);
+    close(gone[0]);
+    await_stream_readers(stream, 0);
+    assert_int_equal(stream_take(stream, staying[1], "", NULL), 0);
+    for (int users = 2; users < 5; users++) { /* each is a round of the thread */
+        set_users(users);
+        read_until(staying[0], users);
+    }
+    assert_int_equal(stream_readers(stream), 1);
+    stream_stop(stream);
+    stream_free(stream);
+    close(copy);
+    close(staying[0]);
 }
 
 static void goes_on_when_readers_come_and_go(void **state)
@@ -392,6 +436,7 @@ int main(void)
                                         http_server_tear_down),
         http_case(takes_as_many_as_it_may),
         http_case(drops_a_reader_that_does_not_keep_up),
+        http_case(forgets_a_reader_whose_socket_is_open_elsewhere),
         http_case(goes_on_when_readers_come_and_go),
         http_case(answers_head_and_refuses_other_methods),
         http_case(ends_with_the_server),
