@@ -266,6 +266,8 @@ static void drain(struct http *http)
     http->shared.stopping = 1;
     while ((left_ms = drain_left_ms(http, since_us)) > 0)
         serve_once(http, left_ms);
+    /* A connection may bring a request even now: suspended, it would keep the daemon from stopping. */
+    http->shared.abandoning = 1;
     if (http->shared.open > 0)
         answer_unstored(http);
     abandon_requests(http);

@@ -122,7 +122,8 @@ static void handle_request(struct request *request)
                                   request->head.origin, allow));
 }
 
-/* The server stops and what this one waits for did not come. It stays with the other thread. */
+/* The server stops, and what this one waits for did not come: it stays with the other thread. Or there is no
+ * time left to wait for anything. */
 static enum MHD_Result send_abandoned(struct request *request)
 {
     static const struct problem problem = {.status = MHD_HTTP_SERVICE_UNAVAILABLE,
@@ -154,9 +155,10 @@ enum MHD_Result http_handler_request(void *arg, struct MHD_Connection *connectio
         request->complete_us = clock_mono_us();
         request->shared->receiving--;
     }
-    if (request->abandoned)
+    int undecided = request->state == REQUEST_RECEIVING;
+    if (request->abandoned || (undecided && request->shared->abandoning))
         return send_abandoned(request);
-    if (request->state == REQUEST_RECEIVING)
+    if (undecided)
         handle_request(request);
     return request->state == REQUEST_DECIDED ? request_send_answer(request) : MHD_YES;
 }

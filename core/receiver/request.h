@@ -48,6 +48,7 @@ struct request_shared {
     int open;                        /* requests begun and not completed */
     int receiving;                   /* of them, those whose end has not come */
     int stopping;                    /* what is in hand is the last      */
+    int abandoning;                  /* nothing may wait for another thread any more */
     int sees_layout;                 /* head_layout.h knows this libmicrohttpd */
 };
 

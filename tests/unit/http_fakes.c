@@ -25,6 +25,8 @@ static struct {
     int submitted_count, held_count;
     uint8_t identity[EVENT_IDENTITY_SIZE];
     char body[512];
+    void (*on_give_up)(void *arg);
+    void *on_give_up_arg;
 
     int workers_ready;
     const char *taken_type;
@@ -54,6 +56,7 @@ void fakes_reset(void)
     fake.spool = FAKE_SPOOL_SAFE;
     fake.submitted = fake.decided = NULL;
     fake.submitted_count = fake.held_count = 0;
+    fake.on_give_up = NULL;
     fake.workers_ready = 1;
     fake.taken_type = NULL;
     fake.store_works = 1;
@@ -114,9 +117,21 @@ static void decide(enum spool_result result)
     http_wake(fake.http);
 }
 
+void fakes_on_give_up(void (*call)(void *arg), void *arg)
+{
+    lock();
+    fake.on_give_up = call;
+    fake.on_give_up_arg = arg;
+    unlock();
+}
+
+/* Nobody waits for a store here, but where a test decides so. */
 void spool_thread_give_up_waiting(struct spool_thread *thread)
 {
-    (void)thread; /* nobody waits for a store here, but where a test decides so */
+    (void)thread;
+    if (fake.on_give_up !=
+        NULL) /* set before the server stops, and by the thread that waits for that */
+        fake.on_give_up(fake.on_give_up_arg);
 }
 
 void fakes_release_spool(enum spool_result result)

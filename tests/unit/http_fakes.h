@@ -28,6 +28,9 @@ void fakes_release_spool(enum spool_result result);
 /* Waits until so many tickets are held; fails the test after 10 s. */
 void fakes_await_held(int count);
 
+/* Called on the HTTP loop when it waits for nobody any longer; NULL: nothing is. */
+void fakes_on_give_up(void (*call)(void *arg), void *arg);
+
 /* How many events were submitted, and a copy of the last one's fields of interest. */
 int fakes_submitted(void);
 void fakes_last_identity(uint8_t out[EVENT_IDENTITY_SIZE]);

@@ -393,6 +393,40 @@ static void test_alive_while_the_loop_goes_round(void **state)
     assert_true(http_is_alive(server->http, long_ago_us));
 }
 
+static void post_late(void *arg)
+{
+    post_on(*(const int *)arg, "/webhook", "", BODY);
+}
+
+/* What has waited for the spool in vain is answered, and so is a request that comes at that very time. */
+static void stops_while_requests_come(void **state)
+{
+    struct http_server *server = *state;
+    struct client_answer answer;
+
+    fakes_set_spool(FAKE_SPOOL_HELD);
+    int late = client_connect(server->address);
+    client_send_text(late, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    client_read(late, 0, &answer); /* so it is a connection of the server's by now */
+    client_answer_free(&answer);
+    int waiting = client_connect(server->address);
+    post_on(waiting, "/webhook", "", BODY);
+    fakes_await_held(1);
+    fakes_on_give_up(post_late, &late);
+    http_stop(server->http, 0);
+    assert_int_equal(fakes_submitted(), 1);
+    client_read(waiting, 0, &answer);
+    assert_int_equal(answer.status, 503);
+    client_check_field(&answer, "Retry-After", "5");
+    client_answer_free(&answer);
+    client_read(late, 0, &answer);
+    assert_int_equal(answer.status, 503);
+    client_check_field(&answer, "Retry-After", "5");
+    client_answer_free(&answer);
+    close(waiting);
+    close(late);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +444,7 @@ int main(void)
         http_case(names_the_member_that_is_wrong),
         http_case(leaves_the_connection_open_after_a_refusal),
         http_case(serves_libcurl),
+        http_case(stops_while_requests_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
