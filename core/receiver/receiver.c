@@ -121,6 +121,7 @@ static void block_signals(void)
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGCHLD, SIG_DFL); /* ignored, as a parent may leave it, no death of a worker is told */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a full disk, not an end */
 }

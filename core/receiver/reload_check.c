@@ -126,7 +126,10 @@ int reload_check_poll(struct reload_check *check, struct config **out, char *err
     if (ended == 0)
         return 0;
     int result = -1;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (ended < 0)
+        snprintf(error, RELOAD_ERROR_SIZE, "the process that checked it is lost: %s",
+                 strerror(errno));
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         result = read_config(check, out, error);
     else
         read_errors(check, status, error);

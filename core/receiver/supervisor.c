@@ -296,7 +296,8 @@ static void reap_workers(struct supervisor *supervisor)
     for (int i = 0; i < supervisor->count; i++) {
         struct worker_process *worker = &supervisor->worker[i];
         int status = 0;
-        if (worker->pid == 0 || waitpid(worker->pid, &status, WNOHANG) != worker->pid)
+        /* One that is nobody's child any more has ended too; how, nobody knows. */
+        if (worker->pid == 0 || waitpid(worker->pid, &status, WNOHANG) == 0)
             continue;
         read_worker(supervisor, worker); /* its last words: DONE, REFUSED */
         struct worker_end end;
