@@ -140,3 +140,8 @@ void reload_serve(struct reload *reload)
         reload_ask(reload);
     }
 }
+
+int reload_is_under_way(const struct reload *reload)
+{
+    return reload->stage != IDLE;
+}

@@ -36,5 +36,7 @@ void reload_free(struct reload *reload); /* after all that took its configuratio
 int64_t reload_ask(struct reload *reload);
 /* Gets on with it, once a round of the main loop. */
 void reload_serve(struct reload *reload);
+/* 1 from reload_ask() until it has ended. */
+int reload_is_under_way(const struct reload *reload);
 
 #endif

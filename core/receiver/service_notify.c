@@ -29,7 +29,9 @@ struct service_notify {
     int64_t watchdog_us;
     int (*is_alive)(void *arg);
     void *arg;
-    int missed; /* the last sign was left out */
+    int missed;       /* the last sign was left out        */
+    int is_ready;     /* that was told                     */
+    int reload_waits; /* for that: it was asked for before */
 };
 
 /* ---- The environment ---------------------------------------------------------------------------- */
@@ -156,11 +158,22 @@ void service_notify_status(struct service_notify *notify, const char *text)
 void service_notify_ready(struct service_notify *notify, const char *text)
 {
     send_state(notify, "READY=1\n", text);
+    if (notify == NULL)
+        return;
+    int reload_waits = notify->reload_waits;
+    notify->is_ready = 1;
+    notify->reload_waits = 0;
+    if (reload_waits)
+        service_notify_reloading(notify);
 }
 
 void service_notify_reloading(struct service_notify *notify)
 {
     char state[64];
+    if (notify != NULL && !notify->is_ready) {
+        notify->reload_waits = 1;
+        return;
+    }
     /* The time tells the service manager which of its requests this answers. */
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\n", clock_mono_us());
     send_state(notify, state, "Reloading");

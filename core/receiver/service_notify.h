@@ -22,7 +22,8 @@ void service_notify_free(struct service_notify *notify); /* accepts NULL */
 void service_notify_status(struct service_notify *notify, const char *text);
 /* Everything is up. Also ends a reload. */
 void service_notify_ready(struct service_notify *notify, const char *text);
-/* A reload begins; service_notify_ready() ends it, whatever came of it. */
+/* A reload begins; service_notify_ready() ends it, whatever came of it. Before the first of these it waits for
+ * that, and is told right behind it. */
 void service_notify_reloading(struct service_notify *notify);
 void service_notify_stopping(struct service_notify *notify);
 

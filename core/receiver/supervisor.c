@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "common/control.h"
+#include "common/event.h"
 #include "common/event_pattern.h"
 #include "common/log.h"
 #include "receiver/operator_desk.h"
@@ -27,8 +28,10 @@
 #include "receiver/worker_process.h"
 
 #define STOP_LOOK_US 100000
+/* At workers that open or leave and at a reload's check, which have limits of their own. */
+#define LIMIT_LOOK_US 1000000
 
-#define START_DEATHS 3 /* so often a worker may die while the server starts */
+#define START_DEATHS  3 /* so often a worker may die while the server starts */
 
 enum ending { RUNNING, STOPPED_BY_SIGNAL, WORKER_REFUSED };
 
@@ -170,7 +173,7 @@ int supervisor_takes(struct supervisor *supervisor, const char *type)
     const char *line = supervisor->types != NULL ? supervisor->types : "";
     while (*line != '\0' && !takes) {
         size_t length = strcspn(line, "\n");
-        char pattern[128];
+        char pattern[EVENT_MAX_FIELD + 1];
         if (length < sizeof pattern) {
             memcpy(pattern, line, length);
             pattern[length] = '\0';
@@ -339,7 +342,7 @@ static void read_signals(struct supervisor *supervisor)
         if (info.ssi_signo == SIGCHLD || supervisor->ending != RUNNING)
             continue;
         if (info.ssi_signo == SIGHUP) {
-            if (supervisor->reload != NULL && !supervisor->starting) {
+            if (supervisor->reload != NULL) {
                 service_notify_reloading(supervisor->service);
                 reload_ask(supervisor->reload);
             }
@@ -395,11 +398,24 @@ static void check_handlers(struct supervisor *supervisor)
         worker_process_check(&supervisor->worker[i], supervisor->config->handler_timeout_ms);
 }
 
-/* How long to sleep: until the next dead worker is due or the handlers' time is looked at, at most
- * limit_us (-1: no limit). */
+/* Whether something is under way that has a limit other than the handlers'. */
+static int has_limit(const struct supervisor *supervisor)
+{
+    for (int i = 0; i < supervisor->count; i++) {
+        const struct worker_process *worker = &supervisor->worker[i];
+        if (worker->pid != 0 && (!worker->ready || worker->leaving))
+            return 1;
+    }
+    return supervisor->reload != NULL && reload_is_under_way(supervisor->reload);
+}
+
+/* How long to sleep: until the next dead worker is due or a limit is looked at, at most limit_us (-1: no
+ * limit). */
 static int poll_timeout_ms(const struct supervisor *supervisor, int64_t limit_us)
 {
     int64_t wait_us = (int64_t)supervisor->config->handler_timeout_ms * 1000 / 4 + 1000;
+    if (has_limit(supervisor) && wait_us > LIMIT_LOOK_US)
+        wait_us = LIMIT_LOOK_US;
     if (limit_us >= 0 && limit_us < wait_us)
         wait_us = limit_us;
     if (supervisor->desk != NULL)
@@ -452,7 +468,8 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
     check_handlers(supervisor);
     if (supervisor->desk != NULL)
         operator_desk_serve(supervisor->desk, desk);
-    if (supervisor->reload != NULL && supervisor->ending == RUNNING)
+    /* While the server starts a reload waits: its workers are not there to be replaced. */
+    if (supervisor->reload != NULL && supervisor->ending == RUNNING && !supervisor->starting)
         reload_serve(supervisor->reload);
     service_notify_serve(supervisor->service);
 }

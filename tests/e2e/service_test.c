@@ -121,6 +121,28 @@ static void test_a_hangup_is_answered(struct world *world)
     close(manager.fd);
 }
 
+/* It waits until the server is ready, which nothing says before. */
+static void test_a_hangup_during_the_start(struct world *world)
+{
+    static const char *const late[] = {"late", NULL};
+    struct manager manager;
+    char gate[SCRATCH_PATH], text[SCRATCH_PATH + 64];
+    scratch_path(world->directory, "gate", gate);
+    snprintf(text, sizeof text, "plugin \"late\" { gate = \"%s\" }\n", gate);
+    world_add_plugins(world, late);
+    world_configure(world, text);
+    manager_open(&manager, world);
+    server_launch(&world->server);
+    pid_t server = world->server.pid;
+    manager_await(&manager, server, "STATUS=Starting the workers\n");
+    assert_int_equal(kill(server, SIGHUP), 0);
+    scratch_write(gate, "");
+    manager_await(&manager, server, "READY=1\nSTATUS=Listening");
+    manager_await(&manager, server, "RELOADING=1\nMONOTONIC_USEC=");
+    manager_await(&manager, server, "READY=1\nSTATUS=Reloaded\n");
+    close(manager.fd);
+}
+
 static void test_signs_of_life(struct world *world)
 {
     struct manager manager;
@@ -241,6 +263,7 @@ int main(void)
         {"ready and stopping", test_ready_and_stopping},
         {"ready means ready", test_ready_means_ready},
         {"a hangup is answered", test_a_hangup_is_answered},
+        {"a hangup during the start", test_a_hangup_during_the_start},
         {"signs of life", test_signs_of_life},
         {"workers know nothing of it", test_workers_know_nothing_of_it},
         {"the passed socket is served", test_the_passed_socket_is_served},

@@ -80,12 +80,32 @@ static void test_a_reload_carries_the_time(void **state)
     (void)state;
     struct service_notify *notify = service_notify_open();
     long long told_us = 0;
+    service_notify_ready(notify, NULL);
+    next_message();
     int64_t before_us = clock_mono_us();
     service_notify_reloading(notify);
     int64_t after_us = clock_mono_us();
     const char *message = next_message();
     assert_int_equal(sscanf(message, "RELOADING=1\nMONOTONIC_USEC=%lld\n", &told_us), 1);
     assert_true(told_us >= before_us && told_us <= after_us);
+    service_notify_free(notify);
+}
+
+/* READY=1 says that the start is through, so nothing of a reload goes before it. */
+static void test_a_reload_waits_for_the_start(void **state)
+{
+    (void)state;
+    struct service_notify *notify = service_notify_open();
+    service_notify_reloading(notify);
+    service_notify_reloading(notify);
+    assert_string_equal(next_message(), "");
+    service_notify_ready(notify, "Listening");
+    assert_string_equal(next_message(), "READY=1\nSTATUS=Listening\n");
+    assert_int_equal(strncmp(next_message(), "RELOADING=1\n", 12), 0);
+    assert_string_equal(next_message(), "");
+    service_notify_ready(notify, "Reloaded");
+    assert_string_equal(next_message(), "READY=1\nSTATUS=Reloaded\n");
+    assert_string_equal(next_message(), "");
     service_notify_free(notify);
 }
 
@@ -231,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_states),
         TEST(test_a_reload_carries_the_time),
+        TEST(test_a_reload_waits_for_the_start),
         TEST(test_a_text_is_one_line),
         TEST(test_an_abstract_socket),
         TEST(test_nobody_listens),
