@@ -109,6 +109,23 @@ int query_int(struct request *request, const char *name, int64_t min, int64_t ma
     return query_refuse(request, name, detail);
 }
 
+/* The + of a zone is seldom escaped, and libmicrohttpd has made a blank of it. */
+static void mend_zone(char *text)
+{
+    static const char zone[] = "+02:00";
+    size_t size = strlen(text);
+    if (size >= sizeof zone && text[size - (sizeof zone - 1)] == ' ')
+        text[size - (sizeof zone - 1)] = '+';
+}
+
+static int parse_time(char *text, int64_t *out_ms)
+{
+    if (parse_int(text, out_ms) == 0)
+        return *out_ms < 0 ? -1 : 0;
+    mend_zone(text);
+    return timestamp_parse(text, out_ms);
+}
+
 int query_time(struct request *request, const char *name, int64_t *out_ms)
 {
     const char *value = find(request, name);
@@ -116,9 +133,7 @@ int query_time(struct request *request, const char *name, int64_t *out_ms)
 
     if (value == NULL)
         return 0;
-    /* Not as a form's: the + of a zone is seldom escaped. */
-    if (query_decode(value, 0, text, sizeof text) == 0 &&
-        ((parse_int(text, out_ms) == 0 && *out_ms >= 0) || timestamp_parse(text, out_ms) == 0))
+    if (query_decode(value, 0, text, sizeof text) == 0 && parse_time(text, out_ms) == 0)
         return 0;
     return query_refuse(request, name,
                         "must be a date-time as 2026-11-24T10:00:00Z, or milliseconds since 1970");

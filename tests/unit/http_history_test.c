@@ -70,6 +70,13 @@ static void asks_for_what_the_parameters_say(void **state)
     assert_true(asked.filter.before_ms == 1518725252562);
     assert_int_equal(asked.filter.before_id, 7);
 
+    /* A zone's plus may be escaped or not. */
+    check(server, "/api/calls?from=2018-02-15T22:07:32+02:00&to=2018-02-15T23:07:32.5%2B02:30", 200,
+          "[]");
+    fakes_last_filter(&asked);
+    assert_true(asked.filter.from_ms == 1518725252000);
+    assert_true(asked.filter.before_ms == 1518727052500);
+
     /* A cursor can't lead behind `to`. */
     check(server, "/api/calls?to=1000&cursor=1518725252562.7", 200, "[]");
     fakes_last_filter(&asked);
@@ -103,6 +110,8 @@ static void names_the_parameter_that_is_wrong(void **state)
         {"/api/calls?status=new,,old", "status"},
         {"/api/calls?from=yesterday", "from"},
         {"/api/calls?from=-1", "from"},
+        {"/api/calls?from=2018-02-15T22:07:32++02:00", "from"},
+        {"/api/calls?from=2018-02-15T22:07:32+0200", "from"},
         {"/api/calls?to=2018-02-30T00:00:00Z", "to"},
         {"/api/calls?queue=%00", "queue"},
         {"/api/calls?queue=%0d%0a", "queue"},
