@@ -31,7 +31,8 @@
 #include "receiver/tls.h"
 #include "receiver/webhook.h"
 
-#define DESCRIPTORS_KEPT        64 /* for all but the clients' connections */
+#define DESCRIPTORS_KEPT        64 /* for all but the clients' connections and the workers */
+#define DESCRIPTORS_OF_WORKER   2
 #define HANG_UP_EVERY_US        1000000
 
 #define ROUND_MAX_MS            1000
@@ -338,7 +339,8 @@ static int64_t raise_descriptors(void)
  */
 static void share_descriptors(struct http *http, int wanted)
 {
-    int64_t shared = raise_descriptors() - DESCRIPTORS_KEPT;
+    int64_t shared = raise_descriptors() - DESCRIPTORS_KEPT -
+                     (int64_t)DESCRIPTORS_OF_WORKER * http->shared.config->workers;
     int64_t readers = STREAM_READERS_MAX;
 
     if (shared < DESCRIPTORS_KEPT)

@@ -286,7 +286,7 @@ void operator_desk_prepare(const struct operator_desk *desk, struct pollfd *out)
 
 int64_t operator_desk_wait_us(const struct operator_desk *desk, int64_t limit_us)
 {
-    return operator_socket_count(desk->socket) > 0 && limit_us > TICK_US ? TICK_US : limit_us;
+    return operator_socket_is_busy(desk->socket) && limit_us > TICK_US ? TICK_US : limit_us;
 }
 
 void operator_desk_serve(struct operator_desk *desk, const struct pollfd *ready)

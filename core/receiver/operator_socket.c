@@ -17,6 +17,7 @@
 #define BACKLOG          8
 #define REQUEST_LIMIT_US (5 * 1000000)  /* for the whole request to come       */
 #define ANSWER_LIMIT_US  (10 * 1000000) /* for the whole answer to be taken     */
+#define DEAF_US          1000000        /* when no connection could be taken    */
 
 #define REFUSED_FULL     "{\"error\":\"too many commands are under way at this moment; try again\"}\n"
 #define REFUSED_USER                                                                               \
@@ -44,6 +45,7 @@ struct operator_socket {
     struct operator_socket_events events;
     int listen_fd; /* -1: takes no more */
     int directory_fd;
+    int64_t deaf_until_us; /* nobody is let in before; 0: everybody is */
     int64_t last_number;
     struct client client[OPERATOR_SOCKET_CLIENTS];
 };
@@ -213,10 +215,18 @@ static void drop_gone(struct operator_socket *channel)
     }
 }
 
+static int count_clients(const struct operator_socket *channel)
+{
+    int count = 0;
+    for (int i = 0; i < OPERATOR_SOCKET_CLIENTS; i++)
+        count += channel->client[i].fd >= 0;
+    return count;
+}
+
 /* NULL when there is none. */
 static struct client *free_slot(struct operator_socket *channel)
 {
-    if (operator_socket_count(channel) == OPERATOR_SOCKET_CLIENTS)
+    if (count_clients(channel) == OPERATOR_SOCKET_CLIENTS)
         drop_gone(channel);
     for (int i = 0; i < OPERATOR_SOCKET_CLIENTS; i++) {
         if (channel->client[i].fd < 0)
@@ -241,16 +251,24 @@ static void refuse(int fd, const char *line)
     close(fd);
 }
 
+/* Whoever waits to be let in keeps the listener readable, so it is left alone for a while. */
+static void become_deaf(struct operator_socket *channel, int error)
+{
+    if (channel->deaf_until_us == 0)
+        log_warning("operator's connections can't be taken", log_text("error", strerror(error)));
+    channel->deaf_until_us = clock_mono_us() + DEAF_US;
+}
+
 static void accept_clients(struct operator_socket *channel)
 {
     for (int i = 0; i < OPERATOR_SOCKET_CLIENTS; i++) {
         int fd = accept4(channel->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                log_warning("operator's connection can't be taken",
-                            log_text("error", strerror(errno)));
+                become_deaf(channel, errno);
             return;
         }
+        channel->deaf_until_us = 0;
         struct client *client = free_slot(channel);
         if (!may_ask(fd)) {
             refuse(fd, REFUSED_USER);
@@ -310,7 +328,9 @@ void operator_socket_prepare(const struct operator_socket *channel, struct pollf
             events |= POLLOUT;
         out[i] = (struct pollfd){.fd = client->fd, .events = events};
     }
-    out[OPERATOR_SOCKET_CLIENTS] = (struct pollfd){.fd = channel->listen_fd, .events = POLLIN};
+    int listens = channel->deaf_until_us == 0 || clock_mono_us() >= channel->deaf_until_us;
+    out[OPERATOR_SOCKET_CLIENTS] =
+        (struct pollfd){.fd = listens ? channel->listen_fd : -1, .events = POLLIN};
 }
 
 static void serve_client(struct operator_socket *channel, struct client *client, short revents,
@@ -338,10 +358,7 @@ void operator_socket_serve(struct operator_socket *channel, const struct pollfd 
         accept_clients(channel);
 }
 
-int operator_socket_count(const struct operator_socket *channel)
+int operator_socket_is_busy(const struct operator_socket *channel)
 {
-    int count = 0;
-    for (int i = 0; i < OPERATOR_SOCKET_CLIENTS; i++)
-        count += channel->client[i].fd >= 0;
-    return count;
+    return count_clients(channel) > 0 || channel->deaf_until_us != 0;
 }

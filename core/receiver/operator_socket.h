@@ -35,12 +35,13 @@ void operator_socket_quiesce(struct operator_socket *socket);
 /* Closes all of it; what a client can take at once is sent. Accepts NULL. */
 void operator_socket_close(struct operator_socket *socket);
 
-/* What to poll for: OPERATOR_SOCKET_FDS entries, some with fd -1. */
+/* What to poll for: OPERATOR_SOCKET_FDS entries, some with fd -1. The listener is left out for a second when a
+ * connection could not be taken, for want of descriptors. */
 void operator_socket_prepare(const struct operator_socket *socket, struct pollfd *out);
 /* Serves what was polled, and closes connections that are late. */
 void operator_socket_serve(struct operator_socket *socket, const struct pollfd *ready);
-/* Connections there are. */
-int operator_socket_count(const struct operator_socket *socket);
+/* 1 when something is to be seen to though nothing polled comes: look again within a second. */
+int operator_socket_is_busy(const struct operator_socket *socket);
 
 /* A line, to which the newline is added. last: the answer is complete. A client that is gone, or does not
  * read, is no error. */

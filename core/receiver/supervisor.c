@@ -454,7 +454,8 @@ static void serve_once(struct supervisor *supervisor, int64_t limit_us)
         polled += OPERATOR_DESK_FDS;
     }
     if (poll(ready, polled, poll_timeout_ms(supervisor, limit_us)) < 0 && errno != EINTR) {
-        log_error("poll failed", log_text("error", strerror(errno)));
+        log_error("poll failed, trying again in a second", log_text("error", strerror(errno)));
+        sleep(1); /* it says so at once, each time */
         return;
     }
     for (nfds_t i = 1; i < count; i++) {

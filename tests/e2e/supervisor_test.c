@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -160,6 +161,25 @@ static void test_a_worker_that_does_not_leave(struct world *world)
     store_await_events(world, 1);
 }
 
+/* ---- Descriptors ------------------------------------------------------------------------------------ */
+
+/* poll() takes no more of them than may be open, and refuses at once. */
+static void test_a_poll_that_fails(struct world *world)
+{
+    struct rlimit usual, few;
+    world_start(world);
+    assert_int_equal(prlimit(world->server.pid, RLIMIT_NOFILE, NULL, &usual), 0);
+    few = usual;
+    few.rlim_cur = 2;
+    int64_t since_ms = wait_now_ms();
+    assert_int_equal(prlimit(world->server.pid, RLIMIT_NOFILE, &few, NULL), 0);
+    assert_int_equal(kill(world->server.pid, SIGHUP), 0); /* the poll that it is in ends */
+    await(server_log_count(&world->server, "msg=\"poll failed", NULL) >= 3);
+    assert_true(wait_now_ms() - since_ms >= 1000);
+    assert_int_equal(prlimit(world->server.pid, RLIMIT_NOFILE, &usual, NULL), 0);
+    world_reload(world);
+}
+
 /* ---- Event types ------------------------------------------------------------------------------------ */
 
 #define TEN   "xxxxxxxxxx"
@@ -187,6 +207,7 @@ int main(void)
         {"a stop while it starts", test_a_stop},
         {"a parent that ignores its children", test_a_parent_that_ignores_its_children},
         {"a worker that does not leave", test_a_worker_that_does_not_leave},
+        {"a poll that fails", test_a_poll_that_fails},
         {"a type that a plugin takes", test_a_type_that_a_plugin_takes},
     };
     return WORLD_RUN("supervisor", tests);

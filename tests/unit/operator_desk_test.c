@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "loop_length.h"
 #include "operator/operator_address.h"
@@ -97,7 +99,7 @@ static void run_loop(void)
     }
 }
 
-static int ask(const char *request)
+static int connect_and_send(const char *request)
 {
     struct sockaddr_un address;
     int directory = operator_address_open(scene.directory, &address);
@@ -107,6 +109,12 @@ static int ask(const char *request)
     close(directory);
     assert_int_equal(send(fd, request, strlen(request), 0), (ssize_t)strlen(request));
     assert_int_equal(send(fd, "\n", 1, 0), 1);
+    return fd;
+}
+
+static int ask(const char *request)
+{
+    int fd = connect_and_send(request);
     run_loop();
     return fd;
 }
@@ -149,6 +157,52 @@ static void test_status_is_answered_at_once(void **state)
     int fd = ask("{\"command\":\"status\"}");
     check_hears(fd, "{\"ok\":{\"pid\":7}}\n");
     assert_int_equal(recv(fd, &(char){0}, 1, MSG_DONTWAIT), 0); /* and closed */
+    close(fd);
+}
+
+static int is_listening(void)
+{
+    struct pollfd polled[OPERATOR_DESK_FDS];
+    operator_desk_prepare(scene.desk, polled);
+    return polled[OPERATOR_DESK_FDS - 1].fd >= 0;
+}
+
+/* The next descriptor is one too many; those below it are open. */
+static void take_all_descriptors(int spare[OPERATOR_DESK_FDS], struct rlimit *before)
+{
+    for (int i = 0; i < OPERATOR_DESK_FDS; i++) /* poll() wants the limit to be no less */
+        assert_true((spare[i] = dup(STDERR_FILENO)) >= 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+    const struct rlimit none = {.rlim_cur = (rlim_t)spare[OPERATOR_DESK_FDS - 1] + 1,
+                                .rlim_max = before->rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+/* The listener stays readable, so it would be asked again and again. */
+static void test_no_descriptor_for_a_client(void **state)
+{
+    (void)state;
+    int spare[OPERATOR_DESK_FDS];
+    struct rlimit before;
+    assert_int_equal(operator_desk_wait_us(scene.desk, INT64_MAX), INT64_MAX);
+    int fd = connect_and_send("{\"command\":\"status\"}");
+    take_all_descriptors(spare, &before);
+    assert_true(is_listening());
+    run_loop();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int i = 0; i < OPERATOR_DESK_FDS; i++)
+        close(spare[i]);
+    assert_false(is_listening());
+    assert_true(operator_desk_wait_us(scene.desk, INT64_MAX) <= 1000000);
+    run_loop();
+    check_hears(fd, "");
+
+    int64_t until_us = clock_mono_us() + 10000000;
+    while (!is_listening())
+        assert_true(clock_mono_us() < until_us);
+    run_loop();
+    check_hears(fd, "{\"ok\":{\"pid\":7}}\n");
+    assert_int_equal(operator_desk_wait_us(scene.desk, INT64_MAX), INT64_MAX);
     close(fd);
 }
 
@@ -319,6 +373,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_status_is_answered_at_once),   TEST(test_reload_is_waited_for),
+        TEST(test_no_descriptor_for_a_client),   TEST(test_reload_is_waited_for),
         TEST(test_the_worker_is_asked),          TEST(test_one_after_the_other),
         TEST(test_who_is_gone_gives_way),        TEST(test_worker_gone),
         TEST(test_a_worker_that_talks_nonsense), TEST(test_a_reply_without_end),
