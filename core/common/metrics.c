@@ -49,6 +49,7 @@ static const char *const reject_names[METRICS_REJECT_COUNT] = {
     [METRICS_REJECT_UNKNOWN_EVENT] = "unknown_event",
     [METRICS_REJECT_SPOOL_FULL] = "spool_full",
     [METRICS_REJECT_SPOOL_ERROR] = "spool_error",
+    [METRICS_REJECT_NO_MEMORY] = "no_memory",
     [METRICS_REJECT_NOT_STORED] = "not_stored",
 };
 

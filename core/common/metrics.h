@@ -52,6 +52,7 @@ enum metrics_reject {
     METRICS_REJECT_UNKNOWN_EVENT,
     METRICS_REJECT_SPOOL_FULL,
     METRICS_REJECT_SPOOL_ERROR,
+    METRICS_REJECT_NO_MEMORY,
     METRICS_REJECT_NOT_STORED, /* acknowledge = "stored": not in time; the event is kept */
     METRICS_REJECT_COUNT
 };

@@ -343,6 +343,10 @@ int access_check_body(struct request *request)
                         request->body == NULL ? "" : request->body, request->body_size);
     if (verdict == SIGNATURE_GOOD)
         return 0;
+    if (verdict == SIGNATURE_NO_MEMORY) { /* the sender is not to blame, and may be right */
+        request_refuse_for_memory(request, signature_explain(verdict));
+        return -1;
+    }
     refuse(access, request, find_client(access, request, &client), AUTH_UNAUTHORIZED,
            signature_explain(verdict));
     return -1;

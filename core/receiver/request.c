@@ -81,17 +81,6 @@ static int reserve_body(struct request *request, size_t needed)
     return 0;
 }
 
-static void refuse_for_memory(struct request *request)
-{
-    metrics_add(&request->shared->metrics->rejected[METRICS_REJECT_SPOOL_FULL], 1);
-    request_refuse(request,
-                   &(struct problem){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
-                                     .reason = metrics_reject_name(METRICS_REJECT_SPOOL_FULL),
-                                     .detail = "too much is being received: send it again later",
-                                     .header = MHD_HTTP_HEADER_RETRY_AFTER,
-                                     .value = "1"});
-}
-
 static int discard(struct request *request, size_t size)
 {
     int64_t limit = request->shared->config->webhook.max_body_bytes;
@@ -119,7 +108,7 @@ int request_take_body(struct request *request, const char *data, size_t size)
     }
     if (needed > request->body_capacity && reserve_body(request, needed) < 0) {
         request_drop_body(request);
-        refuse_for_memory(request);
+        request_refuse_for_memory(request, "too much is being received: send it again later");
         return discard(request, size);
     }
     memcpy(request->body + request->body_size, data, size);
@@ -177,6 +166,17 @@ void request_refuse_size(struct request *request)
                    &(struct problem){.status = MHD_HTTP_CONTENT_TOO_LARGE,
                                      .reason = metrics_reject_name(METRICS_REJECT_TOO_LARGE),
                                      .detail = "the body is larger than webhook.max_body"});
+}
+
+void request_refuse_for_memory(struct request *request, const char *detail)
+{
+    metrics_add(&request->shared->metrics->rejected[METRICS_REJECT_NO_MEMORY], 1);
+    request_refuse(request,
+                   &(struct problem){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
+                                     .reason = metrics_reject_name(METRICS_REJECT_NO_MEMORY),
+                                     .detail = detail,
+                                     .header = MHD_HTTP_HEADER_RETRY_AFTER,
+                                     .value = "1"});
 }
 
 void request_wait(struct request *request)

@@ -104,6 +104,8 @@ void request_answer_shared(struct request *request, unsigned status, struct MHD_
 void request_refuse(struct request *request, const struct problem *problem);
 /* The same, 413, counted. */
 void request_refuse_size(struct request *request);
+/* The same, 503 to come again, counted. */
+void request_refuse_for_memory(struct request *request, const char *detail);
 
 /*
  * Whether the connection ends with this answer: the server stops, or the body came in chunks. Of those

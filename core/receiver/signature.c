@@ -142,7 +142,7 @@ const char *signature_explain(enum signature_verdict verdict)
     case SIGNATURE_WRONG:
         return "no signature in webhook-signature fits the body and this server's secrets";
     case SIGNATURE_NO_MEMORY:
-        return "there is no memory to check the signature now";
+        return "there is no memory to check the signature now: send it again later";
     }
     return "";
 }

@@ -56,11 +56,8 @@ void webhook_check(struct request *request)
 
 static void refuse_for_memory(struct request *request)
 {
-    reject(request, METRICS_REJECT_SPOOL_ERROR,
-           &(struct problem){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
-                             .detail = "there is no memory for this event now: send it again later",
-                             .header = MHD_HTTP_HEADER_RETRY_AFTER,
-                             .value = "5"});
+    request_refuse_for_memory(request,
+                              "there is no memory for this event now: send it again later");
 }
 
 static void refuse_body(struct request *request, const struct event_problem *found)

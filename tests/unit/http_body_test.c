@@ -140,6 +140,7 @@ static void has_room_for_so_many_bodies_only(void **state)
     assert_int_equal(answer.status, 503);
     client_check_field(&answer, "Retry-After", "1");
     client_answer_free(&answer);
+    assert_int_equal(rejected(server, METRICS_REJECT_NO_MEMORY), 1); /* the spool has room */
     fakes_release_spool(SPOOL_SAFE);
     client_read(first, 0, &answer);
     assert_int_equal(answer.status, 200);
