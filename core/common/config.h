@@ -129,8 +129,8 @@ struct config {
 
 /*
  * Reads it all. path NULL: PBXHOOK_CONFIG from the environment, else the compiled-in file if there is
- * one, else none. environment 0: the environment is not looked at and there is no conf.d (a worker
- * reading what its receiver wrote). On success *out, freed with config_free(). On failure -1, and each
+ * one, else none. environment 0: the environment is not looked at, there is no conf.d and a file may be of
+ * any size (a worker reading what its receiver wrote). On success *out, freed with config_free(). On failure -1, and each
  * thing that is wrong has been told to `errors`, one line each, with file and line or the variable's
  * name, what was found and what is allowed.
  */

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,11 +18,13 @@
 
 #include "common/config_internal.h"
 
+/* What a file of a person's may hold. What the server has printed for its workers is all of the files together and
+ * each target's every option, so there is no saying how much that is. */
 #define FILE_MAX (1024 * 1024) /* bytes */
-
-/* Undeclared options in one file. The library finds an option by looking at all of them, so garbage
- * would take it minutes. */
+/* Undeclared options. The library finds an option by looking at all of them, so garbage would take it minutes. */
 #define FREE_MAX    1000
+
+#define FIRST_READ  (64 * 1024) /* bytes that most files have room in */
 
 #define ORIGIN_SIZE (4096 + 16)
 
@@ -40,8 +43,8 @@ struct reader {
     struct config_load *load;
     const char *path;
     char *base; /* relative paths are taken from here */
-    struct place places[FREE_MAX];
-    size_t place_count;
+    struct place *places;
+    size_t place_count, place_capacity;
 };
 
 /* The library hands its callbacks no pointer of ours. Set while config_read_file() parses. */
@@ -68,16 +71,35 @@ static const struct place *find_place(const struct reader *reader, const cfg_t *
     return NULL;
 }
 
+/* Room for one more: 0, or -1 when out of memory. */
+static int reserve_place(struct reader *reader)
+{
+    if (reader->place_count < reader->place_capacity)
+        return 0;
+    size_t capacity = reader->place_capacity > 0 ? reader->place_capacity * 2 : 64;
+    struct place *larger = realloc(reader->places, capacity * sizeof *larger);
+    if (larger == NULL)
+        return -1;
+    reader->places = larger;
+    reader->place_capacity = capacity;
+    return 0;
+}
+
 static void note_place(cfg_t *section, const char *name)
 {
-    char *copy = current->place_count < FREE_MAX ? strdup(name) : NULL;
+    int is_one_too_many = current->load->environment && current->place_count == FREE_MAX;
+    char *copy = is_one_too_many || reserve_place(current) < 0 ? NULL : strdup(name);
 
     if (copy == NULL) {
         /* No longer of the free form, the section ends the parsing here. */
         section->flags &= ~CFGF_KEYSTRVAL;
         char origin[ORIGIN_SIZE];
         format_origin(current, section->line, origin);
-        config_report(current->load, origin, "found more than %d options, wanted less", FREE_MAX);
+        if (is_one_too_many)
+            config_report(current->load, origin, "found more than %d options, wanted less",
+                          FREE_MAX);
+        else
+            config_report(current->load, origin, "out of memory");
         return;
     }
     current->places[current->place_count++] = (struct place){section, copy, section->line};
@@ -419,25 +441,43 @@ static int parse(struct reader *reader, char *text, size_t size)
     return code;
 }
 
-/* The whole file and a NUL, into a text of FILE_MAX + 2: its size, or a negative errno. */
-static ssize_t slurp(const char *path, char *text)
+/* What the file holds and a NUL, into a new text: its size, or a negative errno. More than `most` is too much. */
+static ssize_t slurp(int fd, size_t most, char **out)
+{
+    size_t size = 0, capacity = 0;
+    char *text = NULL;
+    ssize_t part;
+    do {
+        if (capacity - size < 2) {
+            capacity = capacity > 0 ? capacity * 2 : FIRST_READ;
+            char *larger = realloc(text, capacity);
+            if (larger == NULL) {
+                free(text);
+                return -ENOMEM;
+            }
+            text = larger;
+        }
+        part = read(fd, text + size, capacity - size - 1);
+        size += part > 0 ? (size_t)part : 0;
+    } while (size <= most && (part > 0 || (part < 0 && errno == EINTR)));
+    if (part < 0 || size > most) {
+        int code = part < 0 ? -errno : -EFBIG; /* of a directory: EISDIR */
+        free(text);
+        return code;
+    }
+    text[size] = '\0';
+    *out = text;
+    return (ssize_t)size;
+}
+
+static ssize_t slurp_path(const char *path, size_t most, char **out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size = 0;
-    ssize_t part = 1;
-
     if (fd < 0)
         return -errno;
-    while (part > 0 && size <= FILE_MAX) {
-        do {
-            part = read(fd, text + size, (size_t)(FILE_MAX + 1 - size));
-        } while (part < 0 && errno == EINTR);
-        size += part > 0 ? part : 0;
-    }
-    int code = part < 0 ? -errno : size > FILE_MAX ? -EFBIG : 0; /* of a directory: EISDIR */
+    ssize_t size = slurp(fd, most, out);
     close(fd);
-    text[size] = '\0';
-    return code < 0 ? code : size;
+    return size;
 }
 
 static void read_text(struct reader *reader, char *text, size_t size)
@@ -457,13 +497,13 @@ static void read_text(struct reader *reader, char *text, size_t size)
 void config_read_file(struct config_load *load, const char *path, int optional)
 {
     struct reader *reader = calloc(1, sizeof *reader);
-    char *text = malloc(FILE_MAX + 2);
+    char *text = NULL;
     char *base = config_path_directory(path);
 
-    if (reader == NULL || text == NULL || base == NULL) {
+    if (reader == NULL || base == NULL) {
         config_report(load, path, "out of memory");
     } else {
-        ssize_t size = slurp(path, text);
+        ssize_t size = slurp_path(path, load->environment ? FILE_MAX : SSIZE_MAX, &text);
         reader->load = load;
         reader->path = path;
         reader->base = base;
@@ -471,10 +511,13 @@ void config_read_file(struct config_load *load, const char *path, int optional)
             read_text(reader, text, (size_t)size);
         else if (size == -EFBIG)
             config_report(load, path, "found more than %d bytes, wanted less", FILE_MAX);
+        else if (size == -ENOMEM)
+            config_report(load, path, "out of memory");
         else if (!optional || (size != -ENOENT && size != -ENOTDIR))
             config_report(load, path, "can't be read: %s", strerror((int)-size));
         for (size_t i = 0; i < reader->place_count; i++)
             free(reader->places[i].name);
+        free(reader->places);
     }
     free(base);
     free(text);

@@ -50,17 +50,24 @@ static inline int load_file(const char *path, int environment, struct config **o
     return code;
 }
 
-/* config_load() of bytes, as a worker gets them: in a file without a name, no environment. */
-static inline int load_bytes(const char *bytes, size_t size, struct config **out, char **errors)
+/* config_load() of bytes, in a file without a name. */
+static inline int load_bytes_as(const char *bytes, size_t size, int environment,
+                                struct config **out, char **errors)
 {
     char path[64];
     int fd = memfd_create("config", MFD_CLOEXEC);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, bytes, size), (ssize_t)size);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int code = load_file(path, 0, out, errors);
+    int code = load_file(path, environment, out, errors);
     close(fd);
     return code;
+}
+
+/* As a worker gets them: no environment. */
+static inline int load_bytes(const char *bytes, size_t size, struct config **out, char **errors)
+{
+    return load_bytes_as(bytes, size, 0, out, errors);
 }
 
 /* The same for a text that has to be right. */

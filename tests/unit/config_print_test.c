@@ -10,6 +10,9 @@
 #define HOSTILE_ROUNDS loop_length(200, 3)
 #define GARBAGE_ROUNDS loop_length(2000, 10)
 #define OPTIONS_BYTES  loop_length(1024 * 1024, 12000) /* of more than a thousand */
+#define MANY_TARGETS   loop_length(300, 3)
+#define MANY_VALUES    loop_length(600, 3) /* more than a megabyte in all */
+#define LONG_VALUE     2000
 #define STRING_BYTES   loop_length(65536, 2048)
 
 /* The same numbers in every run. */
@@ -316,12 +319,52 @@ static void test_damaged_files(void **state)
     config_free(config);
 }
 
+/* A person's file has a limit of 1000 options, and printed are nine for each target. */
+static void test_many_targets(void **state)
+{
+    struct config *config = NULL;
+    char *text = NULL, *errors = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    (void)state;
+    assert_non_null(out);
+    for (int i = 0; i < MANY_TARGETS; i++)
+        fprintf(out, "target \"t%d\" { url = \"http://127.0.0.1/%d\" }\n", i, i);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(load_bytes_as(text, size, 1, &config, &errors), 0);
+    config_free(assert_round_trip(config));
+    config_free(config);
+    free(errors);
+    free(text);
+}
+
+/* As several files of a megabyte make it. */
+static void test_much_to_print(void **state)
+{
+    char *value = NULL, *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    (void)state;
+    assert_non_null(out);
+    assert_true(asprintf(&value, "%*s", LONG_VALUE, "x") > 0);
+    for (int i = 0; i < MANY_VALUES; i++)
+        fprintf(out, "plugin p%d { a = \"%s\" }\n", i, value);
+    assert_int_equal(fclose(out), 0);
+    struct config *config = load_text(text);
+    config_free(assert_round_trip(config));
+    config_free(config);
+    free(value);
+    free(text);
+}
+
 static void assert_refused(const char *bytes, size_t size, const char *told)
 {
     struct config *config = NULL;
     char *errors = NULL;
 
-    assert_int_equal(load_bytes(bytes, size, &config, &errors), -1);
+    assert_int_equal(load_bytes_as(bytes, size, 1, &config, &errors), -1);
     assert_non_null(strstr(errors, told));
     free(errors);
 }
@@ -343,7 +386,7 @@ static void test_huge_file(void **state)
     char *errors = NULL;
 
     (void)state;
-    assert_int_equal(load_bytes(bytes, most, &config, &errors), 0);
+    assert_int_equal(load_bytes_as(bytes, most, 1, &config, &errors), 0);
     config_free(config);
     free(errors);
     assert_refused(bytes, most + 1, ": found more than 1048576 bytes, wanted less\n");
@@ -398,6 +441,8 @@ int main(void)
         cmocka_unit_test(test_a_worker_does_not_see_the_environment),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_many_targets),
+        cmocka_unit_test(test_much_to_print),
         cmocka_unit_test(test_huge_file),
         cmocka_unit_test(test_too_many_options),
         cmocka_unit_test(test_long_string),
