@@ -393,6 +393,17 @@ static const char *find_stray(const struct command *command, const char *given)
     return NULL;
 }
 
+/* An option that there is not, or a word that is given to one that takes none. In words[optind - 1], but for a short
+ * one, which may be in the middle of its word. */
+static int refuse_option(char *const *words)
+{
+    const char name[] = {'-', (char)optopt, '\0'};
+    int is_known = optopt == 0;
+    for (const struct option *option = options; option->name != NULL; option++)
+        is_known |= option->val == optopt;
+    return usage_error("no such option: ", is_known ? words[optind - 1] : name);
+}
+
 /* What goes on when the options were read. */
 #define GO_ON (-1)
 
@@ -434,7 +445,7 @@ static int read_options(int count, char **words, struct arguments *arguments, ch
         case ':':
             return usage_error("this option needs a value: ", words[optind - 1]);
         default:
-            return usage_error("no such option: ", words[optind - 1]);
+            return refuse_option(words);
         }
     }
     return GO_ON;
