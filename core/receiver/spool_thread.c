@@ -45,6 +45,7 @@ struct spool_thread {
     pthread_mutex_t lock; /* everything below, but for the atomics */
     pthread_cond_t wake;
     struct ticket_list submitted, decided;
+    size_t committing; /* tickets in neither list: their commit is under way */
     int kicked, gathering, stopping;
     int64_t
         done[SPOOL_MAX_WORKERS]; /* by worker: what it reported and is still in the spool; or 0 */
@@ -131,7 +132,7 @@ void spool_thread_depth(struct spool_thread *thread, struct spool_depth *out)
 {
     pthread_mutex_lock(&thread->lock);
     *out = thread->depth;
-    out->events += (int64_t)thread->submitted.count;
+    out->events += (int64_t)(thread->submitted.count + thread->committing);
     pthread_mutex_unlock(&thread->lock);
 }
 
@@ -246,6 +247,7 @@ static void publish_group(struct spool_thread *thread, struct ticket_list *group
     for (struct spool_ticket *ticket = group->first; ticket != NULL; ticket = ticket->next)
         bytes += ticket_bytes(ticket);
     spool_writer_depth(thread->writer, &thread->depth);
+    thread->committing = 0;
     atomic_store(&thread->committed_bytes, thread->depth.bytes);
     atomic_fetch_sub(&thread->submitted_bytes, bytes);
     if (thread->options.acknowledge_stored && !failed)
@@ -291,6 +293,7 @@ static void *run(void *arg)
         gather(thread);
         thread->kicked = 0;
         ticket_list_join(&group, &thread->submitted);
+        thread->committing = group.count;
         memcpy(done, thread->done, sizeof done);
         int last = thread->stopping;
         int idle = group.count == 0 && !thread->done_pending;

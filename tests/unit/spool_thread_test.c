@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,6 +205,40 @@ static void test_done_leaves_without_new_events(void **state)
     wait_for_depth(fixture, 0);
 }
 
+/* How often SQLite has waited: it does so for a lock only. */
+static _Atomic int waits;
+static sqlite3_vfs *system_files;
+
+static int count_wait(sqlite3_vfs *files, int us)
+{
+    (void)files;
+    atomic_fetch_add(&waits, 1);
+    return system_files->xSleep(system_files, us);
+}
+
+static int count_waits(void **state)
+{
+    static sqlite3_vfs counted;
+    (void)state;
+    system_files = sqlite3_vfs_find(NULL);
+    if (system_files == NULL)
+        return -1;
+    counted = *system_files;
+    counted.zName = "counted";
+    counted.xSleep = count_wait;
+    return sqlite3_vfs_register(&counted, 1) == SQLITE_OK ? 0 : -1;
+}
+
+/* Until a commit waits for the connection that holds it up. */
+static void await_held_commit(void)
+{
+    int64_t until_us = clock_mono_us() + DEADLINE_MS * 1000;
+    while (atomic_load(&waits) == 0) {
+        assert_true(clock_mono_us() < until_us);
+        poll(NULL, 0, 1);
+    }
+}
+
 /* Another connection that writes holds the commit up, for as long as the test likes. */
 static sqlite3 *hold_commits(const struct fixture *fixture)
 {
@@ -212,6 +247,7 @@ static sqlite3 *hold_commits(const struct fixture *fixture)
     snprintf(path, sizeof path, "%s/spool.db", fixture->dir);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    atomic_store(&waits, 0);
     return db;
 }
 
@@ -227,11 +263,31 @@ static void test_done_during_a_commit_is_not_forgotten(void **state)
     sqlite3 *other = hold_commits(fixture);
     assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
     spool_thread_kick(fixture->thread);
-    wait_for_depth(fixture, 2); /* the third is in the commit's hands */
+    await_held_commit(); /* the third is in its hands */
     spool_thread_done(fixture->thread, 0, 2);
     sqlite3_close(other);
     assert_int_equal(take_all(fixture, 1, NULL), 1);
     wait_for_depth(fixture, 1);
+}
+
+/* A disk that hangs must not look like a spool with less in it. */
+static void test_what_is_being_committed_counts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct spool_depth depth;
+    start(fixture, 1 << 26);
+    sqlite3 *other = hold_commits(fixture);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
+    spool_thread_kick(fixture->thread);
+    await_held_commit();
+    assert_int_equal(spool_thread_submit(fixture->thread, make_ticket(100)), 0);
+    spool_thread_depth(fixture->thread, &depth);
+    assert_int_equal(depth.events, 4);
+    sqlite3_close(other);
+    spool_thread_kick(fixture->thread);
+    assert_int_equal(take_all(fixture, 4, NULL), 4);
+    wait_for_depth(fixture, 4);
 }
 
 static void test_cap_refuses_and_gives_way(void **state)
@@ -365,6 +421,7 @@ int main(void)
         TEST(test_group_under_load_gathers),
         TEST(test_done_leaves_without_new_events),
         TEST(test_done_during_a_commit_is_not_forgotten),
+        TEST(test_what_is_being_committed_counts),
         TEST(test_cap_refuses_and_gives_way),
         TEST(test_what_was_submitted_is_kept_by_a_stop),
         TEST(test_full_disk_refuses_and_recovers),
@@ -372,5 +429,5 @@ int main(void)
         TEST(test_time_to_wait_for_the_store_ends),
         TEST(test_nobody_waits_for_the_store_at_a_stop),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, count_waits, NULL);
 }
