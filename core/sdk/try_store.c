@@ -11,6 +11,8 @@
 
 #include <sqlite3.h>
 
+#include "store/own_tables.h"
+
 /* Read, but shown as what they mean: actions, results, requests. */
 #define ACTIONS    "actions"
 #define HANDLINGS  "handlings"
@@ -18,8 +20,7 @@
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* pbxhook's bookkeeping of what the event was is no work of the plugin's. `key` is what tells a table's
- * rows apart: its rowid, or a WITHOUT ROWID table's primary key. */
+/* `key` is what tells a table's rows apart: its rowid, or a WITHOUT ROWID table's primary key. */
 static const char list_tables[] =
     "SELECT t.name, CASE WHEN t.wr THEN (SELECT group_concat(quoted, ' || '' '' || ') "
     "  FROM (SELECT '\"' || replace(name, '\"', '\"\"') || '\"' AS quoted "
@@ -27,8 +28,6 @@ static const char list_tables[] =
     "ELSE 'rowid' END "
     "FROM pragma_table_list AS t WHERE t.schema = 'main' AND t.type = 'table' "
     "AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-    "AND t.name NOT IN ('events', 'payloads', 'counts', 'call_events', 'stray_events', 'kpi', "
-    "'kpi_minutes', 'kpi_actions') "
     "ORDER BY t.name";
 
 static json_t *text_value(sqlite3_stmt *stmt, int column)
@@ -101,6 +100,9 @@ static json_t *read_tables(sqlite3 *db)
         const char *name = (const char *)sqlite3_column_text(stmt, 0);
         const char *key = (const char *)sqlite3_column_text(stmt, 1);
 
+        if (own_table_is_bookkeeping(
+                name, OWN_SQLITE)) /* of what the event was: no work of the plugin's */
+            continue;
         if (json_object_set_new_nocheck(tables, name, read_table(db, name, key)) != 0)
             code = SQLITE_ERROR;
     }

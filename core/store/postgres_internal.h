@@ -487,13 +487,13 @@ int pg_plugin_sql(struct store *store, const char *sql, const struct store_value
                   uint32_t count, store_row_fn row, void *arg, int64_t *changed);
 void pg_plugin_forget(struct pg_store *store); /* what was prepared; with the connection */
 /* What a plugin's text is, before the server sees it (postgres_plugin_words.c): NULL when it may be run,
- * else why not, for its author. */
+ * else why not, for its author. `where`: whose tables it may not change, OWN_... of own_tables.h. */
 struct pg_words {
     int is_ddl;
     uint32_t parameters; /* the greatest $n   */
     uint64_t used;       /* bit n - 1, up to 64 */
 };
-const char *pg_plugin_check(const char *sql, struct pg_words *words);
+const char *pg_plugin_check(const char *sql, unsigned where, struct pg_words *words);
 
 int pg_action_add(struct store *store, const char *key, const char *call_id, const char *body,
                   int64_t event_id, int64_t received_ms, int64_t expires_ms);

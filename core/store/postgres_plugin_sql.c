@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/own_tables.h"
 #include "store/postgres_internal.h"
 
 /* Types of columns, as the server numbers them. */
@@ -64,6 +65,13 @@ static int is_statement_fault(const char *sqlstate)
             return 0;
     }
     return sqlstate[0] != '\0';
+}
+
+static unsigned guarded_tables(const struct store *store)
+{
+    if (store->owns_sql)
+        return 0;
+    return OWN_POSTGRESQL | (store->is_plugins ? OWN_SERVICES : 0);
 }
 
 /* ---- Statements that were prepared before ---------------------------------------------------------------- */
@@ -405,7 +413,7 @@ int pg_plugin_sql(struct store *base, const char *sql, const struct store_value 
     struct arguments arguments = {.params = params, .count = count};
     struct pg_answer answer = {0};
     struct pg_words words;
-    const char *refusal = pg_plugin_check(sql, &words);
+    const char *refusal = pg_plugin_check(sql, guarded_tables(base), &words);
     if (refusal != NULL)
         return refuse(store, sql, refusal);
     int result = check_parameters(store, sql, &words, count);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "store/own_tables.h"
 #include "store/postgres_internal.h"
 
 #define WORD_SIZE 64
@@ -174,29 +175,16 @@ static const char *const server_words[] = {"copy",     "call",       "do",      
                                            "security", "import",     NULL};
 static const char *const ddl_words[] = {"create", "alter",  "drop",    "comment",
                                         "grant",  "revoke", "refresh", NULL};
-static const char *const own_names[] = {"events",
-                                        "calls",
-                                        "payloads",
-                                        "users",
-                                        "actions",
-                                        "handlings",
-                                        "counts",
-                                        "migrations",
-                                        "calls_active",
-                                        "actions_pending",
-                                        "actions_sending",
-                                        "actions_unsettled",
-                                        "handlings_due",
-                                        "handlings_owned",
-                                        "handlings_dead",
-                                        "events_id",
-                                        "events_id_seq",
-                                        "pbxhook",
-                                        NULL};
-/* Behind these stands what a statement of ours to change names; behind others, as REFERENCES and FROM,
- * what it only reads. */
-static const char *const target_words[] = {"table", "view",   "index",    "exists", "on", "only",
-                                           "into",  "schema", "sequence", "rename", "to", NULL};
+/* Behind these stands what a statement of ours to change names, or what it would hold fast; behind others, as
+ * FROM, what it only reads. */
+static const char *const ddl_target_words[] = {
+    "table",    "view",     "index",   "on",      "into",      "schema",     "rename", "to",
+    "sequence", "function", "routine", "inherit", "partition", "references", NULL};
+static const char *const write_target_words[] = {"into", "update", NULL};
+/* They may stand between such a word and the name. */
+static const char *const passed_words[] = {"if", "not", "exists", "only", "concurrently", NULL};
+/* Plugins' tables are there, and those that pbxhook makes as a plugin would. */
+static const char plugins_schema[] = "pbxhook_plugins";
 
 static const char *refuse_first(const char *word)
 {
@@ -212,45 +200,132 @@ static const char *refuse_first(const char *word)
     return NULL;
 }
 
-static int is_target(const struct token *before, const char *first)
+/* ---- Names of pbxhook's own ----------------------------------------------------------------------- */
+
+/* What has been read of a statement. */
+struct reading {
+    unsigned where; /* whose names may not be changed: OWN_... */
+    char first[WORD_SIZE];
+    struct token before, before_that;
+    int is_qualified; /* behind the name of the plugins' schema */
+    int only_reads;   /* behind SELECT in CREATE VIEW and CREATE TABLE AS */
+};
+
+static int is_word(const struct token *token, const char *word)
 {
-    if (before->kind == TOKEN_WORD)
-        return is_among(before->word, target_words);
-    return before->word[0] == ',' && strcmp(first, "drop") == 0;
+    return token->kind == TOKEN_WORD && strcmp(token->word, word) == 0;
 }
 
-const char *pg_plugin_check(const char *sql, struct pg_words *words)
+static int is_mark(const struct token *token, char mark)
 {
-    struct token token, before = {0};
-    char first[WORD_SIZE] = "";
+    return token->kind == TOKEN_OTHER && token->word[0] == mark;
+}
+
+/* Whether a statement that alters the schema changes what is named here. */
+static int is_ddl_target(const struct reading *reading)
+{
+    const struct token *before = &reading->before;
+    if (reading->only_reads)
+        return 0;
+    if (is_mark(before, ','))
+        return strcmp(reading->first, "drop") == 0;
+    if (is_mark(before, '('))
+        return is_word(&reading->before_that, "inherits");
+    if (is_word(before, "of"))
+        return is_word(&reading->before_that, "partition");
+    return before->kind == TOKEN_WORD && is_among(before->word, ddl_target_words);
+}
+
+/* Whether rows of what is named here are written. The triggers see that, too, but not what names a partition. */
+static int is_write_target(const struct reading *reading)
+{
+    const struct token *before = &reading->before;
+    if (strcmp(reading->first, "truncate") == 0)
+        return is_mark(before, ',') || is_word(before, "truncate") || is_word(before, "table");
+    if (is_word(before, "from"))
+        return is_word(&reading->before_that, "delete");
+    return before->kind == TOKEN_WORD && is_among(before->word, write_target_words);
+}
+
+static int is_own_name(const struct reading *reading, const char *word)
+{
+    int is_function = is_word(&reading->before, "function") || is_word(&reading->before, "routine");
+    if (reading->where == 0)
+        return 0;
+    if (strcmp(word, "pbxhook") == 0)
+        return 1;
+    if (is_function)
+        return strcmp(word, "refuse_plugin") == 0 || strcmp(word, "body") == 0;
+    if (strcmp(word, plugins_schema) == 0)
+        return is_word(&reading->before, "schema") && strcmp(reading->first, "create") != 0;
+    return own_relation_is(word, reading->where);
+}
+
+static const char *refuse_word(const struct reading *reading, int is_ddl, const char *word)
+{
+    if (strcmp(word, "set_config") == 0)
+        return "it would change the session of all plugins";
+    if (!(is_ddl ? is_ddl_target(reading) : is_write_target(reading)) ||
+        !is_own_name(reading, word))
+        return NULL;
+    if (is_word(&reading->before, "references"))
+        return "a foreign key to a table of pbxhook's own would keep pbxhook from removing what is old or to be "
+               "forgotten";
+    return "it would change a table of pbxhook's own, which is done through the other functions of the db "
+           "service";
+}
+
+/* Keeps what the next token is judged by. */
+static void read_on(struct reading *reading, const struct token *token)
+{
+    int was_qualified = reading->is_qualified;
+    reading->is_qualified = is_word(token, plugins_schema);
+    if (reading->is_qualified || (was_qualified && is_mark(token, '.')) ||
+        (token->kind == TOKEN_WORD && is_among(token->word, passed_words)))
+        return;
+    reading->only_reads |= strcmp(reading->first, "create") == 0 && is_word(token, "select") &&
+                           !is_word(&reading->before, "on");
+    reading->before_that = reading->before;
+    reading->before = *token;
+}
+
+/* ---- The whole ------------------------------------------------------------------------------------- */
+
+static void count_parameter(struct pg_words *words, uint32_t number)
+{
+    if (number > words->parameters)
+        words->parameters = number;
+    if (number >= 1 && number <= 64)
+        words->used |= UINT64_C(1) << (number - 1);
+}
+
+const char *pg_plugin_check(const char *sql, unsigned where, struct pg_words *words)
+{
+    struct reading reading = {.where = where};
+    struct token token;
     const char *at = sql;
     int ended = 0;
     *words = (struct pg_words){0};
     while (at = next_token(at, &token), token.kind != TOKEN_END) {
-        if (token.kind == TOKEN_OTHER && token.word[0] == ';') {
-            ended = first[0] != '\0';
+        const char *refusal = NULL;
+        if (is_mark(&token, ';')) {
+            ended = reading.first[0] != '\0';
             continue;
         }
         if (ended)
             return "more than one statement";
-        if (first[0] == '\0') {
-            snprintf(first, sizeof(first), "%s", token.word);
-            const char *refusal = token.kind == TOKEN_WORD ? refuse_first(token.word) : NULL;
-            if (refusal != NULL)
-                return refusal;
-            words->is_ddl = is_among(first, ddl_words);
+        if (reading.first[0] == '\0') {
+            snprintf(reading.first, sizeof(reading.first), "%s", token.word);
+            refusal = token.kind == TOKEN_WORD ? refuse_first(token.word) : NULL;
+            words->is_ddl = is_among(reading.first, ddl_words);
         }
-        if (token.kind == TOKEN_PARAMETER) {
-            if (token.number > words->parameters)
-                words->parameters = token.number;
-            if (token.number >= 1 && token.number <= 64)
-                words->used |= UINT64_C(1) << (token.number - 1);
-        }
-        if (words->is_ddl && token.kind == TOKEN_WORD && is_target(&before, first) &&
-            is_among(token.word, own_names))
-            return "it would change a table of pbxhook's own, which is done through the other functions "
-                   "of the db service";
-        before = token;
+        if (token.kind == TOKEN_PARAMETER)
+            count_parameter(words, token.number);
+        if (refusal == NULL && token.kind == TOKEN_WORD)
+            refusal = refuse_word(&reading, words->is_ddl, token.word);
+        if (refusal != NULL)
+            return refusal;
+        read_on(&reading, &token);
     }
-    return first[0] == '\0' ? "there is no statement in this text" : NULL;
+    return reading.first[0] == '\0' ? "there is no statement in this text" : NULL;
 }

@@ -197,8 +197,9 @@ enum sqlite_guard { SQLITE_GUARD_OFF, SQLITE_GUARD_PREPARE, SQLITE_GUARD_STEP };
 struct sqlite_plugin_statement {
     char *sql;
     uint32_t hash;
-    int is_own; /* pbxhook's: no guard was on when it was prepared, so it is no plugin's */
-    int busy;   /* being stepped: a row callback may come back in with the same text */
+    int is_own;     /* pbxhook's: no guard was on when it was prepared, so it is no plugin's */
+    int is_plugins; /* the guard was as for a plugin */
+    int busy;       /* being stepped: a row callback may come back in with the same text */
     uint64_t used;
     sqlite3_stmt *stmt;
 };

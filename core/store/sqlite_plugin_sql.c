@@ -4,6 +4,7 @@
  * store_sql(). The guards are against mistakes: a plugin is code in this process and could do worse
  * without SQL. It never lets a statement end, split or leave the transaction.
  */
+#include "store/own_tables.h"
 #include "store/sqlite_internal.h"
 
 #include <ctype.h>
@@ -12,18 +13,6 @@
 #include <string.h>
 
 /* ---- What a plugin's statement may do -------------------------------------------------------------- */
-
-static int is_own_table(const char *name)
-{
-    static const char *const own[] = {"events",      "calls",      "payloads", "users",
-                                      "actions",     "handlings",  "counts",   "kpi",
-                                      "kpi_callers", "kpi_actions"};
-    for (size_t i = 0; name != NULL && i < sizeof(own) / sizeof(own[0]); i++) {
-        if (sqlite3_stricmp(name, own[i]) == 0)
-            return 1;
-    }
-    return 0;
-}
 
 /* What SQLite's own fts and rtree read when a statement that uses such a table is prepared. */
 static int is_harmless_pragma(const char *name, const char *value)
@@ -39,7 +28,7 @@ static int deny(struct sqlite_store *store, const char *reason)
 
 static int deny_own_table(struct sqlite_store *store, const char *table)
 {
-    if (!is_own_table(table))
+    if (!own_table_is(table, OWN_SQLITE | (store->base.is_plugins ? OWN_SERVICES : 0)))
         return SQLITE_OK;
     return deny(store, "it would change a table of pbxhook's own, which is done through the other "
                        "functions of the db service");
@@ -71,6 +60,7 @@ int sqlite_authorize(void *arg, int action, const char *first, const char *secon
     /* A temporary one of such a name would hide it. */
     case SQLITE_CREATE_TEMP_TABLE:
     case SQLITE_CREATE_TEMP_VIEW:
+    case SQLITE_CREATE_VTABLE:
         return deny_own_table(store, first);
     case SQLITE_ALTER_TABLE:
     case SQLITE_CREATE_INDEX:
@@ -238,7 +228,8 @@ static struct sqlite_plugin_statement *find_slot(struct sqlite_store *store, con
     for (int i = 0; i < SQLITE_PLUGIN_STATEMENTS; i++) {
         struct sqlite_plugin_statement *slot = &store->plugin_statement[i];
         if (slot->stmt != NULL && !slot->busy && slot->is_own == store->base.owns_sql &&
-            slot->hash == hash && strcmp(slot->sql, sql) == 0)
+            slot->is_plugins == store->base.is_plugins && slot->hash == hash &&
+            strcmp(slot->sql, sql) == 0)
             return slot;
     }
     return NULL;
@@ -261,6 +252,7 @@ static struct sqlite_plugin_statement *fill_slot(struct sqlite_store *store, con
     oldest->sql = copy;
     oldest->hash = hash;
     oldest->is_own = store->base.owns_sql;
+    oldest->is_plugins = store->base.is_plugins;
     oldest->stmt = stmt;
     return oldest;
 }

@@ -286,15 +286,32 @@ int store_user_create(struct store *store, const char *number, int64_t now_ms,
     return kpi_caller_made(&store->kpi, now_ms) < 0 ? store_settle(store, out_of_memory(store)) : 1;
 }
 
-int store_sql(struct store *store, const char *sql, const struct store_value *params,
-              uint32_t count, store_row_fn row, void *arg, int64_t *changed)
+static int run_sql(struct store *store, int is_plugins, const char *sql,
+                   const struct store_value *params, uint32_t count, store_row_fn row, void *arg,
+                   int64_t *changed)
 {
+    const int before = store->is_plugins; /* a row of a plugin's query may have called */
     int result = store_check_writing(store);
     if (result < 0)
         return result;
     if (sql == NULL || (params == NULL && count > 0))
         return store_bad_argument(store, "sql");
-    return store_settle(store, store->backend->sql(store, sql, params, count, row, arg, changed));
+    store->is_plugins = is_plugins;
+    result = store->backend->sql(store, sql, params, count, row, arg, changed);
+    store->is_plugins = before;
+    return store_settle(store, result);
+}
+
+int store_sql(struct store *store, const char *sql, const struct store_value *params,
+              uint32_t count, store_row_fn row, void *arg, int64_t *changed)
+{
+    return run_sql(store, 0, sql, params, count, row, arg, changed);
+}
+
+int store_plugin_sql(struct store *store, const char *sql, const struct store_value *params,
+                     uint32_t count, store_row_fn row, void *arg, int64_t *changed)
+{
+    return run_sql(store, 1, sql, params, count, row, arg, changed);
 }
 
 /* ---- Outbox -------------------------------------------------------------------------------------- */

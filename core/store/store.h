@@ -152,6 +152,9 @@ typedef int (*store_row_fn)(void *arg, const struct store_value *values, uint32_
  */
 int store_sql(struct store *store, const char *sql, const struct store_value *params,
               uint32_t count, store_row_fn row, void *arg, int64_t *changed);
+/* The same for a plugin, which may not write to the tables either that pbxhook itself makes by store_sql(). */
+int store_plugin_sql(struct store *store, const char *sql, const struct store_value *params,
+                     uint32_t count, store_row_fn row, void *arg, int64_t *changed);
 
 /* ---- Outbox ------------------------------------------------------------------------------------- */
 

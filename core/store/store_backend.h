@@ -25,7 +25,8 @@ struct store {
     enum store_transaction transaction;
     int failure; /* what lost this transaction, or the last one */
     int has_savepoint;
-    int owns_sql; /* what sql() is asked now is pbxhook's own: it may write to every table */
+    int owns_sql;   /* what sql() is asked now is pbxhook's own: it may write to every table */
+    int is_plugins; /* ... a plugin's: it may not write to those of pbxhook's services either */
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
     struct kpi_changes kpi;          /* of the open transaction, applied by commit() */

@@ -319,8 +319,9 @@ static int32_t run_sql(const struct pbxhook_context *ctx, const char *sql,
     result = take_values(params, count, &values);
     if (result != 0)
         return result;
-    result = services_answer(context, store_sql(context->services->store, sql, values, count,
-                                                rows == NULL ? NULL : on_row, rows, changed));
+    result =
+        services_answer(context, store_plugin_sql(context->services->store, sql, values, count,
+                                                  rows == NULL ? NULL : on_row, rows, changed));
     free(values);
     return result;
 }

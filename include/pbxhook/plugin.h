@@ -306,10 +306,12 @@ struct pbxhook_db_api {
     /*
      * One SQL statement for tables of your own, with `count` parameters bound as $1, $2, ...
      * *changed (may be NULL) is the number of rows changed. pbxhook's own tables are not part of the
-     * contract: read them if you like, but write them only through the functions above. Transaction
-     * statements (BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ...) are refused with PBXHOOK_E_SQL. On PostgreSQL
-     * your tables are made in the schema pbxhook_plugins, COPY, CALL, DO, LOCK and what changes the
-     * session are refused as well, and a statement that fails leaves no trace.
+     * contract: read them if you like, but write them only through the functions above. What would alter
+     * them, their indexes or pbxhook_deliveries is refused with PBXHOOK_E_SQL, and so are transaction
+     * statements (BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ...). On PostgreSQL your tables are made in the
+     * schema pbxhook_plugins, COPY, CALL, DO, LOCK, what changes the session (SET, set_config) and foreign
+     * keys to pbxhook's tables, which would keep old records from being removed, are refused as well, and a
+     * statement that fails leaves no trace.
      */
     int32_t (*execute)(const struct pbxhook_context *ctx, const char *sql,
                        const struct pbxhook_value *params, uint32_t count, int64_t *changed);
