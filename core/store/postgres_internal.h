@@ -380,10 +380,11 @@ void pg_image_free(struct pg_image *image);
 
 /* A statement of a plugin, found again by its text; its name on the server is its place here. */
 struct pg_plugin_statement {
-    char *sql;          /* NULL: free                                          */
-    int is_inferred;    /* the server chooses the parameters' types            */
-    int is_prepared;    /* the name is taken on the server                     */
-    int is_other;       /* ... by another text, or for parameters of other types */
+    char *sql;       /* NULL: free                                          */
+    int is_inferred; /* the server chooses the parameters' types            */
+    int is_prepared; /* the name is taken on the server                     */
+    int is_other;    /* ... by another text, or for parameters of other types */
+    int is_unknown; /* a run failed: PREPARE may have come through, and no rollback takes it back */
     uint32_t signature; /* of the parameters' types                            */
     uint64_t used;
 };

@@ -272,16 +272,19 @@ static int run_once(struct pg_store *store, struct pg_plugin_statement *slot,
         slot->is_prepared = 1;
         slot->is_other = 0;
     }
+    slot->is_unknown = result < 0 && store->conn != NULL;
     return result;
 }
 
-/* After a failure nobody knows whether the name is taken on the server: the next one asks to have it free. */
-static int forget_slot(struct pg_store *store, struct pg_plugin_statement *slot)
+/* After a failure, also one that cost the transaction before, nobody knows whether the name is taken on the server:
+ * it is asked, to have it free. */
+static int settle_slot(struct pg_store *store, struct pg_plugin_statement *slot)
 {
     char sql[96];
     char name[16];
+    if (!slot->is_unknown)
+        return 0;
     name_slot(store, slot, name);
-    slot->is_prepared = slot->is_other = 0;
     snprintf(sql, sizeof(sql), "SELECT name FROM pg_prepared_statements WHERE name = '%s'", name);
     PGresult *found = NULL;
     int result =
@@ -289,7 +292,10 @@ static int forget_slot(struct pg_store *store, struct pg_plugin_statement *slot)
                          0, take_result, &found);
     if (result == 0)
         result = pg_run(store);
-    slot->is_prepared = slot->is_other = result == 0 && PQntuples(found) > 0;
+    if (result == 0) {
+        slot->is_prepared = slot->is_other = PQntuples(found) > 0;
+        slot->is_unknown = 0;
+    }
     PQclear(found);
     return result;
 }
@@ -311,7 +317,10 @@ static int run(struct pg_store *store, const char *sql, const struct arguments *
     slot->is_other |= slot->signature != signature_of(arguments);
     slot->signature = signature_of(arguments);
     for (int tries = 0;; tries++) {
-        int result = run_once(store, slot, arguments, words, answer);
+        int result = settle_slot(store, slot);
+        if (result < 0)
+            return result;
+        result = run_once(store, slot, arguments, words, answer);
         if (result == 0 || store->fault.sqlstate[0] == '\0' ||
             !is_statement_fault(store->fault.sqlstate))
             return result;
@@ -319,8 +328,6 @@ static int run(struct pg_store *store, const char *sql, const struct arguments *
         memcpy(sqlstate, store->fault.sqlstate, sizeof(sqlstate));
         memcpy(message, store->fault.message, sizeof(message));
         result = undo_statement(store);
-        if (result == 0)
-            result = forget_slot(store, slot);
         if (result < 0)
             return result;
         if (tries == 0 && is_about_types(sqlstate) && !slot->is_inferred && arguments->count > 0)
