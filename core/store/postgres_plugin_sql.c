@@ -4,6 +4,7 @@
  * store_sql(). It never lets a statement end or leave the transaction: postgres_plugin_words.c and the triggers
  * on pbxhook's tables see to that.
  */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,12 +55,13 @@ static int check_parameters(struct pg_store *store, const char *sql, const struc
 
 /*
  * The fault is the statement's own, not the database's: the plugin is told and the batch goes on. What is
- * taken for the database's instead is tried again with the whole batch.
+ * taken for the database's instead is tried again with the whole batch. XX000 is what C code that did not choose
+ * another raises, an extension's about its input say.
  */
 static int is_statement_fault(const char *sqlstate)
 {
-    static const char *const others[] = {"40", "08",    "57P",   "58", "53",
-                                         "XX", "25006", "25P03", NULL};
+    static const char *const others[] = {"40",    "08",    "57P",   "58",    "53",
+                                         "XX001", "XX002", "25006", "25P03", NULL};
     for (int i = 0; others[i] != NULL; i++) {
         if (strncmp(sqlstate, others[i], strlen(others[i])) == 0)
             return 0;
@@ -343,11 +345,10 @@ static int run(struct pg_store *store, const char *sql, const struct arguments *
 static struct store_value numeric_value(const char *text)
 {
     char *end = NULL;
-    if (strlen(text) < 19) {
-        int64_t integer = strtoll(text, &end, 10);
-        if (*end == '\0')
-            return (struct store_value){.type = STORE_INT64, .as = {.integer = integer}};
-    }
+    errno = 0;
+    int64_t integer = strtoll(text, &end, 10);
+    if (errno == 0 && *end == '\0')
+        return (struct store_value){.type = STORE_INT64, .as = {.integer = integer}};
     return (struct store_value){.type = STORE_DOUBLE, .as = {.number = strtod(text, NULL)}};
 }
 

@@ -1,7 +1,13 @@
 /*
- * postgres_sql_test.c: plugins' SQL where only PostgreSQL can go wrong: statements that fail for what others did.
+ * postgres_sql_test.c: plugins' SQL where only PostgreSQL can go wrong: statements that fail for what others did, errors
+ * of extensions, its numbers.
  */
 #include "postgres_fixture.h"
+
+static int run(struct fixture *fixture, const char *sql)
+{
+    return store_plugin_sql(fixture->store, sql, NULL, 0, NULL, NULL, NULL);
+}
 
 /* fails_once(x): the first time with this SQLSTATE, whatever becomes of the transaction. */
 static void make_failing(struct fixture *fixture, const char *sqlstate)
@@ -40,10 +46,92 @@ static void batch_that_collides_runs_again(void **state)
     assert_asked(fixture, "SELECT last_value FROM pbxhook_plugins.calls_of_it", "3");
 }
 
+/* What C code says that found something odd, and no sign of a database that is broken. */
+static void error_of_an_extension_is_the_statements(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t answer = 0;
+    make_failing(fixture, "XX000");
+    begin(fixture);
+    advance(fixture, "call.new", "a", 10);
+    assert_int_equal(ask(fixture, &answer), STORE_E_SQL);
+    assert_error_has(fixture, "it failed");
+    assert_int_equal(run(fixture, "SELECT nextval(0)"), STORE_E_SQL);
+    check_ok(fixture, ask(fixture, &answer));
+    commit(fixture);
+    assert_int_equal(find_call(fixture, "a")->state, LIFECYCLE_NEW);
+}
+
+static void broken_table_is_the_databases(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t answer = 0;
+    make_failing(fixture, "XX001");
+    begin(fixture);
+    assert_int_equal(ask(fixture, &answer), STORE_E_CORRUPT);
+    store_rollback(fixture->store);
+}
+
+/* ---- Numbers ------------------------------------------------------------------------------------------------ */
+
+static int check_numbers(void *arg, const struct store_value *values, uint32_t count)
+{
+    assert_int_equal(count, 6);
+    assert_int_equal(values[0].type, STORE_INT64);
+    assert_int_equal(values[0].as.integer, 1234567890123456789);
+    assert_int_equal(values[1].type, STORE_INT64);
+    assert_int_equal(values[1].as.integer, INT64_MAX);
+    assert_int_equal(values[2].type, STORE_INT64);
+    assert_int_equal(values[2].as.integer, INT64_MIN);
+    assert_int_equal(values[3].type, STORE_DOUBLE); /* one more than fits */
+    assert_true(values[3].as.number > 9.2e18);
+    assert_int_equal(values[4].type, STORE_DOUBLE);
+    assert_true(values[4].as.number == 1.0);
+    assert_int_equal(values[5].type, STORE_DOUBLE);
+    assert_true(values[5].as.number != values[5].as.number);
+    ++*(int *)arg;
+    return 0;
+}
+
+static void numeric_that_fits_is_an_integer(void **state)
+{
+    struct fixture *fixture = *state;
+    int rows = 0;
+    begin(fixture);
+    check_ok(fixture, store_plugin_sql(fixture->store,
+                                       "SELECT 1234567890123456789::numeric, "
+                                       "sum(n), -9223372036854775808::numeric, sum(n) + 1, "
+                                       "1.0::numeric, 'NaN'::numeric "
+                                       "FROM (VALUES (9223372036854775807::bigint)) AS v (n)",
+                                       NULL, 0, check_numbers, &rows, NULL));
+    assert_int_equal(rows, 1);
+    commit(fixture);
+}
+
+/* ---- The session -------------------------------------------------------------------------------------------- */
+
+static void session_stays_as_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    begin(fixture);
+    assert_int_equal(run(fixture, "SELECT set_config('TimeZone', 'America/Sao_Paulo', false)"),
+                     STORE_E_SQL);
+    assert_error_has(fixture, "session");
+    assert_int_equal(query_integer(fixture,
+                                   "SELECT count(*) FROM pg_settings WHERE name = 'TimeZone' "
+                                   "AND setting = 'UTC'"),
+                     1);
+    commit(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(batch_that_collides_runs_again),
+        STORE_TEST(error_of_an_extension_is_the_statements),
+        STORE_TEST(broken_table_is_the_databases),
+        STORE_TEST(numeric_that_fits_is_an_integer),
+        STORE_TEST(session_stays_as_it_is),
     };
     return run_for_backend("postgresql", tests, sizeof(tests) / sizeof(tests[0]));
 }
