@@ -9,7 +9,9 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/secret_file.h"
+#include "common/utf8.h"
 #include "store/postgres_internal.h"
 
 #define MAX_OPTIONS      64
@@ -126,6 +128,17 @@ static int fail_to_connect(struct pg_store *store)
     return store_fail(&store->base, STORE_E_FAILED, "%s", text);
 }
 
+/* What the server and libpq say beside their answers ("relation ... already exists, skipping") would go to stderr
+ * otherwise. It may quote rows, which are about people. */
+static void take_notice(void *arg, const char *message)
+{
+    (void)arg;
+    char text[STORE_ERROR_SIZE];
+    snprintf(text, sizeof(text), "%.*s", (int)strcspn(message, "\n"), message);
+    utf8_repair(text); /* it may have been cut within a character */
+    log_debug("database's notice", log_text("notice", text));
+}
+
 static int dial_with(struct pg_store *store, const char *password)
 {
     char application[64];
@@ -144,6 +157,7 @@ static int dial_with(struct pg_store *store, const char *password)
     PQconninfoFree(given);
     if (store->conn == NULL || PQstatus(store->conn) != CONNECTION_OK)
         return fail_to_connect(store);
+    PQsetNoticeProcessor(store->conn, take_notice, NULL);
     name_place(store);
     return 0;
 }

@@ -1,8 +1,10 @@
 /*
  * postgres_sql_test.c: plugins' SQL where only PostgreSQL can go wrong: statements that fail for what others did, errors
- * of extensions, its numbers.
+ * of extensions, its numbers and notices.
  */
 #include "postgres_fixture.h"
+
+#include "common/log.h"
 
 static int run(struct fixture *fixture, const char *sql)
 {
@@ -124,6 +126,65 @@ static void session_stays_as_it_is(void **state)
     commit(fixture);
 }
 
+/* ---- Notices ------------------------------------------------------------------------------------------------ */
+
+/* What is written to stderr meanwhile goes to the file; what to give end_capture(). */
+static int begin_capture(const char *path)
+{
+    int before = dup(STDERR_FILENO);
+    assert_true(before >= 0);
+    assert_non_null(freopen(path, "w", stderr));
+    return before;
+}
+
+static void end_capture(int before)
+{
+    fflush(stderr);
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    close(before);
+}
+
+/* Its first 4 KiB, in static memory. */
+static const char *read_file(const char *path)
+{
+    static char text[4096];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void make_it_twice(struct fixture *fixture)
+{
+    begin(fixture);
+    for (int i = 0; i < 2; i++)
+        check_ok(fixture, run(fixture, "CREATE TABLE IF NOT EXISTS notes (id BIGINT)"));
+    store_rollback(fixture->store);
+}
+
+/* Notices are lines of the log as all others are, for who debugs. */
+static void notice_is_a_line_at_debug(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[128];
+    snprintf(path, sizeof(path), "%s/stderr", fixture->directory);
+    int before = begin_capture(path);
+    log_open("test", LOG_LEVEL_INFO);
+    make_it_twice(fixture);
+    end_capture(before);
+    assert_string_equal(read_file(path), "");
+    log_set_level(LOG_LEVEL_DEBUG);
+    before = begin_capture(path);
+    make_it_twice(fixture);
+    end_capture(before);
+    log_set_level(LOG_LEVEL_INFO);
+    const char *line = strstr(read_file(path), "level=debug");
+    assert_non_null(line);
+    assert_non_null(strstr(line, "already exists, skipping"));
+    assert_string_equal(strchr(line, '\n'), "\n"); /* one line */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +193,7 @@ int main(void)
         STORE_TEST(broken_table_is_the_databases),
         STORE_TEST(numeric_that_fits_is_an_integer),
         STORE_TEST(session_stays_as_it_is),
+        STORE_TEST(notice_is_a_line_at_debug),
     };
     return run_for_backend("postgresql", tests, sizeof(tests) / sizeof(tests[0]));
 }
