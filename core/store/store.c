@@ -296,6 +296,10 @@ static int run_sql(struct store *store, int is_plugins, const char *sql,
         return result;
     if (sql == NULL || (params == NULL && count > 0))
         return store_bad_argument(store, "sql");
+    if (count > STORE_SQL_PARAMS_MOST)
+        return store_fail(store, STORE_E_ARGUMENT,
+                          "%u parameters were given, at most %d are possible: %.200s", count,
+                          STORE_SQL_PARAMS_MOST, sql);
     store->is_plugins = is_plugins;
     result = store->backend->sql(store, sql, params, count, row, arg, changed);
     store->is_plugins = before;

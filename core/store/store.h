@@ -141,8 +141,10 @@ struct store_value {
 };
 typedef int (*store_row_fn)(void *arg, const struct store_value *values, uint32_t count);
 
+#define STORE_SQL_PARAMS_MOST 65535 /* PostgreSQL's protocol has room for no more */
+
 /*
- * One statement with $1... bound; row may be NULL. *changed may be NULL. Refused with STORE_E_SQL are
+ * One statement with $1... bound, at most STORE_SQL_PARAMS_MOST; row may be NULL. *changed may be NULL. Refused with STORE_E_SQL are
  * transaction control (the word ROLLBACK outside a parameter too: ON CONFLICT ROLLBACK), PRAGMA, ATTACH
  * and DETACH, writing to pbxhook's own tables, more than one statement, and another number of parameters
  * than the statement has. STORE_E_STOPPED when `row` stopped it. A binary column is handed out as a

@@ -304,7 +304,8 @@ struct pbxhook_db_api {
                            struct pbxhook_user *out);
 
     /*
-     * One SQL statement for tables of your own, with `count` parameters bound as $1, $2, ...
+     * One SQL statement for tables of your own, with `count` parameters bound as $1, $2, ...; more than
+     * 65535 are PBXHOOK_E_ARGUMENT, and on SQLite more than some thousands take seconds.
      * *changed (may be NULL) is the number of rows changed. pbxhook's own tables are not part of the
      * contract: read them if you like, but write them only through the functions above. What would alter
      * them, their indexes or pbxhook_deliveries is refused with PBXHOOK_E_SQL, and so are transaction

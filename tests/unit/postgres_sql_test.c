@@ -1,9 +1,10 @@
 /*
  * postgres_sql_test.c: plugins' SQL where only PostgreSQL can go wrong: statements that fail for what others did, errors
- * of extensions, its numbers and notices.
+ * of extensions, its numbers and notices, and how many parameters it takes.
  */
 #include "postgres_fixture.h"
 
+#include "capture.h"
 #include "common/log.h"
 
 static int run(struct fixture *fixture, const char *sql)
@@ -128,33 +129,6 @@ static void session_stays_as_it_is(void **state)
 
 /* ---- Notices ------------------------------------------------------------------------------------------------ */
 
-/* What is written to stderr meanwhile goes to the file; what to give end_capture(). */
-static int begin_capture(const char *path)
-{
-    int before = dup(STDERR_FILENO);
-    assert_true(before >= 0);
-    assert_non_null(freopen(path, "w", stderr));
-    return before;
-}
-
-static void end_capture(int before)
-{
-    fflush(stderr);
-    assert_true(dup2(before, STDERR_FILENO) >= 0);
-    close(before);
-}
-
-/* Its first 4 KiB, in static memory. */
-static const char *read_file(const char *path)
-{
-    static char text[4096];
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-    fclose(file);
-    return text;
-}
-
 static void make_it_twice(struct fixture *fixture)
 {
     begin(fixture);
@@ -167,22 +141,58 @@ static void make_it_twice(struct fixture *fixture)
 static void notice_is_a_line_at_debug(void **state)
 {
     struct fixture *fixture = *state;
-    char path[128];
-    snprintf(path, sizeof(path), "%s/stderr", fixture->directory);
-    int before = begin_capture(path);
+    struct capture capture;
+    capture_begin(&capture);
     log_open("test", LOG_LEVEL_INFO);
     make_it_twice(fixture);
-    end_capture(before);
-    assert_string_equal(read_file(path), "");
+    capture_end(&capture);
+    assert_string_equal(capture.text, "");
+    capture_begin(&capture);
     log_set_level(LOG_LEVEL_DEBUG);
-    before = begin_capture(path);
     make_it_twice(fixture);
-    end_capture(before);
     log_set_level(LOG_LEVEL_INFO);
-    const char *line = strstr(read_file(path), "level=debug");
+    capture_end(&capture);
+    const char *line = strstr(capture.text, "level=debug");
     assert_non_null(line);
     assert_non_null(strstr(line, "already exists, skipping"));
     assert_string_equal(strchr(line, '\n'), "\n"); /* one line */
+}
+
+/* ---- Many parameters ------------------------------------------------------------------------------------------ */
+
+/* Asks how many parameters there are. */
+static int count_parameters(struct fixture *fixture, int count, int64_t *answer)
+{
+    struct store_value *params = calloc((size_t)count, sizeof(*params));
+    char *sql = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&sql, &size);
+    assert_true(params != NULL && out != NULL);
+    fprintf(out, "SELECT count(*) FROM unnest(ARRAY[$1::bigint");
+    for (int i = 1; i < count; i++)
+        fprintf(out, ",$%d", i + 1);
+    fprintf(out, "])");
+    assert_int_equal(fclose(out), 0);
+    for (int i = 0; i < count; i++)
+        params[i] = (struct store_value){.type = STORE_INT64, .as = {.integer = i}};
+    int result =
+        store_plugin_sql(fixture->store, sql, params, (uint32_t)count, take_integer, answer, NULL);
+    free(sql);
+    free(params);
+    return result;
+}
+
+/* As many as the protocol has room for; one more is no fault of the connection's. */
+static void all_parameters_go_in(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t answer = 0;
+    begin(fixture);
+    assert_int_equal(count_parameters(fixture, STORE_SQL_PARAMS_MOST + 1, &answer),
+                     STORE_E_ARGUMENT);
+    check_ok(fixture, count_parameters(fixture, STORE_SQL_PARAMS_MOST, &answer));
+    assert_int_equal(answer, STORE_SQL_PARAMS_MOST);
+    commit(fixture);
 }
 
 int main(void)
@@ -194,6 +204,7 @@ int main(void)
         STORE_TEST(numeric_that_fits_is_an_integer),
         STORE_TEST(session_stays_as_it_is),
         STORE_TEST(notice_is_a_line_at_debug),
+        STORE_TEST(all_parameters_go_in),
     };
     return run_for_backend("postgresql", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -392,6 +392,9 @@ static void wrong_number_of_parameters_is_told(void **state)
     assert_int_equal(store_sql(fixture->store, NULL, NULL, 0, NULL, NULL, NULL), STORE_E_ARGUMENT);
     assert_int_equal(store_sql(fixture->store, "SELECT $1", NULL, 1, NULL, NULL, NULL),
                      STORE_E_ARGUMENT);
+    assert_int_equal(
+        store_sql(fixture->store, "SELECT $1", params, STORE_SQL_PARAMS_MOST + 1, NULL, NULL, NULL),
+        STORE_E_ARGUMENT);
     commit(fixture);
 }
 
