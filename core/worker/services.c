@@ -35,6 +35,11 @@ int32_t services_admit(const struct pbxhook_context *ctx, struct plugin_context 
     return 0;
 }
 
+int services_is_text(const char *text)
+{
+    return text != NULL && utf8_is_text(text, strlen(text));
+}
+
 int32_t services_answer(struct plugin_context *context, int result)
 {
     struct store *store = context->services->store;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/utf8.h"
 
 /* Makes copies of the store's strings that live until handle() returns, in one block. */
 static int32_t lend_texts(struct services *services, const char **const texts[], size_t count)
@@ -126,7 +127,8 @@ static int32_t db_call_find(const struct pbxhook_context *ctx, const char *call_
 
     if (result != 0)
         return result;
-    if (call_id == NULL || out == NULL || out->struct_size < SIZE_UP_TO(struct pbxhook_call, actor))
+    if (!services_is_text(call_id) || out == NULL ||
+        out->struct_size < SIZE_UP_TO(struct pbxhook_call, actor))
         return PBXHOOK_E_ARGUMENT;
     result = services_answer(context, store_call_find(context->services->store, call_id, &found));
     return result == 1 ? give_call(context->services, found, out) : result;
@@ -166,7 +168,7 @@ static int32_t db_user_find(const struct pbxhook_context *ctx, const char *numbe
 
     if (result != 0)
         return result;
-    if (number == NULL || out == NULL || !knows_user(out))
+    if (!services_is_text(number) || out == NULL || !knows_user(out))
         return PBXHOOK_E_ARGUMENT;
     if (number[0] == '\0')
         return 0;
@@ -187,7 +189,7 @@ static int32_t db_user_create(const struct pbxhook_context *ctx, const char *num
 
     if (result != 0)
         return result;
-    if (number == NULL || number[0] == '\0' || (out != NULL && !knows_user(out)))
+    if (!services_is_text(number) || number[0] == '\0' || (out != NULL && !knows_user(out)))
         return PBXHOOK_E_ARGUMENT;
     result = services_answer(
         context, store_user_create(context->services->store, number, clock_wall_ms(), &found));
@@ -219,7 +221,7 @@ static int take_value(const struct pbxhook_value *from, struct store_value *to)
         if (from->as.text == NULL)
             return -1;
         size = from->size != 0 ? from->size : strlen(from->as.text);
-        if (size > INT_MAX)
+        if (size > INT_MAX || !utf8_is_text(from->as.text, size))
             return -1;
         to->type = STORE_TEXT;
         to->size = (uint32_t)size;

@@ -104,7 +104,7 @@ static int32_t pbx_action(const struct pbxhook_context *ctx, const char *call_id
 
     if (result != 0)
         return result;
-    if (call_id == NULL || json == NULL)
+    if (!services_is_text(call_id) || json == NULL)
         return PBXHOOK_E_ARGUMENT;
     parsed = json_loads(json, JSON_REJECT_DUPLICATES, NULL);
     is_object = json_is_object(parsed);

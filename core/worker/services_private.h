@@ -52,6 +52,9 @@ int services_are_open(const struct services *services);
  * PBXHOOK_E_... */
 int32_t services_admit(const struct pbxhook_context *ctx, struct plugin_context **out);
 
+/* Whether a plugin's text may go to the store: there, and UTF-8. PostgreSQL takes nothing else. */
+int services_is_text(const char *text);
+
 /* The store's answer as the plugin's: what is not negative stays, a failure of the database is kept
  * for services_store_failed(), a refused statement is logged. */
 int32_t services_answer(struct plugin_context *context, int result);

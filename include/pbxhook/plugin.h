@@ -251,7 +251,8 @@ struct pbxhook_user {
 /* A bound parameter, or a column of a row. */
 struct pbxhook_value {
     uint32_t type; /* PBXHOOK_NULL, ...                                                      */
-    uint32_t size; /* of a text, in bytes without its end; as a parameter 0 means strlen()   */
+    uint32_t size; /* of a text, in bytes without its end; as a parameter 0 means strlen(),
+                      and a text that is not UTF-8 or has a NUL in it is PBXHOOK_E_ARGUMENT  */
     union {
         int64_t integer;
         double number;

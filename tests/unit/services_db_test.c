@@ -106,6 +106,29 @@ static void test_only_this_event_advances(void **state)
     assert_int_equal(scene->ctx->db->call_save(scene->ctx, NULL), PBXHOOK_E_ARGUMENT);
 }
 
+/* What no database may be given is told on every one of them, and costs nothing. */
+static void test_texts_are_utf8(void **state)
+{
+    static const char *const bad[] = {"\xff", "ol\xe1", "cut \xc3", "\xed\xa0\x80"};
+    const struct scene *scene = *state;
+    const struct pbxhook_db_api *db = scene->ctx->db;
+    struct pbxhook_user user = {.struct_size = sizeof user};
+    struct pbxhook_call call = {.struct_size = sizeof call};
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const struct pbxhook_value param = {PBXHOOK_TEXT, 0, {.text = bad[i]}};
+
+        assert_int_equal(db->call_find(scene->ctx, bad[i], &call), PBXHOOK_E_ARGUMENT);
+        assert_int_equal(db->user_find(scene->ctx, bad[i], &user), PBXHOOK_E_ARGUMENT);
+        assert_int_equal(db->user_create(scene->ctx, bad[i], &user), PBXHOOK_E_ARGUMENT);
+        assert_int_equal(scene->ctx->pbx->action(scene->ctx, bad[i], "{}"), PBXHOOK_E_ARGUMENT);
+        assert_int_equal(scene->ctx->pbx->delegate(scene->ctx, bad[i], "900"), PBXHOOK_E_ARGUMENT);
+        assert_int_equal(db->execute(scene->ctx, "SELECT $1", &param, 1, NULL), PBXHOOK_E_ARGUMENT);
+    }
+    assert_false(services_store_failed(scene->context));
+    assert_int_equal(db->user_create(scene->ctx, "ol\xc3\xa1", &user), 1);
+}
+
 /* ---- SQL ------------------------------------------------------------------------------------- */
 
 struct seen {
@@ -153,6 +176,24 @@ static void test_sql(void **state)
     seen = (struct seen){.stop_after = 2};
     assert_int_equal(db->query(scene->ctx, "SELECT a, b, c, d FROM t", NULL, 0, see_row, &seen), 0);
     assert_int_equal(seen.rows, 2);
+}
+
+/* PostgreSQL's texts can't hold a NUL, so no text of a plugin's has one: it was cut there. */
+static void test_texts_have_no_end_within(void **state)
+{
+    const struct scene *scene = *state;
+    const struct pbxhook_value cut_character = {PBXHOOK_TEXT, 3, {.text = "ol\xc3\xa1"}};
+    const struct pbxhook_value with_nul = {PBXHOOK_TEXT, 5, {.text = "ab\0cd"}};
+    const struct pbxhook_value its_end = {PBXHOOK_TEXT, 3, {.text = "ab"}};
+    const struct pbxhook_value whole = {PBXHOOK_TEXT, 4, {.text = "ol\xc3\xa1 and more"}};
+
+    assert_int_equal(scene->ctx->db->execute(scene->ctx, "SELECT $1", &with_nul, 1, NULL),
+                     PBXHOOK_E_ARGUMENT);
+    assert_int_equal(scene->ctx->db->execute(scene->ctx, "SELECT $1", &its_end, 1, NULL),
+                     PBXHOOK_E_ARGUMENT);
+    assert_int_equal(scene->ctx->db->execute(scene->ctx, "SELECT $1", &cut_character, 1, NULL),
+                     PBXHOOK_E_ARGUMENT);
+    assert_int_equal(scene->ctx->db->execute(scene->ctx, "SELECT $1", &whole, 1, NULL), 0);
 }
 
 static void test_bad_sql(void **state)
@@ -275,7 +316,9 @@ int main(void)
         TEST(test_users),
         TEST(test_only_the_known_part_is_written),
         TEST(test_only_this_event_advances),
+        TEST(test_texts_are_utf8),
         TEST(test_sql),
+        TEST(test_texts_have_no_end_within),
         TEST(test_bad_sql),
         TEST(test_delegate),
         TEST(test_delegate_wants_a_destination),
