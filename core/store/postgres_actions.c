@@ -419,8 +419,7 @@ int pg_actions_confirm(struct store *base, const char *call_id, int64_t now_ms)
         if (!at->is_open || strcmp(at->call_id, call_id) != 0)
             continue;
         struct pg_confirmed *one = pg_vector_add(&store->image.confirmed, sizeof(*one));
-        if (one == NULL || pg_image_save(&store->image, at, sizeof(*at)) < 0 ||
-            kpi_action_answered(&base->kpi, at->received_ms, now_ms) < 0)
+        if (one == NULL || pg_image_save(&store->image, at, sizeof(*at)) < 0)
             return pg_no_memory(store);
         *one = (struct pg_confirmed){.id = at->id, .now_ms = now_ms};
         at->is_open = 0;

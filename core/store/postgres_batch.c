@@ -299,7 +299,6 @@ static int take_unsettled(struct pg_store *store, const PGresult *result, void *
         *action = (struct pg_unsettled){
             .next = image->unsettled,
             .id = pg_get_int8(result, row, 0),
-            .received_ms = pg_get_time(result, row, 2),
             .call_id = pg_arena_text(&image->arena, pg_get_text(result, row, 1)),
             .is_open = 1};
         if (action->call_id == NULL)

@@ -150,6 +150,19 @@ static int queue_actions(struct pg_store *store, size_t count)
     return pg_queue(store, PG_ACTIONS_ADD, &store->params, NULL, NULL);
 }
 
+/* Those that another worker has settled since they were read are not among them. */
+static int take_confirmed(struct pg_store *store, const PGresult *result, void *arg)
+{
+    (void)arg;
+    for (int row = 0; row < PQntuples(result); row++) {
+        if (kpi_action_answered(&store->base.kpi, pg_get_time(result, row, 0),
+                                pg_get_time(result, row, 1)) < 0)
+            return pg_no_memory(store);
+        store->base.confirmed++;
+    }
+    return 0;
+}
+
 static int queue_confirmed(struct pg_store *store, size_t count)
 {
     static const enum pg_type types[] = {PG_INT8, PG_TIME};
@@ -162,7 +175,7 @@ static int queue_confirmed(struct pg_store *store, size_t count)
         pg_put_int8(&store->params, 0, confirmed[i].id);
         pg_put_time(&store->params, 1, confirmed[i].now_ms);
     }
-    return pg_queue(store, PG_ACTIONS_CONFIRM, &store->params, NULL, NULL);
+    return pg_queue(store, PG_ACTIONS_CONFIRM, &store->params, take_confirmed, NULL);
 }
 
 /* Whether a later one is about the same event and plugin: that one counts. */
@@ -338,6 +351,13 @@ static void tell_changed_calls(struct pg_image *image)
     }
 }
 
+/* Confirmed before the savepoint, and counted only now: they stay when it is undone. */
+static void keep_confirmed(struct store *base)
+{
+    base->kpi.saved.answers = base->kpi.count.answers;
+    base->confirmed_saved = base->confirmed;
+}
+
 int pg_make_savepoint(struct pg_store *store)
 {
     struct pg_image *image = &store->image;
@@ -353,6 +373,7 @@ int pg_make_savepoint(struct pg_store *store)
     pg_image_swap(image, 0);
     if (result < 0)
         return result;
+    keep_confirmed(&store->base);
     tell_changed_calls(image);
     image->has_real_savepoint = 1;
     image->serial++;

@@ -304,7 +304,7 @@ struct pg_user {
 /* A delegate action that call.waiting would confirm. */
 struct pg_unsettled {
     struct pg_unsettled *next;
-    int64_t id, received_ms;
+    int64_t id;
     const char *call_id;
     int is_open;
     int is_locked; /* its row is, or is about to be with what is queued */

@@ -210,7 +210,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
                        "WHERE minute >= $1::int8 AND minute < $2::int8 "
                        "GROUP BY upper_ms ORDER BY upper_ms",
 
-    [PG_ACTIONS_UNSETTLED] = "SELECT id, call_id, received_at FROM pbxhook.actions "
+    [PG_ACTIONS_UNSETTLED] = "SELECT id, call_id FROM pbxhook.actions "
                              "WHERE call_id = ANY ($1::text[]) AND " ACTION_IS_UNSETTLED " "
                              "AND delegate",
     [PG_ACTIONS_OF_CALL] =
@@ -238,7 +238,9 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
     [PG_ACTIONS_CONFIRM] =
         "UPDATE pbxhook.actions a SET state = 'confirmed', state_at = v.since, " ACTION_IS_FREE " "
         "FROM unnest($1::int8[], $2::timestamptz[]) AS v (id, since) "
-        "WHERE a.id = v.id AND " BY_KEY(ACTION_OF_A_IS_UNSETTLED),
+        "WHERE a.id = v.id AND " BY_KEY(
+            ACTION_OF_A_IS_UNSETTLED) " "
+                                      "RETURNING a.received_at, a.state_at",
     /* Those that are due first, or past their deadline: due_at is never behind it. */
     [PG_ACTIONS_CLAIM] =
         "UPDATE pbxhook.actions a SET state = CASE WHEN NOT d.is_late THEN 'sending' "

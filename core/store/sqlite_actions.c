@@ -179,7 +179,10 @@ static int confirm_one(struct sqlite_store *store, const char *call_id, int64_t 
     if (kpi_action_answered(&store->base.kpi, received_ms, now_ms) < 0)
         return sqlite_out_of_memory(store);
     result = sqlite_run(store, SQL_ACTION_CONFIRM, SQL_PARAMS(param_int(id), param_int(now_ms)));
-    return result < 0 ? result : 1;
+    if (result < 0)
+        return result;
+    store->base.confirmed++;
+    return 1;
 }
 
 int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now_ms)

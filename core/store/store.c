@@ -144,6 +144,7 @@ int store_begin(struct store *store, const struct event *const *events, size_t c
     store->failure = result;
     if (result == 0) {
         forget_transaction(store);
+        store->confirmed = 0;
         store->transaction = STORE_OPEN;
     }
     return result;
@@ -183,6 +184,7 @@ int store_savepoint(struct store *store)
     if (result == 0) {
         store->has_savepoint = 1;
         store->delta_saved = store->delta;
+        store->confirmed_saved = store->confirmed;
         kpi_savepoint(&store->kpi);
     }
     return result;
@@ -214,6 +216,7 @@ int store_undo(struct store *store)
         return result;
     store->has_savepoint = 0;
     store->delta = store->delta_saved;
+    store->confirmed = store->confirmed_saved;
     kpi_undo(&store->kpi);
     return store_settle(store, store->backend->undo(store));
 }
@@ -411,6 +414,11 @@ int store_actions_confirm(struct store *store, const char *call_id, int64_t now_
     if (call_id == NULL || call_id[0] == '\0')
         return store_bad_argument(store, "call_id");
     return store_settle(store, store->backend->actions_confirm(store, call_id, now_ms));
+}
+
+int store_confirmed(const struct store *store)
+{
+    return store->confirmed;
 }
 
 int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable)

@@ -239,9 +239,12 @@ int store_actions_settle(struct store *store, const struct store_settlement *set
 
 /*
  * call.waiting came: SENDING, UNKNOWN and DOUBTFUL delegate actions of this call become CONFIRMED. Their number.
- * Other actions of the call are left: call.waiting says nothing about them.
+ * Other actions of the call are left: call.waiting says nothing about them. On a store that is shared another worker
+ * may settle one of them before the commit, which then stays as it was settled: see store_confirmed().
  */
 int store_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
+/* How many actions the last transaction has confirmed, once it is committed. */
+int store_confirmed(const struct store *store);
 
 /*
  * At a worker's start: what this owner's former life left SENDING becomes UNKNOWN; with repeatable (pbx.idempotent)

@@ -30,6 +30,8 @@ struct store {
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
     struct kpi_changes kpi;          /* of the open transaction, applied by commit() */
+    int confirmed;                   /* actions, by the open transaction or the last one */
+    int confirmed_saved;             /* as it was at the savepoint                   */
     char error[STORE_ERROR_SIZE];
     store_wait_fn wait_fn; /* NULL: nobody wants to know */
     void *wait_arg;

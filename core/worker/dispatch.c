@@ -282,15 +282,10 @@ int dispatch_run(struct dispatch *dispatch, struct runner *runner, const struct 
 /* The PBX has the call waiting: so it got the action, even when it never answered. */
 static int confirm_actions(struct dispatch *dispatch, const struct event *event)
 {
-    int confirmed;
-
     if (event->state != LIFECYCLE_WAITING)
         return 0;
-    confirmed =
-        store_actions_confirm(dispatch->store, event->field[EVENT_CALL_ID], clock_wall_ms());
-    if (confirmed < 0)
+    if (store_actions_confirm(dispatch->store, event->field[EVENT_CALL_ID], clock_wall_ms()) < 0)
         return STORE_E_FAILED;
-    ledger_add_confirmed(dispatch->ledger, confirmed);
     return 0;
 }
 
@@ -360,6 +355,7 @@ void dispatch_note_repeated(struct dispatch *dispatch, const struct event *event
 
 void dispatch_committed(struct dispatch *dispatch)
 {
+    ledger_add_confirmed(dispatch->ledger, store_confirmed(dispatch->store));
     ledger_commit(dispatch->ledger);
 }
 

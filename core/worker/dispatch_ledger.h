@@ -37,7 +37,7 @@ void ledger_free(struct ledger *ledger);                   /* accepts NULL      
 void ledger_add_call(struct ledger *ledger, const struct ledger_call *call);
 /* An event that no plugin takes, or that was handled before: one log line. `line` is a constant. */
 void ledger_add_note(struct ledger *ledger, const struct event *event, const char *line);
-/* Actions that a call.waiting confirmed. */
+/* Actions that the batch's call.waiting events confirmed: known behind its commit. */
 void ledger_add_confirmed(struct ledger *ledger, int actions);
 
 void ledger_commit(struct ledger *ledger); /* counts and logs it all, in order */

@@ -310,6 +310,29 @@ static void two_never_claim_the_same(void **state)
     store_close(other);
 }
 
+/* Settled by the other while this one's batch was under way: one answer of the PBX is counted once. */
+static void what_was_settled_meanwhile_is_not_confirmed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *other = open_other(fixture, "spool/1", 5000);
+    struct store_expired expired;
+    struct event event = make_event("call.waiting", "a", 7);
+    const struct event *waiting = &event;
+    int64_t id = 0;
+    int attempts = 0;
+    add_action(fixture, "a", 1000);
+    assert_int_equal(claim_in(other, 1000, &expired, &id, &attempts), 1);
+    check_ok(fixture, store_begin(fixture->store, &waiting, 1));
+    assert_int_equal(settle_in(other, id, STORE_ACTION_DELIVERED), 1);
+    check_ok(fixture, store_event_add(fixture->store, waiting, &id));
+    assert_int_equal(check_ok(fixture, store_actions_confirm(fixture->store, "a", 9500)), 1);
+    commit(fixture);
+    assert_int_equal(store_confirmed(fixture->store), 0);
+    assert_asked(fixture, "SELECT state FROM pbxhook.actions", "delivered");
+    assert_asked(fixture, "SELECT sum(n) FROM pbxhook.kpi_actions", "1");
+    store_close(other);
+}
+
 /* ---- No circles ------------------------------------------------------------------------------------------- */
 
 /* Another worker, in the middle of a batch: it has settled its own action, or none (0), and confirms a call's. */
@@ -458,6 +481,7 @@ int main(void)
         STORE_TEST(lease_that_ran_out_is_anybodys),
         STORE_TEST(lease_of_a_clock_put_back_begins_anew),
         STORE_TEST(two_never_claim_the_same),
+        STORE_TEST(what_was_settled_meanwhile_is_not_confirmed),
         cmocka_unit_test_setup_teardown(settling_and_confirming_make_no_circle, fixture_setup,
                                         crosser_teardown),
         cmocka_unit_test_setup_teardown(settling_and_new_users_make_no_circle, fixture_setup,

@@ -371,6 +371,44 @@ static void confirmed_stays_confirmed(void **state)
     }
 }
 
+static int64_t answers_counted(struct fixture *fixture)
+{
+    begin(fixture);
+    int64_t answers = query_integer(fixture, "SELECT CAST(coalesce(sum(n), 0) AS bigint) "
+                                             "FROM kpi_actions");
+    commit(fixture);
+    return answers;
+}
+
+/* A plugin that fails undoes its own work, not what was confirmed before it; what it has undone is not counted. */
+static void confirmed_is_counted_as_it_stands(void **state)
+{
+    struct fixture *fixture = *state;
+    begin(fixture);
+    add(fixture, "key", "a", DELEGATE, 1000);
+    add(fixture, "key", "b", DELEGATE, 1000);
+    commit(fixture);
+    struct store_action *actions = NULL;
+    struct store_expired expired = {0};
+    assert_int_equal(claim(fixture, 1000, 10, &actions, &expired), 2);
+    store_actions_free(actions, 2);
+    begin(fixture);
+    assert_int_equal(check_ok(fixture, store_actions_confirm(fixture->store, "a", 2000)), 1);
+    check_ok(fixture, store_savepoint(fixture->store));
+    assert_int_equal(check_ok(fixture, store_actions_confirm(fixture->store, "b", 2000)), 1);
+    assert_int_equal(query_integer(fixture, "SELECT count(*) FROM actions "
+                                            "WHERE state = 'confirmed'"),
+                     2);
+    check_ok(fixture, store_undo(fixture->store));
+    commit(fixture);
+    assert_int_equal(store_confirmed(fixture->store), 1);
+    assert_int_equal(answers_counted(fixture), 1);
+    assert_int_equal(confirm(fixture, "a"), 0);
+    assert_int_equal(confirm(fixture, "b"), 1);
+    assert_int_equal(store_confirmed(fixture->store), 1);
+    assert_int_equal(answers_counted(fixture), 2);
+}
+
 static void what_a_worker_left_is_unknown(void **state)
 {
     struct fixture *fixture = *state;
@@ -541,6 +579,7 @@ int main(void)
         STORE_TEST(waiting_confirms_what_is_on_its_way),
         STORE_TEST(waiting_confirms_nothing_else),
         STORE_TEST(confirmed_stays_confirmed),
+        STORE_TEST(confirmed_is_counted_as_it_stands),
         STORE_TEST(what_a_worker_left_is_unknown),
         STORE_TEST(doubtful_is_sent_again),
         STORE_TEST(waiting_confirms_a_doubtful_one),
