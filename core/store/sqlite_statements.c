@@ -202,12 +202,14 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_LETTER_DROP] =
         "DELETE FROM handlings WHERE event_id = ?1 AND plugin = ?2 AND state = 'dead'",
 
-    /* An event stays while a plugin is to handle it again, and while its call is active. */
+    /* An event stays while a plugin is to handle it again, while its call is active, and while it is the newest:
+     * the next one would get its number, and who has read up to there would miss it. */
     [SQL_PRUNE_LIST_EVENTS] =
         "SELECT received_ms, id, "
         "NOT EXISTS (SELECT 1 FROM handlings h WHERE h.event_id = e.id AND h.state = 'retry') "
         "AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.call_id = e.call_id "
         "AND c.finished_ms IS NULL AND c.status IS NOT NULL) "
+        "AND id < (SELECT max(id) FROM events) "
         "FROM events e WHERE (received_ms, id) > (?1, ?2) AND received_ms < ?3 "
         "ORDER BY received_ms, id LIMIT ?4",
     /* A call stays while one of its actions has not ended, and while one of its events is to be handled

@@ -345,8 +345,8 @@ struct store_pruned {
  * One step of removing what is older than before_ms: events by their arrival, with their dead letters;
  * finished calls, with their payloads, by their end; ended actions by their end. Users stay. So does,
  * however old, what is still going on: active calls and their events, events that are to be handled
- * again and their calls, actions without an end (UNKNOWN among them) and their calls. Looks at up to
- * max_rows records. 1: there is more to do; 0: done. A repeated event whose record was removed is a new
+ * again and their calls, actions without an end (UNKNOWN among them) and their calls. On SQLite the newest
+ * event stays too, until there is a newer one: ids are not given twice. Looks at up to max_rows records. 1: there is more to do; 0: done. A repeated event whose record was removed is a new
  * one, so before_ms must be older than what may still be in a spool.
  * When the transaction is not committed, *pruned must be as it was before the step.
  */

@@ -187,6 +187,7 @@ static void spool_is_not_overtaken(void **state)
     add_event(fixture, 4999);
     add_event(fixture, 5000);
     add_event(fixture, 5001);
+    add_event(fixture, clock_wall_ms());
     assert_int_equal(run_prune(fixture, reader, 0), 1);
     assert_int_equal(spool_writer_commit(writer, NULL, 0, done, 1), 0);
     assert_int_equal(run_prune(fixture, reader, 0), 2);

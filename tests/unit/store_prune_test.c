@@ -25,6 +25,12 @@ static int64_t receive(struct fixture *fixture, const char *type, const char *ca
     return id;
 }
 
+/* SQLite keeps the newest event, however old it is: with this one those before it may go. */
+static void receive_newest(struct fixture *fixture)
+{
+    receive(fixture, "x.y", "newest", RECENT);
+}
+
 /* An action that is claimed and, unless the state is SENDING, settled as that. */
 static void act(struct fixture *fixture, const char *call_id, enum store_action_state state,
                 int64_t time_ms)
@@ -122,8 +128,8 @@ static void limit_is_exact(void **state)
     struct store_pruned pruned;
     begin(fixture);
     receive(fixture, "call.finished", "before", LIMIT - 1); /* received 5 ms later */
-    receive(fixture, "call.finished", "at", LIMIT);
     receive(fixture, "x.y", "before", LIMIT - 6);
+    receive(fixture, "call.finished", "at", LIMIT);
     commit(fixture);
     prune_all(fixture, 100, &pruned);
     assert_int_equal(pruned.events, 1);
@@ -136,9 +142,9 @@ static void active_call_keeps_its_events(void **state)
     struct fixture *fixture = *state;
     struct store_pruned pruned;
     begin(fixture);
+    receive(fixture, "x.y", "nobody's", OLD);
     receive(fixture, "call.new", "active", OLD);
     receive(fixture, "call.ongoing", "active", OLD + 1);
-    receive(fixture, "x.y", "nobody's", OLD);
     commit(fixture);
     prune_all(fixture, 100, &pruned);
     assert_int_equal(pruned.events, 1);
@@ -168,6 +174,7 @@ static void action_without_an_end_stays_with_its_call(void **state)
         act(fixture, call_id, cases[i].state, OLD);
         stay += cases[i].stays;
     }
+    receive_newest(fixture);
     commit(fixture);
     prune_all(fixture, 100, &pruned);
     assert_int_equal(pruned.events, count);
@@ -215,12 +222,13 @@ static void small_steps_do_the_same(void **state)
         if (i % 3 != 0)
             receive(fixture, "call.finished", call_id, OLD + i / 10);
     }
+    receive_newest(fixture);
     commit(fixture);
     int steps = prune_all(fixture, 4, &pruned);
     assert_true(steps > (50 + 20) / 4);
     assert_int_equal(pruned.events, 40);
     assert_int_equal(pruned.calls, 20);
-    assert_int_equal(count_of(fixture, "SELECT count(*) FROM events"), 10);
+    assert_int_equal(count_of(fixture, "SELECT count(*) FROM events"), 10 + 1);
     assert_int_equal(count_of(fixture, "SELECT count(*) FROM payloads"), 10);
     check_finished(fixture, 0);
     /* Once more: nothing is left to do. */
@@ -240,12 +248,13 @@ static void counting_removes_nothing(void **state)
         check_ok(fixture, store_retry_put(fixture->store, id, "p", 9, 1, 0, OLD, "never"));
         act(fixture, call_id, STORE_ACTION_DELIVERED, OLD);
     }
+    receive_newest(fixture);
     commit(fixture);
     begin(fixture);
     while (check_ok(fixture, store_prune_count(fixture->store, LIMIT, 2, &counted)) == 1)
         continue;
     commit(fixture);
-    assert_int_equal(count_of(fixture, "SELECT count(*) FROM events"), 5);
+    assert_int_equal(count_of(fixture, "SELECT count(*) FROM events"), 5 + 1);
     assert_int_equal(count_of(fixture, "SELECT count(*) FROM handlings"), 5);
     check_finished(fixture, 5);
     prune_all(fixture, 2, &pruned);
@@ -306,6 +315,44 @@ static void action_that_stays_is_nobody_elses(void **state)
     assert_int_equal(actions_of(fixture, "a"), 1);
 }
 
+struct reader {
+    struct store_place place;
+    int events;
+};
+
+static int read_event(void *arg, const struct store_event *event)
+{
+    struct reader *reader = arg;
+    reader->place = event->place;
+    reader->events++;
+    return 0;
+}
+
+/* Who has read all there was finds what comes behind it, however much of it is gone by then. */
+static void event_behind_what_was_removed_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader reader = {0};
+    struct store_pruned pruned;
+    begin(fixture);
+    for (int i = 0; i < 3; i++)
+        receive(fixture, "x.y", "old", OLD);
+    commit(fixture);
+    const struct store_place nowhere = {0};
+    check_ok(fixture, store_events_after(fixture->store, &nowhere, 10, read_event, &reader));
+    assert_int_equal(reader.events, 3);
+    prune_all(fixture, 1, &pruned);
+    begin(fixture);
+    receive(fixture, "x.y", "new", RECENT);
+    commit(fixture);
+    const struct store_place behind = reader.place;
+    check_ok(fixture, store_events_after(fixture->store, &behind, 10, read_event, &reader));
+    assert_int_equal(reader.events, 4);
+    /* What had to stay for that goes the next time. */
+    prune_all(fixture, 1, &pruned);
+    assert_int_equal(count_of(fixture, "SELECT count(*) FROM events"), 1);
+}
+
 static void it_is_refused_out_of_place(void **state)
 {
     struct fixture *fixture = *state;
@@ -332,6 +379,7 @@ int main(void)
         STORE_TEST(rolled_back_step_has_not_happened),
         STORE_TEST(call_that_was_removed_can_come_again),
         STORE_TEST(action_that_stays_is_nobody_elses),
+        STORE_TEST(event_behind_what_was_removed_is_found),
         STORE_TEST(it_is_refused_out_of_place),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
