@@ -245,13 +245,19 @@ int pbx_client_post(struct pbx_client *client, const char *key, const char *body
     return 0;
 }
 
+/* Whether some of the request may have left this machine. */
+static int is_sent(const struct transfer *transfer)
+{
+    long request_bytes = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+    return request_bytes > 0;
+}
+
 static void describe(struct transfer *transfer, CURLcode code, struct pbx_answer *answer)
 {
     long status = 0;
-    long request_bytes = 0;
     curl_off_t retry_after_s = 0;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     if (status < 100 || status > 999)
         status = 0; /* libcurl 7.88.1 takes "HTTP/2 -2" for one */
@@ -261,7 +267,7 @@ static void describe(struct transfer *transfer, CURLcode code, struct pbx_answer
         retry_after_s = 0; /* a date that is past */
     *answer = (struct pbx_answer){.code = code,
                                   .http_status = (int)status,
-                                  .sent = request_bytes > 0,
+                                  .sent = is_sent(transfer),
                                   .retry_after_ms = (int)retry_after_s * 1000};
     const char *text = transfer->first_line;
     if (status == 0)
@@ -315,8 +321,9 @@ void pbx_client_abort(struct pbx_client *client, pbx_client_done done, void *arg
         void *post = transfer->post;
         if (transfer->easy == NULL)
             continue;
-        struct pbx_answer answer = {.code = CURLE_ABORTED_BY_CALLBACK, .sent = 1};
-        snprintf(answer.detail, sizeof answer.detail, "stopped before the PBX answered");
+        struct pbx_answer answer = {.code = CURLE_ABORTED_BY_CALLBACK, .sent = is_sent(transfer)};
+        snprintf(answer.detail, sizeof answer.detail, "stopped before %s",
+                 answer.sent ? "the PBX answered" : "it was sent");
         release(client, transfer);
         done(arg, post, &answer);
     }

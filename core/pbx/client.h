@@ -44,7 +44,8 @@ int pbx_client_post(struct pbx_client *client, const char *key, const char *body
 /* Works for at most wait_ms, or until pbx_client_wake(): calls done for each post that ended. */
 void pbx_client_run(struct pbx_client *client, int wait_ms, pbx_client_done done, void *arg);
 
-/* Ends each post that is on its way, as one of which nobody knows what the PBX got. */
+/* Ends each post that is on its way: as one that was not sent if no connection stood yet, else as one of which
+ * nobody knows what the PBX got. */
 void pbx_client_abort(struct pbx_client *client, pbx_client_done done, void *arg);
 
 /* [any thread] Makes a waiting pbx_client_run() return. */

@@ -325,6 +325,69 @@ static void test_stop_settles_what_has_no_answer(void **state)
     fixture->outbox = NULL;
 }
 
+/* A socket that listens, and whose queue is full: who connects now waits for ever. */
+struct full_queue {
+    int listening;
+    int waiting[8];
+    int port;
+};
+
+static int stands(int fd)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    return poll(&ready, 1, 200) == 1;
+}
+
+static void fill_queue(struct full_queue *queue)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    queue->listening = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(queue->listening, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(queue->listening, 0), 0);
+    assert_int_equal(getsockname(queue->listening, (struct sockaddr *)&address, &size), 0);
+    queue->port = ntohs(address.sin_port);
+    for (int i = 0; i < 8; i++)
+        queue->waiting[i] = -1;
+    for (int i = 0; i < 8; i++) {
+        queue->waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(queue->waiting[i], (struct sockaddr *)&address, size);
+        if (!stands(queue->waiting[i]))
+            return;
+    }
+    fail_msg("the queue has no end");
+}
+
+static void close_queue(struct full_queue *queue)
+{
+    for (int i = 0; i < 8 && queue->waiting[i] >= 0; i++)
+        close(queue->waiting[i]);
+    close(queue->listening);
+}
+
+/* Surely not received: the next worker sends it. */
+static void test_stop_gives_back_what_was_not_sent(void **state)
+{
+    struct fixture *fixture = *state;
+    struct full_queue queue;
+    fill_queue(&queue);
+    snprintf(fixture->url, sizeof fixture->url, "http://127.0.0.1:%d/", queue.port);
+    start(fixture);
+    int64_t before_ms = clock_wall_ms();
+    submit(fixture, 1, 10000);
+    outbox_stop(fixture->outbox, 20);
+    struct outbox_result *result = outbox_take(fixture->outbox);
+    assert_non_null(result);
+    assert_int_equal(result->state, STORE_ACTION_PENDING);
+    assert_in_range(result->due_ms, before_ms, before_ms + 10000);
+    assert_string_equal(result->detail, "stopped before it was sent");
+    outbox_result_free(result);
+    outbox_free(fixture->outbox);
+    fixture->outbox = NULL;
+    close_queue(&queue);
+}
+
 /* Whatever fails before a connection stands has sent nothing. */
 static void test_failures_before_sending_are_retried(void **state)
 {
@@ -422,6 +485,7 @@ int main(void)
         TEST(test_nobody_listens),
         TEST(test_stop_lets_the_answer_come),
         TEST(test_stop_settles_what_has_no_answer),
+        TEST(test_stop_gives_back_what_was_not_sent),
         TEST(test_failures_before_sending_are_retried),
         TEST(test_login),
         TEST(test_missing_password_is_told),
