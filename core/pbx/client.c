@@ -27,6 +27,7 @@ struct transfer {
     void *post;
     size_t answer_bytes;
     char first_line[PBX_CLIENT_DETAIL]; /* of the answer's body, for the detail */
+    int first_line_ended;
     char curl_error[CURL_ERROR_SIZE];
 };
 
@@ -45,11 +46,11 @@ static size_t read_answer(char *data, size_t size, size_t count, void *arg)
     struct transfer *transfer = arg;
     size_t bytes = size * count;
     size_t kept = strlen(transfer->first_line);
-    for (size_t i = 0; i < bytes && kept + 1 < sizeof transfer->first_line; i++) {
+    for (size_t i = 0; i < bytes && !transfer->first_line_ended; i++) {
         char byte = data[i];
-        if (byte == '\n')
-            break;
-        transfer->first_line[kept++] = (byte < ' ' && byte >= 0) || byte == 0x7f ? ' ' : byte;
+        transfer->first_line_ended = byte == '\n' || kept + 1 == sizeof transfer->first_line;
+        if (!transfer->first_line_ended)
+            transfer->first_line[kept++] = (byte < ' ' && byte >= 0) || byte == 0x7f ? ' ' : byte;
     }
     transfer->first_line[kept] = '\0';
     transfer->answer_bytes += bytes;

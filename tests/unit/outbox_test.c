@@ -471,12 +471,30 @@ static void test_detail_is_utf8(void **state)
     fixture->pbx.answer = "hello";
 }
 
+/* However many pieces the answer comes in. */
+static void test_detail_is_the_first_line(void **state)
+{
+    static char longer[40000]; /* libcurl hands over 16 KiB at most */
+    struct fixture *fixture = *state;
+    start(fixture);
+    fixture->pbx.status = 404;
+    memset(longer, 'x', sizeof longer - 1);
+    memcpy(longer, "no such call\n", 13);
+    fixture->pbx.answer = longer;
+    submit(fixture, 7, 10000);
+    struct outbox_result *result = wait_for_result(fixture);
+    assert_string_equal(result->detail, "no such call");
+    outbox_result_free(result);
+    fixture->pbx.answer = "hello";
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_delivers_with_its_key),
         TEST(test_detail_is_utf8),
+        TEST(test_detail_is_the_first_line),
         TEST(test_slots_are_bounded_and_come_back),
         TEST(test_refusals),
         TEST(test_redirection_is_not_followed),
