@@ -33,6 +33,7 @@ struct tally {
     int claimed_count;
     struct store_retry *retry; /* for the next batch */
     int retry_count, retry_alone;
+    int has_found_lost;
 };
 
 static void settled_as(struct tally *tally, enum store_action_state state)
@@ -243,10 +244,12 @@ static int begin(const struct batch *batch, const struct batch_parts *parts, str
 }
 
 /* A commit that was not answered may have happened, and what it claimed is in nobody's hand. */
-static int find_lost(const struct batch *batch, const struct batch_parts *parts)
+static int find_lost(const struct batch *batch, const struct batch_parts *parts,
+                     struct tally *tally)
 {
     if (!batch->has_lost || batch->retry_count > 0)
         return 0;
+    tally->has_found_lost = 1;
     return store_retries_release(parts->store, clock_wall_ms(), 1);
 }
 
@@ -268,7 +271,7 @@ static int run_all(struct batch *batch, const struct batch_parts *parts, struct 
     int count = count_events(batch, parts);
     int code = begin(batch, parts, tally, count);
     if (code >= 0)
-        code = find_lost(batch, parts);
+        code = find_lost(batch, parts, tally);
     if (code >= 0)
         code = bring_forward(batch, parts);
     if (code >= 0)
@@ -484,7 +487,7 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
         return code;
     }
     dispatch_committed(parts->dispatch);
-    batch->has_lost &= batch->retry_count > 0;
+    batch->has_lost &= !tally.has_found_lost;
     batch->longest_retry_ms = batch->longest_action_ms = 0;
     if (tally.claimed_count > 0)
         outbox_submit(parts->outbox, tally.claimed, tally.claimed_count);

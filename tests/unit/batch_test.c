@@ -308,6 +308,36 @@ static void claim_that_was_lost_is_taken_up_again(void **state)
     assert_asked(scene, "SELECT count(*) FROM pbxhook.handlings", "0");
 }
 
+/* The same when the next transaction is refused, and its pieces are run one by one: they do not look for it. */
+static void claim_that_was_lost_outlives_a_refused_batch(void **state)
+{
+    struct scene *scene = *state;
+
+    add_event(scene, "call.standby", "a", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    add_retry(scene, "call_standby", 0, 1);
+    assert_int_equal(run_and_cut(scene, CUT_AFTER), STORE_E_FAILED);
+    database_ask(scene->url, "ALTER TABLE pbxhook.calls ADD CONSTRAINT no_bad_ones "
+                             "CHECK (call_id <> 'bad')");
+    add_event(scene, "call.new", "bad", "");
+    assert_int_equal(run_to_the_end(scene), 1);
+    assert_asked(scene, "SELECT string_agg(plugin || ' ' || state, ' ') FROM pbxhook.handlings",
+                 "call_new dead");
+}
+
+/* And when there is nothing else to do. */
+static void claim_that_was_lost_is_work(void **state)
+{
+    struct scene *scene = *state;
+
+    add_event(scene, "call.standby", "a", "");
+    assert_int_equal(run_to_the_end(scene), 0);
+    add_retry(scene, "call_standby", 0, 1);
+    assert_int_equal(run_and_cut(scene, CUT_AFTER), STORE_E_FAILED);
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_asked(scene, "SELECT count(*) FROM pbxhook.handlings", "0");
+}
+
 /* Nothing goes down with one that may take the worker along, and it gets its turn. */
 static void suspect_is_run_alone(void **state)
 {
@@ -408,6 +438,8 @@ int main(void)
         CASE(retry_that_was_committed_unheard_is_not_run_again),
         CASE(retry_that_was_put_back_unheard_is_not_run_again),
         CASE(claim_that_was_lost_is_taken_up_again),
+        CASE(claim_that_was_lost_outlives_a_refused_batch),
+        CASE(claim_that_was_lost_is_work),
         CASE(suspect_is_run_alone),
         CASE(event_that_comes_again_is_handled_once),
         CASE(what_is_under_way_is_told),
