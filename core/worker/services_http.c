@@ -4,6 +4,8 @@
  */
 #include "worker/services_private.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -24,6 +26,43 @@ static int32_t http_has_target(const struct pbxhook_context *ctx, const char *ta
     return context != NULL && find_target(context->services, target) != NULL;
 }
 
+/* How many bytes are there for one of these characters, escaped or not; 0: another is there. */
+static size_t length_of(const char *at, const char *characters)
+{
+    char character = *at;
+    size_t length = 1;
+
+    if (*at == '%' && isxdigit((unsigned char)at[1]) && isxdigit((unsigned char)at[2])) {
+        const char digits[] = {at[1], at[2], '\0'};
+
+        character = (char)strtol(digits, NULL, 16);
+        length = 3;
+    }
+    return character != '\0' && strchr(characters, character) != NULL ? length : 0;
+}
+
+/* "." and ".." lead out of the target, to where its login is nobody's to use. libcurl resolves them before it
+ * sends; servers resolve the escaped ones too, take %2f and %5c for a slash, or look past a semicolon. */
+static int has_dots(const char *path)
+{
+    static const char ends[] = "/\\;?";
+    const char *const query = path + strcspn(path, "?");
+
+    for (const char *at = path; at < query;) {
+        size_t length = length_of(at, ends);
+        int dots = 0;
+
+        at += length == 0 ? 1 : length;
+        if (length == 0)
+            continue;
+        for (; (length = length_of(at, ".")) > 0; at += length)
+            dots++;
+        if ((dots == 1 || dots == 2) && (*at == '\0' || length_of(at, ends) > 0))
+            return 1;
+    }
+    return 0;
+}
+
 /* Behind the target's url; NULL for what won't do. A whole URL of the target is cut to that. */
 static const char *find_path(const struct config_target *target, const char *path)
 {
@@ -40,7 +79,7 @@ static const char *find_path(const struct config_target *target, const char *pat
         if (*at <= ' ' || *at > '~' || strchr("\"<>\\^`{|}#", *at) != NULL)
             return NULL;
     }
-    return path;
+    return has_dots(path) ? NULL : path;
 }
 
 /* No way out of the directory, and none of the names that half a file has. */

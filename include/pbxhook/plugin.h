@@ -366,8 +366,10 @@ struct pbxhook_pbx_api {
  * requests may arrive in either order.
  *
  * `path` is put behind the target's url and begins with a slash; or it is a whole URL that begins with
- * the target's. Errors: PBXHOOK_E_NOT_FOUND when there is no such target, PBXHOOK_E_ARGUMENT for a path,
- * JSON text or file name that won't do, PBXHOOK_E_STATE in open().
+ * the target's and goes on with a slash. It is sent as it is, so what needs an escape has one, and it
+ * may come from anywhere: one that leads out of the target's url, by a segment "." or "..", escaped or
+ * not, is refused. Errors: PBXHOOK_E_NOT_FOUND when there is no such target, PBXHOOK_E_ARGUMENT for a
+ * path, JSON text or file name that won't do, PBXHOOK_E_STATE in open().
  */
 struct pbxhook_http_api {
     uint32_t struct_size;

@@ -1,6 +1,6 @@
 /*
  * services_http_test.c: what plugins may ask of targets, and what is refused: another place than the
- * target's, a name that leads out of the directory, what is no JSON, and open().
+ * target's and a way to one, a name that leads out of the directory, what is no JSON, and open().
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,7 +102,9 @@ static void test_wrong_paths(void **state)
                                         "https://crm.example/other",
                                         "https://crm.example/api.evil/1",
                                         "https://crm.example/api",
-                                        "https://crm.example/api@evil/1"};
+                                        "https://crm.example/api@evil/1",
+                                        "https://crm.example/apievil",
+                                        "https://crm.example/api?x=1"};
     struct scene *scene = *state;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         assert_int_equal(http->post(scene->ctx, "crm", paths[i], "{}"), PBXHOOK_E_ARGUMENT);
@@ -115,6 +117,34 @@ static void test_wrong_paths(void **state)
     longest[4096] = '\0';
     assert_int_equal(http->post(scene->ctx, "crm", longest, "{}"), 0);
     free(longest);
+}
+
+/* The login is for what is below the target's url, whoever resolves the path. */
+static void test_no_way_out_of_the_target(void **state)
+{
+    static const char *const ways[] = {
+        "/..",        "/.",         "/../",        "/../../admin",  "/a/../../admin", "/a/./b",
+        "/a/..?x=1",  "/.?x",       "/a//..",      "/%2e%2e/admin", "/%2E%2e/a",      "/.%2e/admin",
+        "/%2e",       "/a/%2e./b",  "/..%2fadmin", "/a%2F../b",     "/a%2f%2e%2e",    "/..%5cadmin",
+        "/a%5C..%5c", "/..;/admin", "/..;x=1/ad",  "/..%3b/a",      "/%2e%2e%3f/a",
+    };
+    static const char *const inside[] = {
+        "/...",       "/.a",    "/..a", "/a..", "/a../b", "/a.b/.c", "/%2ea",
+        "/a?x=/../b", "/a%2fb", "/a;b", "/%",   "/%2",    "/.%",
+    };
+    struct scene *scene = *state;
+    char whole[128];
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        snprintf(whole, sizeof whole, "https://crm.example/api%s", ways[i]);
+        if (http->post(scene->ctx, "crm", ways[i], "{}") != PBXHOOK_E_ARGUMENT ||
+            http->download(scene->ctx, "crm", whole, "f") != PBXHOOK_E_ARGUMENT)
+            fail_msg("%s leads out", ways[i]);
+    }
+    check_asked(scene, "");
+    for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
+        if (http->post(scene->ctx, "crm", inside[i], "{}") != 0)
+            fail_msg("%s stays inside", inside[i]);
+    }
 }
 
 static void test_wrong_names(void **state)
@@ -161,8 +191,10 @@ static void test_closed_door(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_asked_as_given), TEST(test_no_such_target), TEST(test_wrong_paths),
-        TEST(test_wrong_names),    TEST(test_wrong_json),     TEST(test_closed_door),
+        TEST(test_asked_as_given), TEST(test_no_such_target),
+        TEST(test_wrong_paths),    TEST(test_no_way_out_of_the_target),
+        TEST(test_wrong_names),    TEST(test_wrong_json),
+        TEST(test_closed_door),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
