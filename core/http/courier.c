@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "http/deliveries.h"
 #include "http/delivery_report.h"
 #include "http/download_event.h"
@@ -38,6 +39,7 @@ struct courier {
     int64_t look_us, recover_us, measure_us; /* when it is time again, monotonic */
     int64_t looked_us;
     struct delivery *results; /* ended, not yet written down */
+    int is_apart; /* the store refused them together: one by one, until all are through */
     int is_stopped;
 };
 
@@ -206,22 +208,24 @@ static int settle(struct courier *courier, struct dispatch *dispatch, struct del
 
 /* What a run has to do and has got. */
 struct round {
-    struct event **events; /* one for each result; NULL where the plugin is told nothing */
-    size_t count;
+    size_t count;          /* of the first results: all, or one */
+    struct event **events; /* one for each of them; NULL where the plugin is told nothing */
     struct delivery *claimed, **last;
 };
 
 static int make_events(const struct courier *courier, struct round *round)
 {
     const struct delivery *delivery;
-    size_t i = 0;
 
     for (delivery = courier->results; delivery != NULL; delivery = delivery->next)
         round->count++;
+    if (courier->is_apart && round->count > 1)
+        round->count = 1;
     round->events = calloc(round->count + 1, sizeof round->events[0]);
     if (round->events == NULL)
         return STORE_E_MEMORY;
-    for (delivery = courier->results; delivery != NULL; delivery = delivery->next, i++) {
+    delivery = courier->results;
+    for (size_t i = 0; i < round->count; delivery = delivery->next, i++) {
         if (delivery->body != NULL || !is_end(delivery))
             continue;
         round->events[i] = download_event_new(courier->config->download_dir, delivery);
@@ -254,7 +258,7 @@ static int settle_all(struct courier *courier, struct dispatch *dispatch, struct
     struct delivery *delivery = courier->results;
     int result = 0;
 
-    for (size_t i = 0; delivery != NULL && result >= 0; delivery = delivery->next, i++)
+    for (size_t i = 0; i < round->count && result >= 0; delivery = delivery->next, i++)
         result = settle(courier, dispatch, delivery, round->events[i]);
     return result;
 }
@@ -326,38 +330,71 @@ static void submit(struct courier *courier, struct round *round)
     round->claimed = NULL;
 }
 
-static void drop_results(struct courier *courier)
+static void drop_results(struct courier *courier, size_t count)
 {
-    for (const struct delivery *delivery = courier->results; delivery != NULL;
-         delivery = delivery->next)
+    for (size_t i = 0; i < count; i++) {
+        struct delivery *delivery = courier->results;
+
+        courier->results = delivery->next;
+        delivery->next = NULL;
         delivery_report_end(find_lane(courier, delivery->target)->metric, delivery,
                             delivery->is_settled);
-    deliveries_free(courier->results);
-    courier->results = NULL;
+        deliveries_free(delivery);
+    }
+    if (courier->results == NULL)
+        courier->is_apart = 0;
 }
 
-int courier_work(struct courier *courier, struct dispatch *dispatch)
+/* What is refused once is refused again, and holds up all that is in its transaction. So the results are
+ * written down one by one, and one that is refused even then without the words that tell how it ended. 1 when
+ * that is a new try. */
+static int note_refusal(struct courier *courier, int result)
 {
-    int64_t now_us = clock_mono_us();
-    struct round round = {.events = NULL};
-    int result;
+    static const char instead[] = "the store refused to keep it";
+    struct delivery *first = courier->results;
+    int failure = store_failure(courier->store);
 
-    if (courier == NULL)
+    if (result == STORE_E_FAILED && failure < 0) /* what met it first may have said less */
+        result = failure;
+    if (first == NULL || (result != STORE_E_REFUSED && result != STORE_E_SQL) ||
+        strcmp(first->detail, instead) == 0)
         return 0;
-    take_results(courier);
-    if (courier->results == NULL && now_us < courier->look_us)
-        return 0;
-    result = make_events(courier, &round);
+    log_error(courier->is_apart
+                  ? "store refuses how a delivery ended: it is kept without its detail"
+                  : "store refuses how deliveries ended: they are written down one by one",
+              log_text("call_id", first->call_id), log_text("key", first->id),
+              log_text("error", store_error(courier->store)));
+    if (courier->is_apart)
+        snprintf(first->detail, sizeof first->detail, "%s", instead);
+    courier->is_apart = 1;
+    return 1;
+}
+
+static int run_round(struct courier *courier, struct dispatch *dispatch, struct round *round,
+                     int64_t now_us)
+{
+    int result = make_events(courier, round);
+
     if (result >= 0)
-        result = begin_transaction(courier, &round);
+        result = begin_transaction(courier, round);
     if (result >= 0)
-        result = settle_all(courier, dispatch, &round);
-    if (result >= 0)
+        result = settle_all(courier, dispatch, round);
+    if (result >= 0 && !courier->is_apart) /* else a refusal is nothing else's */
         result = tidy(courier, now_us);
-    if (result >= 0)
-        result = claim_all(courier, &round);
+    if (result >= 0 && !courier->is_apart)
+        result = claim_all(courier, round);
     if (result >= 0)
         result = store_commit(courier->store);
+    return result;
+}
+
+/* One transaction: 0 or a STORE_E_... */
+static int work_once(struct courier *courier, struct dispatch *dispatch, int64_t now_us)
+{
+    struct round round = {.events = NULL};
+    int was_apart = courier->is_apart;
+    int result = run_round(courier, dispatch, &round, now_us);
+
     report_lost(courier, result >= 0);
     if (result < 0) {
         store_rollback(courier->store);
@@ -365,14 +402,30 @@ int courier_work(struct courier *courier, struct dispatch *dispatch)
         deliveries_free(round.claimed);
     } else {
         dispatch_committed(dispatch);
-        drop_results(courier);
+        drop_results(courier, round.count);
         submit(courier, &round);
         courier->looked_us = now_us;
-        courier->look_us = now_us + (int64_t)LOOK_MS * 1000;
+        courier->look_us = now_us + (was_apart ? 0 : (int64_t)LOOK_MS * 1000);
     }
     for (size_t i = 0; round.events != NULL && i < round.count; i++)
         event_free(round.events[i]);
     free(round.events);
+    return result < 0 ? result : 0;
+}
+
+int courier_work(struct courier *courier, struct dispatch *dispatch)
+{
+    int64_t now_us = clock_mono_us();
+    int result;
+
+    if (courier == NULL)
+        return 0;
+    take_results(courier);
+    if (courier->results == NULL && now_us < courier->look_us)
+        return 0;
+    do {
+        result = work_once(courier, dispatch, now_us);
+    } while (result < 0 ? note_refusal(courier, result) : courier->is_apart);
     return result < 0 ? result : 1;
 }
 

@@ -37,7 +37,8 @@ void courier_nudge(struct courier *courier);
 
 /*
  * In a transaction of its own: writes down what has ended and takes up what is due, when it is time for
- * that: 1. 0 when it is not time; or a STORE_E_... of a transaction that was rolled back: call it again.
+ * that: 1. 0 when it is not time; or a STORE_E_... of a transaction that was rolled back: call it again. What
+ * the store refuses is written down one by one, in a transaction each.
  */
 int courier_work(struct courier *courier, struct dispatch *dispatch);
 

@@ -1,23 +1,31 @@
 /* download_event.c: see download_event.h. */
 #include "http/download_event.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include "common/clock.h"
+#include "common/utf8.h"
 
 static char *make_body(const char *download_dir, const struct delivery *delivery, const char *type)
 {
-    json_t *body = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:o,s:I,s:i,s:s}", "type", type, "call_id", delivery->call_id,
-        "target", delivery->target, "path", delivery->path, "name", delivery->file, "file",
-        json_sprintf("%s/%s", download_dir, delivery->file), "size", (json_int_t)delivery->size,
-        "http_status", delivery->http_status, "error", delivery->detail);
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    char *path = NULL, *text = NULL;
+    json_t *body;
 
+    if (asprintf(&path, "%s/%s", download_dir, delivery->file) < 0)
+        return NULL;
+    utf8_repair(path); /* a directory may have any name, and JSON not */
+    body = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:i,s:s}", "type", type, "call_id",
+                     delivery->call_id, "target", delivery->target, "path", delivery->path, "name",
+                     delivery->file, "file", path, "size", (json_int_t)delivery->size,
+                     "http_status", delivery->http_status, "error", delivery->detail);
+    if (body != NULL)
+        text = json_dumps(body, JSON_COMPACT);
     json_decref(body);
+    free(path);
     return text;
 }
 

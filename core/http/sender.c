@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/utf8.h"
 #include "http/outcome.h"
 #include "http/transfer.h"
 
@@ -52,6 +53,8 @@ static void publish(struct sender *sender, struct delivery *delivery)
     uint64_t one = 1;
 
     delivery->next = NULL;
+    /* A path or libcurl's words, cut to fit: no store takes half a character. */
+    utf8_repair(delivery->detail);
     pthread_mutex_lock(&sender->lock);
     *sender->ended_last = delivery;
     sender->ended_last = &delivery->next;

@@ -13,17 +13,19 @@
 #include "store/store_backend.h"
 
 #define DEADLINE_MS 10000
+#define DETAIL_SIZE sizeof(((struct delivery *)0)->detail)
 
 struct scene {
     struct fixture *fixture;
     struct config config;
     struct config_target target;
+    char downloads[256];
     struct metrics_worker *metrics;
     struct dispatch *dispatch;
     struct courier *courier;
 };
 
-static int set_up(void **state)
+static int set_up_with(void **state, void (*configure)(struct scene *scene))
 {
     struct scene *scene = calloc(1, sizeof *scene);
     char error[512] = "";
@@ -44,9 +46,12 @@ static int set_up(void **state)
                                            .connections = 2};
     scene->config.plugin_dir = (char *)PBXHOOK_BUILD_DIR "/plugins";
     scene->config.pbx.action_type = (char *)"call.waiting";
-    scene->config.download_dir = scene->fixture->directory;
+    snprintf(scene->downloads, sizeof scene->downloads, "%s/downloads", scene->fixture->directory);
+    scene->config.download_dir = scene->downloads;
     scene->config.targets = &scene->target;
     scene->config.target_count = 1;
+    if (configure != NULL)
+        configure(scene);
     const struct courier_options options = {.config = &scene->config,
                                             .store = scene->fixture->store,
                                             .metrics = scene->metrics,
@@ -57,6 +62,11 @@ static int set_up(void **state)
         fail_msg("%s", error);
     *state = scene;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_with(state, NULL);
 }
 
 static int tear_down(void **state)
@@ -72,19 +82,34 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void ask(struct scene *scene)
+static void add(struct scene *scene, const char *body, int64_t now_ms, int64_t deadline_ms)
 {
-    int64_t now_ms = clock_wall_ms();
     const struct delivery_request request = {.target = "crm",
                                              .plugin = "p",
                                              .call_id = "c",
                                              .path = "/x",
-                                             .body = "{}",
+                                             .body = body,
+                                             .file = body == NULL ? "f.mp3" : NULL,
                                              .now_ms = now_ms,
-                                             .expires_ms = now_ms + 600000};
+                                             .expires_ms = now_ms + deadline_ms};
     begin(scene->fixture);
     check_ok(scene->fixture, deliveries_add(scene->fixture->store, &request));
     commit(scene->fixture);
+}
+
+static void ask(struct scene *scene)
+{
+    add(scene, "{}", clock_wall_ms(), 600000);
+}
+
+static int64_t count(struct scene *scene, const char *where)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM pbxhook_deliveries WHERE %s", where);
+    begin(scene->fixture);
+    int64_t number = query_integer(scene->fixture, sql);
+    commit(scene->fixture);
+    return number;
 }
 
 /* A commit that fails, whatever it was for. */
@@ -108,13 +133,24 @@ static int work_in_vain(struct scene *scene)
     return code;
 }
 
-/* Works until the one post has so many ended attempts written down. */
-static void work_until(struct scene *scene, int64_t attempts)
+/* Works, and works well, until there is something of this kind. */
+static void work_until(struct scene *scene, const char *where)
 {
     int64_t until_us = clock_mono_us() + DEADLINE_MS * 1000;
-    while (metrics_get(&scene->metrics->target[0].retries) < (uint64_t)attempts) {
+    do {
         assert_true(clock_mono_us() < until_us);
-        assert_true(courier_work(scene->courier, scene->dispatch) >= 0);
+        check_ok(scene->fixture, courier_work(scene->courier, scene->dispatch));
+        poll(NULL, 0, 1);
+    } while (count(scene, where) == 0);
+}
+
+/* Works until the one post has an ended attempt written down. */
+static void work_until_retry(struct scene *scene)
+{
+    int64_t until_us = clock_mono_us() + DEADLINE_MS * 1000;
+    while (metrics_get(&scene->metrics->target[0].retries) == 0) {
+        assert_true(clock_mono_us() < until_us);
+        check_ok(scene->fixture, courier_work(scene->courier, scene->dispatch));
         poll(NULL, 0, 1);
     }
 }
@@ -133,7 +169,7 @@ static void claimed_post_is_sent_behind_the_commit(void **state)
     assert_int_equal(on_their_way(scene), 0);
     assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
     assert_int_equal(on_their_way(scene), 1);
-    work_until(scene, 1);
+    work_until_retry(scene);
 }
 
 static void end_is_written_down_when_a_commit_failed_first(void **state)
@@ -150,6 +186,105 @@ static void end_is_written_down_when_a_commit_failed_first(void **state)
     assert_int_equal(metrics_get(&scene->metrics->target[0].retries), 1);
 }
 
+/* ---- What a store does not take ------------------------------------------------------------------ */
+
+/* One whose name, with half a character, is cut in the words of what went wrong in it. */
+static void download_into_a_long_name(struct scene *scene)
+{
+    size_t length = strlen(scene->downloads);
+    size_t left = DETAIL_SIZE - 1 - length;
+    if (left % 2 == 0) /* of characters of two bytes */
+        scene->downloads[length++] = 'x';
+    for (int i = 0; i < 70; i++, length += 2)
+        memcpy(scene->downloads + length, "\xc3\xa9", 3);
+}
+
+static int set_up_long_name(void **state)
+{
+    return set_up_with(state, download_into_a_long_name);
+}
+
+static int take_detail(void *arg, const struct store_value *values, uint32_t count)
+{
+    assert_int_equal(count, 1);
+    snprintf(arg, DETAIL_SIZE, "%.*s", (int)values[0].size, values[0].as.text);
+    return 0;
+}
+
+static void words_that_were_cut_are_kept(void **state)
+{
+    struct scene *scene = *state;
+    char detail[DETAIL_SIZE] = "";
+    assert_int_equal(rmdir(scene->downloads), 0);
+    add(scene, NULL, clock_wall_ms(), 600000);
+    work_until(scene, "detail IS NOT NULL");
+    begin(scene->fixture);
+    check_ok(scene->fixture,
+             store_sql(scene->fixture->store, "SELECT detail FROM pbxhook_deliveries", NULL, 0,
+                       take_detail, detail, NULL));
+    commit(scene->fixture);
+    assert_int_equal(strlen(detail), sizeof detail - 1);
+    assert_string_equal(detail + sizeof detail - 4, "\xc3\xa9?");
+}
+
+static void download_into_no_utf8(struct scene *scene)
+{
+    strcat(scene->downloads, "-\xff");
+}
+
+static int set_up_no_utf8(void **state)
+{
+    return set_up_with(state, download_into_no_utf8);
+}
+
+static void plugin_is_told_whatever_the_directorys_name_is(void **state)
+{
+    struct scene *scene = *state;
+    add(scene, NULL, clock_wall_ms(), 0);
+    work_until(scene, "state = 'expired'");
+    begin(scene->fixture);
+    assert_int_equal(
+        query_integer(scene->fixture,
+                      either("SELECT count(*) FROM events WHERE type = 'pbxhook.download.failed'",
+                             "SELECT count(*) FROM pbxhook.events WHERE type ="
+                             " 'pbxhook.download.failed'")),
+        1);
+    commit(scene->fixture);
+}
+
+/* Refuses for ever what is told of the end of the delivery with the least id. */
+static int refuse_one(struct store *store, const char *sql, const struct store_value *params,
+                      uint32_t number, store_row_fn row, void *arg, int64_t *changed)
+{
+    static char least[64];
+    if (strncmp(sql, "UPDATE pbxhook_deliveries SET state = $1,", 41) == 0) {
+        int code = whole_backend->sql(store, "SELECT min(id) FROM pbxhook_deliveries", NULL, 0,
+                                      take_detail, least, NULL);
+        assert_int_equal(code, 0);
+        if (strcmp(params[6].as.text, least) == 0 &&
+            strstr(params[4].as.text, "refused to") == NULL)
+            return store_fail(store, STORE_E_SQL, "nothing of that kind");
+    }
+    return whole_backend->sql(store, sql, params, number, row, arg, changed);
+}
+
+static void one_that_is_refused_holds_up_no_other(void **state)
+{
+    struct scene *scene = *state;
+    struct store *store = scene->fixture->store;
+    static struct store_backend backend; /* tear_down() uses it when this fails */
+    whole_backend = store->backend;
+    backend = *whole_backend;
+    backend.sql = refuse_one;
+    ask(scene);
+    ask(scene);
+    store->backend = &backend;
+    work_until(scene, "detail = 'the store refused to keep it'");
+    work_until(scene, "detail LIKE '%onnect%'");
+    assert_int_equal(count(scene, "detail = 'the store refused to keep it'"), 1);
+    store->backend = whole_backend;
+}
+
 #define SCENE(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -157,6 +292,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCENE(claimed_post_is_sent_behind_the_commit),
         SCENE(end_is_written_down_when_a_commit_failed_first),
+        cmocka_unit_test_setup_teardown(words_that_were_cut_are_kept, set_up_long_name, tear_down),
+        cmocka_unit_test_setup_teardown(plugin_is_told_whatever_the_directorys_name_is,
+                                        set_up_no_utf8, tear_down),
+        SCENE(one_that_is_refused_holds_up_no_other),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
 }
