@@ -40,6 +40,7 @@ struct courier {
     int64_t looked_us;
     struct delivery *results; /* ended, not yet written down */
     int is_apart; /* the store refused them together: one by one, until all are through */
+    struct delivery *unsure; /* claimed, but nobody knows whether that was committed; not sent */
     int is_stopped;
 };
 
@@ -160,6 +161,7 @@ void courier_free(struct courier *courier)
         return;
     sender_free(courier->sender);
     deliveries_free(courier->results);
+    deliveries_free(courier->unsure);
     free(courier->lanes);
     free(courier->owner);
     free(courier);
@@ -263,6 +265,17 @@ static int settle_all(struct courier *courier, struct dispatch *dispatch, struct
     return result;
 }
 
+/* Before anything is claimed or recovered, as it may be the same ones. */
+static int give_back_unsure(struct courier *courier)
+{
+    int result = 0;
+
+    for (const struct delivery *delivery = courier->unsure; delivery != NULL && result >= 0;
+         delivery = delivery->next)
+        result = deliveries_give_back(courier->store, courier->owner, delivery);
+    return result;
+}
+
 static int claim_all(struct courier *courier, struct round *round)
 {
     int64_t now_ms = clock_wall_ms();
@@ -330,6 +343,33 @@ static void submit(struct courier *courier, struct round *round)
     round->claimed = NULL;
 }
 
+static int is_unsure(const struct courier *courier, const struct delivery *claimed)
+{
+    const struct delivery *delivery = courier->unsure;
+
+    while (delivery != NULL &&
+           (delivery->attempts != claimed->attempts || strcmp(delivery->id, claimed->id) != 0))
+        delivery = delivery->next;
+    return delivery != NULL;
+}
+
+/* A commit that failed may have happened: what it claimed would stay claimed, and be in nobody's hand. */
+static void keep_unsure(struct courier *courier, struct round *round)
+{
+    while (round->claimed != NULL) {
+        struct delivery *delivery = round->claimed;
+
+        round->claimed = delivery->next;
+        delivery->next = NULL;
+        if (is_unsure(courier, delivery)) {
+            deliveries_free(delivery);
+            continue;
+        }
+        delivery->next = courier->unsure;
+        courier->unsure = delivery;
+    }
+}
+
 static void drop_results(struct courier *courier, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -378,6 +418,8 @@ static int run_round(struct courier *courier, struct dispatch *dispatch, struct 
     if (result >= 0)
         result = begin_transaction(courier, round);
     if (result >= 0)
+        result = give_back_unsure(courier);
+    if (result >= 0)
         result = settle_all(courier, dispatch, round);
     if (result >= 0 && !courier->is_apart) /* else a refusal is nothing else's */
         result = tidy(courier, now_us);
@@ -399,9 +441,11 @@ static int work_once(struct courier *courier, struct dispatch *dispatch, int64_t
     if (result < 0) {
         store_rollback(courier->store);
         dispatch_rolled_back(dispatch);
-        deliveries_free(round.claimed);
+        keep_unsure(courier, &round);
     } else {
         dispatch_committed(dispatch);
+        deliveries_free(courier->unsure);
+        courier->unsure = NULL;
         drop_results(courier, round.count);
         submit(courier, &round);
         courier->looked_us = now_us;

@@ -192,6 +192,22 @@ int deliveries_claim(struct store *store, const char *target, const char *owner,
     return 0;
 }
 
+int deliveries_give_back(struct store *store, const char *owner, const struct delivery *claimed)
+{
+    /* The lost commit may still be under way: who writes the row waits for its end. */
+    int result = store_sql(store, "UPDATE pbxhook_deliveries SET owner = owner WHERE id = $1",
+                           PARAMS(text(claimed->id)), NULL, NULL, NULL);
+
+    if (result >= 0)
+        result = store_sql(store,
+                           "UPDATE pbxhook_deliveries SET state = 'pending',"
+                           " attempts = attempts - 1 WHERE id = $1 AND state = 'sending'"
+                           " AND owner = $2 AND attempts = $3",
+                           PARAMS(text(claimed->id), text(owner), integer(claimed->attempts)), NULL,
+                           NULL, NULL);
+    return result < 0 ? result : 0;
+}
+
 /* ---- Settling -------------------------------------------------------------------------------- */
 
 int deliveries_recover(struct store *store, const char *target, const char *owner, int64_t now_ms,

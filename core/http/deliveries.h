@@ -56,6 +56,12 @@ int deliveries_claim(struct store *store, const char *target, const char *owner,
                      int64_t lease_ms, int max, struct delivery **list);
 
 /*
+ * For a claim whose commit was not answered, and which was surely not sent: if it was committed all the same,
+ * it waits again as it did before, with one attempt less.
+ */
+int deliveries_give_back(struct store *store, const char *owner, const struct delivery *claimed);
+
+/*
  * What was claimed and never settled: of this owner (his former life), or anybody's whose lease is over.
  * Downloads, and posts to a target that takes one key once, are due again; other posts are UNKNOWN.
  * The number of those.

@@ -12,8 +12,9 @@
 #include "http/deliveries.h"
 #include "store/store_backend.h"
 
-#define DEADLINE_MS 10000
-#define DETAIL_SIZE sizeof(((struct delivery *)0)->detail)
+#define DEADLINE_MS    10000
+#define FIRST_DELAY_MS 101 /* a little longer than the first pause between two attempts */
+#define DETAIL_SIZE    sizeof(((struct delivery *)0)->detail)
 
 struct scene {
     struct fixture *fixture;
@@ -121,16 +122,28 @@ static int fail_commit(struct store *store)
     return store_fail(store, STORE_E_FAILED, "no commit");
 }
 
-static int work_in_vain(struct scene *scene)
+/* One that has happened, and nobody says so. */
+static int leave_commit_unanswered(struct store *store)
+{
+    assert_int_equal(whole_backend->commit(store), 0);
+    return store_fail(store, STORE_E_FAILED, "no answer");
+}
+
+static int work_with(struct scene *scene, int (*commit_otherwise)(struct store *store))
 {
     struct store *store = scene->fixture->store;
     whole_backend = store->backend;
     struct store_backend backend = *whole_backend;
-    backend.commit = fail_commit;
+    backend.commit = commit_otherwise;
     store->backend = &backend;
     int code = courier_work(scene->courier, scene->dispatch);
     store->backend = whole_backend;
     return code;
+}
+
+static int work_in_vain(struct scene *scene)
+{
+    return work_with(scene, fail_commit);
 }
 
 /* Works, and works well, until there is something of this kind. */
@@ -184,6 +197,51 @@ static void end_is_written_down_when_a_commit_failed_first(void **state)
     assert_int_equal(metrics_get(&scene->metrics->target[0].retries), 0);
     assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
     assert_int_equal(metrics_get(&scene->metrics->target[0].retries), 1);
+}
+
+/* What it claimed was never sent: it is no former life's, and sent once the store answers again. */
+static void claim_of_a_commit_without_an_answer_is_sent(void **state)
+{
+    struct scene *scene = *state;
+
+    ask(scene);
+    assert_int_equal(work_with(scene, leave_commit_unanswered), STORE_E_FAILED);
+    assert_int_equal(on_their_way(scene), 0);
+    assert_int_equal(count(scene, "state = 'sending' AND attempts = 1"), 1);
+    /* The next one may end so as well. */
+    assert_int_equal(work_with(scene, leave_commit_unanswered), STORE_E_FAILED);
+    assert_int_equal(work_in_vain(scene), STORE_E_FAILED);
+    assert_int_equal(count(scene, "state = 'sending' AND attempts = 1"), 1);
+    assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
+    assert_int_equal(on_their_way(scene), 1);
+    assert_int_equal(count(scene, "state = 'sending' AND attempts = 1"), 1);
+    work_until_retry(scene);
+}
+
+/* The first attempt has ended and is due again by now, so it is settled and claimed in one transaction. What
+ * is given back is that claim, and not the attempt that was made. */
+static void settle_and_claim_at_once(struct scene *scene, int (*commit_otherwise)(struct store *))
+{
+    struct pollfd ended = {.fd = courier_event_fd(scene->courier), .events = POLLIN};
+
+    ask(scene);
+    assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
+    assert_int_equal(poll(&ended, 1, DEADLINE_MS), 1);
+    for (int64_t due_ms = clock_wall_ms() + FIRST_DELAY_MS; clock_wall_ms() < due_ms;)
+        poll(NULL, 0, 1);
+    assert_int_equal(work_with(scene, commit_otherwise), STORE_E_FAILED);
+    assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
+    assert_int_equal(count(scene, "state = 'sending' AND attempts = 2"), 1);
+}
+
+static void attempt_outlives_a_claim_that_failed(void **state)
+{
+    settle_and_claim_at_once(*state, fail_commit);
+}
+
+static void attempt_outlives_a_claim_that_was_not_answered(void **state)
+{
+    settle_and_claim_at_once(*state, leave_commit_unanswered);
 }
 
 /* ---- What a store does not take ------------------------------------------------------------------ */
@@ -292,6 +350,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCENE(claimed_post_is_sent_behind_the_commit),
         SCENE(end_is_written_down_when_a_commit_failed_first),
+        SCENE(claim_of_a_commit_without_an_answer_is_sent),
+        SCENE(attempt_outlives_a_claim_that_failed),
+        SCENE(attempt_outlives_a_claim_that_was_not_answered),
         cmocka_unit_test_setup_teardown(words_that_were_cut_are_kept, set_up_long_name, tear_down),
         cmocka_unit_test_setup_teardown(plugin_is_told_whatever_the_directorys_name_is,
                                         set_up_no_utf8, tear_down),
