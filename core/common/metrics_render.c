@@ -205,12 +205,12 @@ static void render_targets(FILE *out, const struct metrics_workers_tally *sum)
                 sum->target[i].name, sum->target[i].open_posts, sum->target[i].name,
                 sum->target[i].open_downloads);
     put_family(out, "pbxhook_deliveries_waiting", "gauge",
-               "Posts and downloads that wait to be sent, or sent again; of the whole store.");
+               "Posts and downloads that wait to be sent, of the whole store; at most 10000.");
     for (uint32_t i = 0; i < sum->target_count; i++)
         fprintf(out, "pbxhook_deliveries_waiting{target=\"%s\"} %" PRIu64 "\n", sum->target[i].name,
                 sum->target[i].waiting);
     put_family(out, "pbxhook_deliveries_oldest_seconds", "gauge",
-               "Age of the oldest of those that wait.");
+               "Age of the oldest of those that are counted as waiting.");
     for (uint32_t i = 0; i < sum->target_count; i++) {
         fprintf(out, "pbxhook_deliveries_oldest_seconds{target=\"%s\"} ", sum->target[i].name);
         put_seconds(out, (uint64_t)sum->target[i].oldest_ms * 1000);

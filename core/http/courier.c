@@ -19,6 +19,7 @@
 #define RECOVER_MS      10000
 #define MEASURE_MS      5000
 #define LEASE_MARGIN_MS 60000
+#define MOST_COUNTED    10000 /* of a target: events wait while these are read */
 
 /* One target. */
 struct lane {
@@ -305,7 +306,8 @@ static int measure(struct courier *courier)
         const struct lane *lane = &courier->lanes[i];
         int64_t waiting = 0, oldest_ms = 0;
 
-        result = deliveries_waiting(courier->store, lane->target->name, &waiting, &oldest_ms);
+        result = deliveries_waiting(courier->store, lane->target->name, MOST_COUNTED, &waiting,
+                                    &oldest_ms);
         if (result < 0 || lane->metric == NULL)
             continue;
         atomic_store(&lane->metric->waiting, waiting);

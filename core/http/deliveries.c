@@ -272,13 +272,16 @@ int deliveries_settle(struct store *store, const char *owner, const struct deliv
     return result < 0 ? result : changed > 0;
 }
 
-int deliveries_waiting(struct store *store, const char *target, int64_t *count, int64_t *oldest_ms)
+int deliveries_waiting(struct store *store, const char *target, int max, int64_t *count,
+                       int64_t *oldest_ms)
 {
     struct numbers numbers = {.first = 0};
+    /* In the order of the index, of which no more than max is read. */
     int result = store_sql(store,
-                           "SELECT count(*), min(created_ms) FROM pbxhook_deliveries"
-                           " WHERE state = 'pending' AND target = $1",
-                           PARAMS(text(target)), take_numbers, &numbers, NULL);
+                           "SELECT count(*), min(created_ms) FROM (SELECT created_ms"
+                           " FROM pbxhook_deliveries WHERE state = 'pending' AND target = $1"
+                           " ORDER BY due_ms, created_ms LIMIT $2) AS waiting",
+                           PARAMS(text(target), integer(max)), take_numbers, &numbers, NULL);
 
     if (result < 0)
         return result;

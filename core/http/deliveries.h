@@ -72,8 +72,12 @@ int deliveries_recover(struct store *store, const char *target, const char *owne
 /* Writes down how an attempt ended: 1, or 0 when it is not this owner's any more. */
 int deliveries_settle(struct store *store, const char *owner, const struct delivery *delivery);
 
-/* Those of this target that wait to be sent, and when the oldest was asked for; 0: there are none. */
-int deliveries_waiting(struct store *store, const char *target, int64_t *count, int64_t *oldest_ms);
+/*
+ * Those of this target that wait to be sent, and when the oldest was asked for; 0: there are none. It looks at
+ * the first max of them, in the order of their turns: of more, count is max, and oldest_ms that of those.
+ */
+int deliveries_waiting(struct store *store, const char *target, int max, int64_t *count,
+                       int64_t *oldest_ms);
 
 /* How many ended before then, but at most max. */
 int deliveries_count_ended(struct store *store, int64_t before_ms, int max);

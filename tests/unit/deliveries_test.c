@@ -218,7 +218,7 @@ static void what_waits_is_counted(void **state)
     struct delivery *list;
     int64_t waiting = -1, oldest_ms = -1;
     begin(fixture);
-    check_ok(fixture, deliveries_waiting(fixture->store, "crm", &waiting, &oldest_ms));
+    check_ok(fixture, deliveries_waiting(fixture->store, "crm", 9, &waiting, &oldest_ms));
     assert_true(waiting == 0 && oldest_ms == 0);
     add(fixture, "crm", "/1", "{}", 1000);
     add(fixture, "crm", "/2", "{}", 1001);
@@ -228,9 +228,31 @@ static void what_waits_is_counted(void **state)
     claim(fixture, "w/0", 1500, 1, &list); /* on its way: it does not wait */
     deliveries_free(list);
     begin(fixture);
-    check_ok(fixture, deliveries_waiting(fixture->store, "crm", &waiting, &oldest_ms));
+    check_ok(fixture, deliveries_waiting(fixture->store, "crm", 9, &waiting, &oldest_ms));
     commit(fixture);
     assert_true(waiting == 2 && oldest_ms == 1001);
+}
+
+/* However many there are, no more than the first few are looked at. */
+static void what_waits_is_counted_up_to_a_limit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct delivery *list;
+    int64_t waiting = -1, oldest_ms = -1;
+    begin(fixture);
+    add(fixture, "crm", "/1", "{}", 1000);
+    commit(fixture);
+    claim(fixture, "w/0", 1000, 9, &list);
+    assert_int_equal(settle(fixture, "w/0", list, STORE_ACTION_PENDING, 1003), 1);
+    deliveries_free(list);
+    begin(fixture);
+    add(fixture, "crm", "/2", "{}", 1002);
+    add(fixture, "crm", "/3", "{}", 1001);
+    check_ok(fixture, deliveries_waiting(fixture->store, "crm", 3, &waiting, &oldest_ms));
+    assert_true(waiting == 3 && oldest_ms == 1000);
+    check_ok(fixture, deliveries_waiting(fixture->store, "crm", 2, &waiting, &oldest_ms));
+    assert_true(waiting == 2 && oldest_ms == 1001);
+    commit(fixture);
 }
 
 static void there_is_a_table_or_not(void **state)
@@ -281,6 +303,7 @@ int main(void)
         PREPARED(former_life_is_taken_up),
         PREPARED(lease_that_is_over_is_anybodys),
         PREPARED(what_waits_is_counted),
+        PREPARED(what_waits_is_counted_up_to_a_limit),
         STORE_TEST(there_is_a_table_or_not),
         PREPARED(old_ones_are_removed_when_they_have_ended),
     };
