@@ -12,6 +12,7 @@
 #include "http/deliveries.h"
 #include "http/delivery_report.h"
 #include "http/download_event.h"
+#include "http/outcome.h"
 #include "http/sender.h"
 
 #define LOOK_MS         1000 /* what others left, and what is due again, is found so soon */
@@ -19,6 +20,7 @@
 #define RECOVER_MS      10000
 #define MEASURE_MS      5000
 #define LEASE_MARGIN_MS 60000
+#define STEP_BACK_MS    1000  /* less than that is the clock's everyday correction */
 #define MOST_COUNTED    10000 /* of a target: events wait while these are read */
 
 /* One target. */
@@ -39,6 +41,8 @@ struct courier {
     size_t lane_count;
     int64_t look_us, recover_us, measure_us; /* when it is time again, monotonic */
     int64_t looked_us;
+    int64_t
+        clocks_ms; /* the wall clock less the monotonic one, when what waits was last in order */
     struct delivery *results; /* ended, not yet written down */
     int is_apart; /* the store refused them together: one by one, until all are through */
     struct delivery *unsure; /* claimed, but nobody knows whether that was committed; not sent */
@@ -56,16 +60,48 @@ static struct lane *find_lane(struct courier *courier, const char *target)
 
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
-/* Of all lanes: 0 or a STORE_E_... */
-static int recover(struct courier *courier, const char *owner)
+static int64_t compare_clocks(void)
+{
+    return clock_wall_ms() - clock_mono_us() / 1000;
+}
+
+static int64_t lease_of(const struct config_target *target)
+{
+    return (int64_t)target->timeout_ms + LEASE_MARGIN_MS;
+}
+
+/* Of all lanes, what waits for a time that a clock put back has taken away: 0 or a STORE_E_... */
+static int bring_forward(struct courier *courier, int64_t longest_ms)
 {
     int result = 0;
 
     for (size_t i = 0; i < courier->lane_count && result >= 0; i++) {
         const struct config_target *target = courier->lanes[i].target;
+        const struct delivery_forwarding forwarding = {.target = target->name,
+                                                       .now_ms = clock_wall_ms(),
+                                                       .longest_ms = longest_ms,
+                                                       .deadline_ms = target->deadline_ms,
+                                                       .lease_ms = lease_of(target)};
 
-        result = deliveries_recover(courier->store, target->name, owner, clock_wall_ms(),
-                                    target->idempotent);
+        result = deliveries_bring_forward(courier->store, &forwarding);
+    }
+    return result;
+}
+
+/* Of all lanes: 0 or a STORE_E_... */
+static int recover(struct courier *courier, int is_new)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < courier->lane_count && result >= 0; i++) {
+        const struct config_target *target = courier->lanes[i].target;
+        const struct delivery_recovery recovery = {.target = target->name,
+                                                   .owner = courier->owner,
+                                                   .now_ms = clock_wall_ms(),
+                                                   .repeatable = target->idempotent,
+                                                   .is_new = is_new};
+
+        result = deliveries_recover(courier->store, &recovery);
         courier->lanes[i].lost = result > 0 ? result : 0;
     }
     return result < 0 ? result : 0;
@@ -90,7 +126,9 @@ static int open_table(struct courier *courier, char *error, size_t error_size)
     if (result >= 0)
         result = deliveries_prepare(courier->store);
     if (result >= 0)
-        result = recover(courier, courier->owner);
+        result = bring_forward(courier, (int64_t)TRANSFER_MOST_RETRY_AFTER_S * 1000);
+    if (result >= 0)
+        result = recover(courier, 1);
     if (result >= 0)
         result = store_commit(courier->store);
     report_lost(courier, result >= 0);
@@ -111,6 +149,7 @@ static struct courier *new_courier(const struct courier_options *options)
     courier->config = config;
     courier->store = options->store;
     courier->measures = options->worker == 0;
+    courier->clocks_ms = compare_clocks();
     courier->owner = strdup(options->owner);
     courier->lanes = calloc(config->target_count, sizeof courier->lanes[0]);
     if (courier->owner == NULL || courier->lanes == NULL) {
@@ -214,6 +253,7 @@ struct round {
     size_t count;          /* of the first results: all, or one */
     struct event **events; /* one for each of them; NULL where the plugin is told nothing */
     struct delivery *claimed, **last;
+    int64_t clocks_ms; /* when it began */
 };
 
 static int make_events(const struct courier *courier, struct round *round)
@@ -289,9 +329,8 @@ static int claim_all(struct courier *courier, struct round *round)
         int room = target->connections - lane->under_way;
 
         if (room > 0)
-            result =
-                deliveries_claim(courier->store, target->name, courier->owner, now_ms,
-                                 now_ms + target->timeout_ms + LEASE_MARGIN_MS, room, round->last);
+            result = deliveries_claim(courier->store, target->name, courier->owner, now_ms,
+                                      now_ms + lease_of(target), room, round->last);
         while (*round->last != NULL)
             round->last = &(*round->last)->next;
     }
@@ -317,13 +356,15 @@ static int measure(struct courier *courier)
 }
 
 /* What is done now and then. */
-static int tidy(struct courier *courier, int64_t now_us)
+static int tidy(struct courier *courier, const struct round *round, int64_t now_us)
 {
     int result = 0;
 
-    if (now_us >= courier->recover_us) {
-        /* Nobody's name: only leases that are over. */
-        result = recover(courier, "");
+    /* A target that has asked for a longer pause than others get is asked too soon, once. */
+    if (round->clocks_ms < courier->clocks_ms - STEP_BACK_MS)
+        result = bring_forward(courier, OUTCOME_LONGEST_DELAY_MS);
+    if (result >= 0 && now_us >= courier->recover_us) {
+        result = recover(courier, 0);
         courier->recover_us = now_us + (int64_t)RECOVER_MS * 1000;
     }
     if (result >= 0 && courier->measures && now_us >= courier->measure_us) {
@@ -424,7 +465,7 @@ static int run_round(struct courier *courier, struct dispatch *dispatch, struct 
     if (result >= 0)
         result = settle_all(courier, dispatch, round);
     if (result >= 0 && !courier->is_apart) /* else a refusal is nothing else's */
-        result = tidy(courier, now_us);
+        result = tidy(courier, round, now_us);
     if (result >= 0 && !courier->is_apart)
         result = claim_all(courier, round);
     if (result >= 0)
@@ -435,7 +476,7 @@ static int run_round(struct courier *courier, struct dispatch *dispatch, struct 
 /* One transaction: 0 or a STORE_E_... */
 static int work_once(struct courier *courier, struct dispatch *dispatch, int64_t now_us)
 {
-    struct round round = {.events = NULL};
+    struct round round = {.clocks_ms = compare_clocks()};
     int was_apart = courier->is_apart;
     int result = run_round(courier, dispatch, &round, now_us);
 
@@ -452,6 +493,8 @@ static int work_once(struct courier *courier, struct dispatch *dispatch, int64_t
         submit(courier, &round);
         courier->looked_us = now_us;
         courier->look_us = now_us + (was_apart ? 0 : (int64_t)LOOK_MS * 1000);
+        if (!was_apart)
+            courier->clocks_ms = round.clocks_ms;
     }
     for (size_t i = 0; round.events != NULL && i < round.count; i++)
         event_free(round.events[i]);

@@ -210,29 +210,54 @@ int deliveries_give_back(struct store *store, const char *owner, const struct de
 
 /* ---- Settling -------------------------------------------------------------------------------- */
 
-int deliveries_recover(struct store *store, const char *target, const char *owner, int64_t now_ms,
-                       int repeatable)
+/* The owner, the time, 1 for his former life, the target. */
+#define LEFT                                                                                       \
+    " WHERE state = 'sending' AND target = $4"                                                     \
+    " AND ((owner <> $1 AND lease_ms <= $2) OR (owner = $1 AND $3 = 1))"
+
+int deliveries_recover(struct store *store, const struct delivery_recovery *recovery)
 {
-    const char *const where =
-        repeatable ? "UPDATE pbxhook_deliveries SET state = 'pending', doubtful = 1, due_ms = $1"
-                     " WHERE state = 'sending' AND target = $2 AND (owner = $3 OR lease_ms <= $4)"
-                   : "UPDATE pbxhook_deliveries SET state = 'pending', doubtful = 1, due_ms = $1"
-                     " WHERE state = 'sending' AND target = $2 AND (owner = $3 OR lease_ms <= $4)"
-                     " AND body IS NULL";
+    static const char again[] =
+        "UPDATE pbxhook_deliveries SET state = 'pending', doubtful = 1, due_ms = $2" LEFT;
+    static const char downloads_again[] =
+        "UPDATE pbxhook_deliveries SET state = 'pending', doubtful = 1, due_ms = $2" LEFT
+        " AND body IS NULL";
+    const struct store_value params[] = {text(recovery->owner), integer(recovery->now_ms),
+                                         integer(recovery->is_new != 0), text(recovery->target)};
     int64_t unknown = 0;
+    int result = store_sql(store, recovery->repeatable ? again : downloads_again, params, 4, NULL,
+                           NULL, NULL);
+
+    if (result >= 0)
+        result = store_sql(store,
+                           "UPDATE pbxhook_deliveries SET state = 'unknown', ended_ms = $2,"
+                           " detail = 'its worker ended before it was answered'" LEFT,
+                           params, 4, NULL, NULL, &unknown);
+    return result < 0 ? result : (int)unknown;
+}
+
+int deliveries_bring_forward(struct store *store, const struct delivery_forwarding *forwarding)
+{
+    int64_t now_ms = forwarding->now_ms;
+    int64_t lease_ms = now_ms + forwarding->lease_ms;
+    /* Nothing is due before it was asked for; so the index finds what is due later. */
     int result =
-        store_sql(store, where, PARAMS(integer(now_ms), text(target), text(owner), integer(now_ms)),
+        store_sql(store,
+                  "UPDATE pbxhook_deliveries SET due_ms = $1,"
+                  " created_ms = CASE WHEN created_ms > $1 THEN $1 ELSE created_ms END,"
+                  " expires_ms = CASE WHEN expires_ms > $2 THEN $2 ELSE expires_ms END"
+                  " WHERE state = 'pending' AND target = $3 AND due_ms > $1"
+                  " AND (created_ms > $1 OR due_ms > $4)",
+                  PARAMS(integer(now_ms), integer(now_ms + forwarding->deadline_ms),
+                         text(forwarding->target), integer(now_ms + forwarding->longest_ms)),
                   NULL, NULL, NULL);
 
     if (result >= 0)
         result = store_sql(store,
-                           "UPDATE pbxhook_deliveries SET state = 'unknown', ended_ms = $1,"
-                           " detail = 'its worker ended before it was answered'"
-                           " WHERE state = 'sending' AND target = $2 AND"
-                           " (owner = $3 OR lease_ms <= $4)",
-                           PARAMS(integer(now_ms), text(target), text(owner), integer(now_ms)),
-                           NULL, NULL, &unknown);
-    return result < 0 ? result : (int)unknown;
+                           "UPDATE pbxhook_deliveries SET lease_ms = $1"
+                           " WHERE state = 'sending' AND target = $2 AND lease_ms > $1",
+                           PARAMS(integer(lease_ms), text(forwarding->target)), NULL, NULL, NULL);
+    return result < 0 ? result : 0;
 }
 
 static const char *state_name(enum store_action_state state)

@@ -62,12 +62,28 @@ int deliveries_claim(struct store *store, const char *target, const char *owner,
 int deliveries_give_back(struct store *store, const char *owner, const struct delivery *claimed);
 
 /*
- * What was claimed and never settled: of this owner (his former life), or anybody's whose lease is over.
- * Downloads, and posts to a target that takes one key once, are due again; other posts are UNKNOWN.
- * The number of those.
+ * What was claimed and never settled: another's whose lease is over, and with is_new all of this owner's (his
+ * former life). What he has under way in this life stays his, whatever the clock says. Downloads, and posts to a
+ * target that takes one key once, are due again; other posts are UNKNOWN. The number of those.
  */
-int deliveries_recover(struct store *store, const char *target, const char *owner, int64_t now_ms,
-                       int repeatable);
+struct delivery_recovery {
+    const char *target, *owner;
+    int64_t now_ms;
+    int repeatable; /* the target takes one key once */
+    int is_new;
+};
+int deliveries_recover(struct store *store, const struct delivery_recovery *recovery);
+
+/*
+ * After the wall clock was put back: what was asked for at a time that has yet to come, or is put off for longer
+ * than anything is, was meant for now: due, asked for now at the latest, and with no more than its deadline left.
+ * What is being sent stays so for lease_ms at most.
+ */
+struct delivery_forwarding {
+    const char *target;
+    int64_t now_ms, longest_ms, deadline_ms, lease_ms;
+};
+int deliveries_bring_forward(struct store *store, const struct delivery_forwarding *forwarding);
 
 /* Writes down how an attempt ended: 1, or 0 when it is not this owner's any more. */
 int deliveries_settle(struct store *store, const char *owner, const struct delivery *delivery);

@@ -10,8 +10,7 @@
 #include "common/clock.h"
 #include "pbx/taxonomy.h"
 
-#define FIRST_DELAY_MS   1000
-#define LONGEST_DELAY_MS (5 * 60 * 1000)
+#define FIRST_DELAY_MS 1000
 
 static uint32_t random_number(void)
 {
@@ -43,7 +42,7 @@ void outcome_judge(const struct config_target *target, struct delivery *delivery
                               .now_ms = clock_wall_ms(),
                               .expires_ms = delivery->expires_ms,
                               .repeatable = is_download || target->idempotent,
-                              .longest_delay_ms = LONGEST_DELAY_MS,
+                              .longest_delay_ms = OUTCOME_LONGEST_DELAY_MS,
                               .random = random_number()};
     struct verdict verdict = taxonomy_judge(&attempt);
 

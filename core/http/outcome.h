@@ -11,6 +11,9 @@
 #include "http/deliveries.h"
 #include "http/transfer.h"
 
+/* Between two attempts, if the target does not ask for more: at most TRANSFER_MOST_RETRY_AFTER_S. */
+#define OUTCOME_LONGEST_DELAY_MS (5 * 60 * 1000)
+
 /* Of one that has ended with this answer. */
 void outcome_judge(const struct config_target *target, struct delivery *delivery,
                    const struct transfer_answer *answer);

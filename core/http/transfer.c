@@ -11,8 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ANSWER_MAX_BYTES   65536 /* of a post's answer: the status is what counts */
-#define MOST_RETRY_AFTER_S 3600
+#define ANSWER_MAX_BYTES 65536 /* of a post's answer: the status is what counts */
 
 struct transfer {
     CURL *easy;
@@ -333,8 +332,8 @@ void transfer_end(CURLM *multi, struct transfer *transfer, CURLcode code,
         code = CURLE_WRITE_ERROR;
     if (status < 100 || status > 999)
         status = 0; /* libcurl 7.88.1 takes "HTTP/2 -2" for one */
-    if (retry_after_s > MOST_RETRY_AFTER_S)
-        retry_after_s = MOST_RETRY_AFTER_S;
+    if (retry_after_s > TRANSFER_MOST_RETRY_AFTER_S)
+        retry_after_s = TRANSFER_MOST_RETRY_AFTER_S;
     if (retry_after_s < 0)
         retry_after_s = 0; /* a date that is past */
     *answer = (struct transfer_answer){.code = code,

@@ -37,6 +37,8 @@ struct transfer *transfer_begin(CURLM *multi, const struct transfer_target *targ
 struct transfer *transfer_of(CURL *easy);
 struct delivery *transfer_delivery(const struct transfer *transfer);
 
+#define TRANSFER_MOST_RETRY_AFTER_S 3600 /* a target that asks for more is asked again then */
+
 struct transfer_answer {
     CURLcode code;
     int http_status;    /* 0: none                                         */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "load.h"
+#include "targets.h"
 
 #define HOUR           3600
 #define JUMPS          5
@@ -144,6 +145,27 @@ static void test_back_while_a_retry_waits(struct world *world)
     shift_end(&shift);
 }
 
+/* What waits for a connection when the clock is put back is sent when there is one, and not in two hours. */
+static void test_back_while_a_post_waits(struct world *world)
+{
+    struct targets targets;
+    struct shift shift;
+    shift_prepare(world, &shift);
+    *shift.seconds = 2 * HOUR;
+    targets_open(world, "connections = 1", NULL, &targets);
+    world_start(world);
+    fake_target_answer_next(targets.crm, (struct fake_target_answer){.waits = 1});
+    targets_finish_call(world, "a");
+    await(fake_target_count(targets.crm) == 1);
+    targets_finish_call(world, "b");
+    await(targets_count(world, "pending") == 1);
+    *shift.seconds = 0;
+    fake_target_release(targets.crm);
+    await(targets_count(world, "delivered") == 2);
+    targets_close(&targets);
+    shift_end(&shift);
+}
+
 static const struct {
     const char *call_id, *timestamp;
     int64_t ms;
@@ -191,6 +213,7 @@ int main(void)
     static const struct world_test tests[] = {
         {"jumps under load", test_jumps_under_load},
         {"back while a retry waits", test_back_while_a_retry_waits},
+        {"back while a post waits", test_back_while_a_post_waits},
         {"odd times", test_odd_times},
     };
     return WORLD_RUN("clock", tests);

@@ -26,6 +26,17 @@ struct scene {
     struct courier *courier;
 };
 
+static void open_courier(struct scene *scene)
+{
+    char error[512] = "";
+    const struct courier_options options = {.config = &scene->config,
+                                            .store = scene->fixture->store,
+                                            .metrics = scene->metrics,
+                                            .owner = "spool/0"};
+    if (courier_open(&options, &scene->courier, error, sizeof error) < 0)
+        fail_msg("%s", error);
+}
+
 static int set_up_with(void **state, void (*configure)(struct scene *scene))
 {
     struct scene *scene = calloc(1, sizeof *scene);
@@ -53,14 +64,10 @@ static int set_up_with(void **state, void (*configure)(struct scene *scene))
     scene->config.target_count = 1;
     if (configure != NULL)
         configure(scene);
-    const struct courier_options options = {.config = &scene->config,
-                                            .store = scene->fixture->store,
-                                            .metrics = scene->metrics,
-                                            .owner = "spool/0"};
     if (dispatch_open(&scene->config, scene->fixture->store, scene->metrics, &scene->dispatch,
-                      error, sizeof error) < 0 ||
-        courier_open(&options, &scene->courier, error, sizeof error) < 0)
+                      error, sizeof error) < 0)
         fail_msg("%s", error);
+    open_courier(scene);
     *state = scene;
     return 0;
 }
@@ -244,6 +251,43 @@ static void attempt_outlives_a_claim_that_was_not_answered(void **state)
     settle_and_claim_at_once(*state, leave_commit_unanswered);
 }
 
+/* ---- The clock jumps ----------------------------------------------------------------------------- */
+
+static void change(struct scene *scene, const char *sql)
+{
+    begin(scene->fixture);
+    check_ok(scene->fixture, store_sql(scene->fixture->store, sql, NULL, 0, NULL, NULL, NULL));
+    commit(scene->fixture);
+}
+
+/* Put back before this life began; clock_test.c has the other case. */
+static void asked_for_in_an_hour_is_sent_now(void **state)
+{
+    struct scene *scene = *state;
+
+    add(scene, "{}", clock_wall_ms() + 3600000, 600000);
+    courier_stop(scene->courier, 0);
+    courier_free(scene->courier);
+    open_courier(scene);
+    assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
+    assert_int_equal(on_their_way(scene), 1);
+}
+
+/* Put forward: others' leases may be over, what is under way here is not. */
+static void what_is_under_way_outlives_its_lease(void **state)
+{
+    struct scene *scene = *state;
+
+    ask(scene);
+    change(scene, "UPDATE pbxhook_deliveries SET state = 'sending', owner = 'spool/0'");
+    ask(scene);
+    change(scene, "UPDATE pbxhook_deliveries SET state = 'sending', owner = 'spool/1'"
+                  " WHERE state = 'pending'");
+    assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
+    assert_int_equal(count(scene, "state = 'sending' AND owner = 'spool/0'"), 1);
+    assert_int_equal(count(scene, "state = 'unknown' AND owner = 'spool/1'"), 1);
+}
+
 /* ---- What a store does not take ------------------------------------------------------------------ */
 
 /* One whose name, with half a character, is cut in the words of what went wrong in it. */
@@ -353,6 +397,8 @@ int main(void)
         SCENE(claim_of_a_commit_without_an_answer_is_sent),
         SCENE(attempt_outlives_a_claim_that_failed),
         SCENE(attempt_outlives_a_claim_that_was_not_answered),
+        SCENE(asked_for_in_an_hour_is_sent_now),
+        SCENE(what_is_under_way_outlives_its_lease),
         cmocka_unit_test_setup_teardown(words_that_were_cut_are_kept, set_up_long_name, tear_down),
         cmocka_unit_test_setup_teardown(plugin_is_told_whatever_the_directorys_name_is,
                                         set_up_no_utf8, tear_down),

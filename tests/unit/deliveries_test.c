@@ -62,11 +62,16 @@ static int settle(struct fixture *fixture, const char *owner, struct delivery *d
     return changed;
 }
 
-static int recover(struct fixture *fixture, const char *owner, int64_t now_ms, int repeatable)
+static int recover(struct fixture *fixture, const char *owner, int is_new, int64_t now_ms,
+                   int repeatable)
 {
+    const struct delivery_recovery recovery = {.target = "crm",
+                                               .owner = owner,
+                                               .now_ms = now_ms,
+                                               .repeatable = repeatable,
+                                               .is_new = is_new};
     begin(fixture);
-    int unknown =
-        check_ok(fixture, deliveries_recover(fixture->store, "crm", owner, now_ms, repeatable));
+    int unknown = check_ok(fixture, deliveries_recover(fixture->store, &recovery));
     commit(fixture);
     return unknown;
 }
@@ -186,9 +191,9 @@ static void former_life_is_taken_up(void **state)
     commit(fixture);
     claim(fixture, "w/0", 1500, 9, &list);
     deliveries_free(list);
-    assert_int_equal(recover(fixture, "w/1", 2000, 0), 0); /* another's, and its lease runs */
+    assert_int_equal(recover(fixture, "w/1", 1, 2000, 0), 0); /* another's, and its lease runs */
     assert_int_equal(count(fixture, "state = 'sending'"), 2);
-    assert_int_equal(recover(fixture, "w/0", 2000, 0), 1);
+    assert_int_equal(recover(fixture, "w/0", 1, 2000, 0), 1);
     assert_int_equal(count(fixture, "state = 'unknown' AND ended_ms = 2000"), 1);
     assert_string_equal(claim(fixture, "w/0", 2000, 9, &list), "/file ");
     deliveries_free(list);
@@ -202,14 +207,99 @@ static void lease_that_is_over_is_anybodys(void **state)
     add(fixture, "crm", "/post", "{}", 1000);
     commit(fixture);
     claim(fixture, "w/0", 1500, 9, &list);
-    assert_int_equal(recover(fixture, "", 2499, 1), 0);
+    assert_int_equal(recover(fixture, "w/1", 0, 2499, 1), 0);
     assert_string_equal(claim(fixture, "w/1", 2499, 9, &again), "");
-    assert_int_equal(recover(fixture, "", 2500, 1), 0);
+    assert_int_equal(recover(fixture, "w/1", 0, 2500, 1), 0);
     assert_string_equal(claim(fixture, "w/1", 2500, 9, &again), "/post ");
     assert_int_equal(again->doubtful, 1);
     assert_int_equal(settle(fixture, "w/0", list, STORE_ACTION_DELIVERED, 0), 0); /* too late */
     deliveries_free(list);
     deliveries_free(again);
+}
+
+/* After a clock was put forward: he is alive, and settles it. */
+static void lease_that_is_over_is_not_taken_from_oneself(void **state)
+{
+    struct fixture *fixture = *state;
+    struct delivery *list;
+    begin(fixture);
+    add(fixture, "crm", "/post", "{}", 1000);
+    commit(fixture);
+    claim(fixture, "w/0", 1500, 9, &list);
+    assert_int_equal(recover(fixture, "w/0", 0, 9000, 0), 0);
+    assert_int_equal(recover(fixture, "w/0", 0, 9000, 1), 0);
+    assert_int_equal(settle(fixture, "w/0", list, STORE_ACTION_DELIVERED, 0), 1);
+    deliveries_free(list);
+}
+
+static void bring_forward(struct fixture *fixture, int64_t now_ms)
+{
+    const struct delivery_forwarding forwarding = {.target = "crm",
+                                                   .now_ms = now_ms,
+                                                   .longest_ms = 300,
+                                                   .deadline_ms = 5000,
+                                                   .lease_ms = 1000};
+    begin(fixture);
+    check_ok(fixture, deliveries_bring_forward(fixture->store, &forwarding));
+    commit(fixture);
+}
+
+/* The clock goes from 9000 back to 1500. */
+static void what_waits_is_brought_forward(void **state)
+{
+    struct fixture *fixture = *state;
+    struct delivery *list;
+    begin(fixture);
+    add(fixture, "crm", "/tried", "{}", 1000);
+    commit(fixture);
+    claim(fixture, "w/0", 1000, 1, &list);
+    settle(fixture, "w/0", list, STORE_ACTION_PENDING, 1801);
+    deliveries_free(list);
+    begin(fixture);
+    add(fixture, "crm", "/new", "{}", 9000);
+    add(fixture, "other", "/others", "{}", 9000);
+    commit(fixture);
+    bring_forward(fixture, 1500);
+    assert_string_equal(claim(fixture, "w/0", 1500, 9, &list), "/tried /new ");
+    assert_int_equal(list->created_ms, 1000);
+    assert_int_equal(list->expires_ms, 6000);
+    assert_int_equal(list->next->created_ms, 1500);
+    assert_int_equal(list->next->expires_ms, 6500);
+    assert_int_equal(count(fixture, "target = 'other' AND due_ms = 9000"), 1);
+    deliveries_free(list);
+}
+
+/* Others' work of this moment, and pauses as long as they may be. */
+static void nothing_else_is_brought_forward(void **state)
+{
+    struct fixture *fixture = *state;
+    struct delivery *list;
+    begin(fixture);
+    add(fixture, "crm", "/paused", "{}", 1000);
+    commit(fixture);
+    claim(fixture, "w/0", 1000, 1, &list);
+    settle(fixture, "w/0", list, STORE_ACTION_PENDING, 1800);
+    deliveries_free(list);
+    begin(fixture);
+    add(fixture, "crm", "/present", "{}", 1400);
+    commit(fixture);
+    bring_forward(fixture, 1500);
+    assert_int_equal(count(fixture, "due_ms = 1800 AND expires_ms = 6000"), 1);
+    assert_int_equal(count(fixture, "due_ms = 1400 AND expires_ms = 6400"), 1);
+}
+
+static void lease_ends_in_time_after_the_clock_was_put_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct delivery *list;
+    begin(fixture);
+    add(fixture, "crm", "/post", "{}", 9000);
+    commit(fixture);
+    claim(fixture, "w/0", 9000, 1, &list);
+    deliveries_free(list);
+    bring_forward(fixture, 1500);
+    assert_int_equal(recover(fixture, "w/1", 0, 2499, 0), 0);
+    assert_int_equal(recover(fixture, "w/1", 0, 2500, 0), 1);
 }
 
 static void what_waits_is_counted(void **state)
@@ -302,6 +392,10 @@ int main(void)
         PREPARED(tried_again_when_it_is_due),
         PREPARED(former_life_is_taken_up),
         PREPARED(lease_that_is_over_is_anybodys),
+        PREPARED(lease_that_is_over_is_not_taken_from_oneself),
+        PREPARED(what_waits_is_brought_forward),
+        PREPARED(nothing_else_is_brought_forward),
+        PREPARED(lease_ends_in_time_after_the_clock_was_put_back),
         PREPARED(what_waits_is_counted),
         PREPARED(what_waits_is_counted_up_to_a_limit),
         STORE_TEST(there_is_a_table_or_not),
