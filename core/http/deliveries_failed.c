@@ -94,9 +94,8 @@ int deliveries_failed_list(struct store *store, int64_t ended_ms, const char *id
                          PARAMS(integer(max)), fn, arg);
     return read_rows(store,
                      "SELECT " COLUMNS " FROM pbxhook_deliveries WHERE " FAILED
-                     " AND (ended_ms < $1 OR (ended_ms = $2 AND id < $3))"
-                     " ORDER BY ended_ms DESC, id DESC LIMIT $4",
-                     PARAMS(integer(ended_ms), integer(ended_ms), text(id), integer(max)), fn, arg);
+                     " AND (ended_ms, id) < ($1, $2) ORDER BY ended_ms DESC, id DESC LIMIT $3",
+                     PARAMS(integer(ended_ms), text(id), integer(max)), fn, arg);
 }
 
 int deliveries_failed_find(struct store *store, const char *id, delivery_failed_fn fn, void *arg)
