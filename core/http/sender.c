@@ -5,6 +5,7 @@
 #include "http/sender.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +15,13 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/utf8.h"
 #include "http/outcome.h"
 #include "http/transfer.h"
 
-#define IDLE_WAIT_MS 60000
+#define IDLE_WAIT_MS     60000
+#define FAILURE_PAUSE_MS 1000
 
 struct sender {
     struct transfer_target *targets;
@@ -87,7 +90,7 @@ static void end_transfer(struct sender *sender, CURL *easy, CURLcode code)
     publish(sender, delivery);
 }
 
-static int begin(struct sender *sender, struct delivery *delivery)
+static void begin(struct sender *sender, struct delivery *delivery)
 {
     const struct transfer_target *target = find_target(sender, delivery->target);
     int64_t now_ms = clock_wall_ms();
@@ -102,11 +105,10 @@ static int begin(struct sender *sender, struct delivery *delivery)
         transfer = transfer_begin(sender->multi, target, delivery, timeout_ms);
     if (transfer != NULL) {
         sender->open[sender->open_count++] = transfer;
-        return 1;
+        return;
     }
     outcome_put_off(delivery, now_ms);
     publish(sender, delivery);
-    return 0;
 }
 
 static int collect(struct sender *sender)
@@ -124,7 +126,7 @@ static int collect(struct sender *sender)
 }
 
 /* 1 when the thread should end: stopping, and nothing under way or no time left for it. */
-static int take_work(struct sender *sender, int busy, struct delivery **work, int *wait_ms)
+static int take_work(struct sender *sender, struct delivery **work, int *wait_ms)
 {
     int stopping;
     int64_t left_us;
@@ -137,31 +139,66 @@ static int take_work(struct sender *sender, int busy, struct delivery **work, in
     left_us = sender->stop_at_us - clock_mono_us();
     pthread_mutex_unlock(&sender->lock);
     *wait_ms = !stopping ? IDLE_WAIT_MS : left_us > 0 ? (int)(left_us / 1000 + 1) : 0;
-    return stopping && *work == NULL && (busy == 0 || left_us <= 0);
+    return stopping && *work == NULL && (sender->open_count == 0 || left_us <= 0);
 }
 
-/* Owns libcurl. What is under way when the time is over stays "sending" in the store: the next life of
- * this worker finds it there and knows what that means. */
+/* Sends and receives what can be, or waits for that. */
+static void perform(struct sender *sender, int wait_ms)
+{
+    int running = 0;
+    CURLMcode code = curl_multi_perform(sender->multi, &running);
+
+    if (code == CURLM_OK && collect(sender) == 0)
+        code = curl_multi_poll(sender->multi, NULL, 0, wait_ms, NULL);
+    if (code == CURLM_OK)
+        code = curl_multi_perform(sender->multi, &running);
+    if (code != CURLM_OK) {
+        log_error("libcurl failed", log_text("error", curl_multi_strerror(code)));
+        poll(NULL, 0, FAILURE_PAUSE_MS); /* it did not wait: neither spin nor flood the log */
+    }
+    collect(sender);
+}
+
+/* The time is over, and these had no connection yet: surely not received, so that is how they end. */
+static void give_up_unsent(struct sender *sender)
+{
+    int64_t now_ms = clock_wall_ms();
+
+    for (size_t i = 0; i < sender->open_count;) {
+        struct transfer *transfer = sender->open[i];
+        struct delivery *delivery = transfer_delivery(transfer);
+
+        if (transfer_has_sent(transfer)) {
+            i++;
+            continue;
+        }
+        forget_open(sender, transfer);
+        transfer_drop(sender->multi, transfer);
+        snprintf(delivery->detail, sizeof delivery->detail, "its worker left before it was sent");
+        outcome_put_off(delivery, now_ms);
+        publish(sender, delivery);
+    }
+}
+
+/* Owns libcurl. What was sent when the time is over stays "sending" in the store: the next life of this
+ * worker finds it there and knows what that means. */
 static void *run(void *arg)
 {
     struct sender *sender = arg;
     struct delivery *work = NULL;
-    int busy = 0, wait_ms = 0, running = 0;
+    int wait_ms = 0;
 
-    while (!take_work(sender, busy, &work, &wait_ms)) {
+    while (!take_work(sender, &work, &wait_ms)) {
         while (work != NULL) {
             struct delivery *delivery = work;
 
             work = work->next;
             delivery->next = NULL;
-            busy += begin(sender, delivery);
+            begin(sender, delivery);
         }
-        if (curl_multi_perform(sender->multi, &running) == CURLM_OK && collect(sender) == 0)
-            curl_multi_poll(sender->multi, NULL, 0, wait_ms, NULL);
-        curl_multi_perform(sender->multi, &running);
-        collect(sender);
-        busy = running;
+        perform(sender, wait_ms);
     }
+    give_up_unsent(sender);
     return NULL;
 }
 

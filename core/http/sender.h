@@ -23,7 +23,8 @@ struct delivery *sender_take(struct sender *sender);
 /* Readable when some have. */
 int sender_event_fd(const struct sender *sender);
 
-/* Waits up to drain_ms for what is under way, and ends the thread; sender_take() still works. */
+/* Waits up to drain_ms for what is under way, and ends the thread. sender_take() still works, and gives what was not
+ * sent until then, to be tried again; what was sent and not answered it gives no more. */
 void sender_stop(struct sender *sender, int drain_ms);
 void sender_free(struct sender *sender); /* accepts NULL */
 

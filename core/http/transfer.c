@@ -23,6 +23,7 @@ struct transfer {
     int too_large, write_failed;
     int64_t bytes;
     char first_line[sizeof((struct delivery *)0)->detail];
+    int has_first_line; /* all of it */
     char curl_error[CURL_ERROR_SIZE];
 };
 
@@ -63,9 +64,14 @@ static void keep_first_line(struct transfer *transfer, const char *data, size_t 
 {
     size_t kept = strlen(transfer->first_line);
 
-    for (size_t i = 0; i < bytes && kept + 1 < sizeof transfer->first_line && data[i] != '\n'; i++)
-        transfer->first_line[kept++] =
-            (char)((unsigned char)data[i] < ' ' || (unsigned char)data[i] > '~' ? ' ' : data[i]);
+    for (size_t i = 0; i < bytes && !transfer->has_first_line; i++) {
+        transfer->has_first_line =
+            data[i] == '\n' || kept + 1 == sizeof transfer->first_line; /* as much as is kept */
+        if (!transfer->has_first_line)
+            transfer->first_line[kept++] =
+                (char)((unsigned char)data[i] < ' ' || (unsigned char)data[i] > '~' ? ' '
+                                                                                    : data[i]);
+    }
     transfer->first_line[kept] = '\0';
 }
 
@@ -263,6 +269,14 @@ struct transfer *transfer_of(CURL *easy)
     return transfer;
 }
 
+int transfer_has_sent(const struct transfer *transfer)
+{
+    long request_bytes = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+    return request_bytes > 0;
+}
+
 struct delivery *transfer_delivery(const struct transfer *transfer)
 {
     return transfer->delivery;
@@ -320,11 +334,10 @@ void transfer_end(CURLM *multi, struct transfer *transfer, CURLcode code,
                   struct transfer_answer *answer)
 {
     long status = 0;
-    long request_bytes = 0;
     curl_off_t retry_after_s = 0;
+    int sent = transfer_has_sent(transfer);
 
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
     curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     curl_multi_remove_handle(multi, transfer->easy);
     if (code == CURLE_OK && is_download(transfer->delivery) && status >= 200 && status < 300 &&
@@ -338,7 +351,7 @@ void transfer_end(CURLM *multi, struct transfer *transfer, CURLcode code,
         retry_after_s = 0; /* a date that is past */
     *answer = (struct transfer_answer){.code = code,
                                        .http_status = (int)status,
-                                       .sent = request_bytes > 0,
+                                       .sent = sent,
                                        .retry_after_ms = (int)retry_after_s * 1000,
                                        .too_large = transfer->too_large};
     transfer->delivery->http_status = (int)status;

@@ -36,6 +36,8 @@ struct transfer *transfer_begin(CURLM *multi, const struct transfer_target *targ
 /* The one that an easy handle belongs to. */
 struct transfer *transfer_of(CURL *easy);
 struct delivery *transfer_delivery(const struct transfer *transfer);
+/* 1: some of the request may have left, of this attempt. */
+int transfer_has_sent(const struct transfer *transfer);
 
 #define TRANSFER_MOST_RETRY_AFTER_S 3600 /* a target that asks for more is asked again then */
 

@@ -4,7 +4,9 @@
  */
 #include "store_fixture.h"
 
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -21,6 +23,8 @@ struct scene {
     struct config config;
     struct config_target target;
     char downloads[256];
+    char url[64];
+    int listener; /* 0: none */
     struct metrics_worker *metrics;
     struct dispatch *dispatch;
     struct courier *courier;
@@ -84,6 +88,8 @@ static int tear_down(void **state)
     courier_stop(scene->courier, 0);
     courier_free(scene->courier);
     dispatch_close(scene->dispatch);
+    if (scene->listener > 0)
+        close(scene->listener);
     free(scene->metrics);
     fixture_teardown((void **)&scene->fixture);
     free(scene);
@@ -251,6 +257,74 @@ static void attempt_outlives_a_claim_that_was_not_answered(void **state)
     settle_and_claim_at_once(*state, leave_commit_unanswered);
 }
 
+/* ---- The worker leaves --------------------------------------------------------------------------- */
+
+/* A target that takes connections and says nothing. */
+static void post_to_silence(struct scene *scene, const char *scheme)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    scene->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(scene->listener, (const struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(scene->listener, 8), 0);
+    assert_int_equal(getsockname(scene->listener, (struct sockaddr *)&address, &size), 0);
+    snprintf(scene->url, sizeof scene->url, "%s://127.0.0.1:%d", scheme, ntohs(address.sin_port));
+    scene->target.url = scene->url;
+    scene->target.timeout_ms = 60000;
+}
+
+/* It hears no more than the beginning of a TLS handshake. */
+static void shake_no_hands(struct scene *scene)
+{
+    post_to_silence(scene, "https");
+}
+
+static int set_up_unshaken(void **state)
+{
+    return set_up_with(state, shake_no_hands);
+}
+
+static void hear_all_of_it(struct scene *scene)
+{
+    post_to_silence(scene, "http");
+}
+
+static int set_up_heard(void **state)
+{
+    return set_up_with(state, hear_all_of_it);
+}
+
+static void unsent_post_waits_for_the_next_worker(void **state)
+{
+    struct scene *scene = *state;
+
+    ask(scene);
+    assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
+    courier_stop(scene->courier, 0);
+    check_ok(scene->fixture, courier_work(scene->courier, scene->dispatch));
+    assert_int_equal(count(scene, "state = 'pending' AND attempts = 1 AND doubtful = 0"), 1);
+}
+
+/* It may have been received: so what is known is that it was sent. */
+static void sent_post_stays_sent(void **state)
+{
+    struct scene *scene = *state;
+    struct pollfd ready = {.fd = scene->listener, .events = POLLIN};
+    char request[16];
+
+    ask(scene);
+    assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
+    assert_int_equal(poll(&ready, 1, DEADLINE_MS), 1);
+    ready.fd = accept4(scene->listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_int_equal(poll(&ready, 1, DEADLINE_MS), 1);
+    assert_true(recv(ready.fd, request, sizeof request, 0) > 0);
+    courier_stop(scene->courier, 0);
+    check_ok(scene->fixture, courier_work(scene->courier, scene->dispatch));
+    assert_int_equal(count(scene, "state = 'sending'"), 1);
+    close(ready.fd);
+}
+
 /* ---- The clock jumps ----------------------------------------------------------------------------- */
 
 static void change(struct scene *scene, const char *sql)
@@ -397,6 +471,9 @@ int main(void)
         SCENE(claim_of_a_commit_without_an_answer_is_sent),
         SCENE(attempt_outlives_a_claim_that_failed),
         SCENE(attempt_outlives_a_claim_that_was_not_answered),
+        cmocka_unit_test_setup_teardown(unsent_post_waits_for_the_next_worker, set_up_unshaken,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(sent_post_stays_sent, set_up_heard, tear_down),
         SCENE(asked_for_in_an_hour_is_sent_now),
         SCENE(what_is_under_way_outlives_its_lease),
         cmocka_unit_test_setup_teardown(words_that_were_cut_are_kept, set_up_long_name, tear_down),
