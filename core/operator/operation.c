@@ -71,6 +71,12 @@ json_t *operation_report(const struct operation *operation)
     return operation->kind->report(operation->state);
 }
 
+json_t *operation_summary(const struct operation *operation)
+{
+    const struct operation_kind *kind = operation->kind;
+    return kind->summary != NULL ? kind->summary(operation->state) : kind->report(operation->state);
+}
+
 void operation_free(struct operation *operation)
 {
     if (operation == NULL)

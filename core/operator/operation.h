@@ -39,6 +39,9 @@ struct operation_kind {
     int (*step)(void *state, const struct operation_parts *parts, char *error);
     /* How far it is, which is also what its end says; a new reference, NULL when out of memory. */
     json_t *(*report)(const void *state);
+    /* The same for the log: what was done, to which id, how many; never what a record holds. A new reference, NULL when
+     * out of memory; NULL itself: the report has no more than that. */
+    json_t *(*summary)(const void *state);
     void (*free)(void *state);
 };
 
@@ -55,6 +58,7 @@ int operation_begin(const json_t *request, struct operation **out, char *error);
 /* As operation_kind's. */
 int operation_step(struct operation *operation, const struct operation_parts *parts, char *error);
 json_t *operation_report(const struct operation *operation);
+json_t *operation_summary(const struct operation *operation);
 void operation_free(struct operation *operation); /* accepts NULL */
 
 /* ---- Lines of an answer: new texts, NULL when out of memory ---------------------------------------- */

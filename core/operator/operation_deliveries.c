@@ -149,6 +149,8 @@ static int step(void *state, const struct operation_parts *parts, char *error)
     struct failures *failures = state;
     int found = 0;
     int code = store_begin(parts->store, NULL, 0);
+    json_array_clear(failures->list); /* of a step before this that was in another one's way */
+    failures->listed = 0;
     if (code >= 0)
         code = found = act(failures, parts->store);
     if (code >= 0)
@@ -156,7 +158,7 @@ static int step(void *state, const struct operation_parts *parts, char *error)
     if (code < 0) {
         snprintf(error, OPERATION_ERROR_SIZE, "the store failed: %s", store_error(parts->store));
         store_rollback(parts->store);
-        return -1;
+        return code == STORE_E_AGAIN ? OPERATION_WAIT : -1;
     }
     if (failures->action == LIST)
         return 0;
@@ -178,10 +180,18 @@ static json_t *report(const void *state)
                      (json_int_t)failures->last_ms);
 }
 
+static json_t *summary(const void *state)
+{
+    const struct failures *failures = state;
+    return json_pack("{s:s, s:s, s:I}", "action", action_words[failures->action], "id",
+                     failures->id, "count", (json_int_t)failures->count);
+}
+
 const struct operation_kind operation_deliveries = {
     .command = "deliveries",
     .begin = begin,
     .step = step,
     .report = report,
+    .summary = summary,
     .free = failures_free,
 };

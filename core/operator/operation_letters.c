@@ -139,6 +139,8 @@ static int step(void *state, const struct operation_parts *parts, char *error)
     struct letters *letters = state;
     int found = 0;
     int code = store_begin(parts->store, NULL, 0);
+    json_array_clear(letters->list); /* of a step before this that was in another one's way */
+    letters->listed = 0;
     if (code >= 0)
         code = found = act(letters, parts->store);
     if (code >= 0)
@@ -146,7 +148,7 @@ static int step(void *state, const struct operation_parts *parts, char *error)
     if (code < 0) {
         snprintf(error, OPERATION_ERROR_SIZE, "the store failed: %s", store_error(parts->store));
         store_rollback(parts->store);
-        return -1;
+        return code == STORE_E_AGAIN ? OPERATION_WAIT : -1;
     }
     if (letters->action == LIST)
         return 0;
@@ -167,10 +169,18 @@ static json_t *report(const void *state)
                      (json_int_t)letters->last_ms);
 }
 
+static json_t *summary(const void *state)
+{
+    const struct letters *letters = state;
+    return json_pack("{s:s, s:s, s:I}", "action", action_words[letters->action], "id", letters->id,
+                     "count", (json_int_t)letters->count);
+}
+
 const struct operation_kind operation_letters = {
     .command = "dead-letters",
     .begin = begin,
     .step = step,
     .report = report,
+    .summary = summary,
     .free = letters_free,
 };

@@ -98,7 +98,7 @@ static int prune_some(struct prune *prune, struct store *store, char *error)
     if (code < 0) {
         snprintf(error, OPERATION_ERROR_SIZE, "the store failed: %s", store_error(store));
         store_rollback(store);
-        return -1;
+        return code == STORE_E_AGAIN ? OPERATION_WAIT : -1;
     }
     prune->pruned = pruned;
     prune->deliveries = deliveries;

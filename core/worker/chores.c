@@ -22,7 +22,8 @@ struct chores {
 
     struct operation *asked; /* the operator's; NULL: none */
     int64_t asked_seq;
-    int64_t told_us; /* the last progress */
+    int64_t told_us;    /* the last progress */
+    int64_t newest_seq; /* of what was asked last, refused or not */
 
     char *reply; /* of the last one, what is not sent yet; NULL: nothing */
     int64_t reply_seq;
@@ -81,9 +82,16 @@ static void send_reply(struct chores *chores)
     }
 }
 
-/* Takes the text; NULL when there was no memory for it. */
+/*
+ * Takes the text; NULL when there was no memory for it. The receiver waits for the reply to what it asked last: who asked
+ * before that is gone, and his reply does not take the place of one that still waits for room.
+ */
 static void reply(struct chores *chores, int64_t seq, char *text)
 {
+    if (chores->reply != NULL && seq != chores->newest_seq) {
+        free(text);
+        return;
+    }
     free(chores->reply);
     chores->reply = text != NULL ? text : strdup("{\"error\":\"out of memory\"}");
     chores->reply_seq = seq;
@@ -112,6 +120,7 @@ static void begin(struct chores *chores, const struct control_message *message)
     char error[OPERATION_ERROR_SIZE] = "another command is under way";
     json_t *request = json_loads(message->text, JSON_REJECT_DUPLICATES, NULL);
     int failed = chores->asked != NULL ? -1 : 0;
+    chores->newest_seq = message->seq;
     if (failed == 0)
         failed = operation_begin(request, &chores->asked, error);
     json_decref(request);
@@ -150,13 +159,14 @@ static void tell_progress(struct chores *chores)
     free(line);
 }
 
-/* As "operator's command" or "old records": what was done, with the numbers of its report. */
-static void log_report(const char *what, json_t *report)
+/* As "operator's command" or "old records": what was done. What records hold is no matter for the log. */
+static void log_summary(const char *what, const struct operation *operation)
 {
-    char *text = report == NULL ? NULL : json_dumps(report, JSON_COMPACT);
+    json_t *summary = operation_summary(operation);
+    char *text = summary == NULL ? NULL : json_dumps(summary, JSON_COMPACT);
     log_info(what, log_text("report", text));
     free(text);
-    json_decref(report);
+    json_decref(summary);
 }
 
 /* 1: the next step is to wait for others. */
@@ -170,7 +180,7 @@ static int step_asked(struct chores *chores)
         log_warning("operator's command failed", log_text("error", error));
         conclude(chores, operation_error_line(error));
     } else {
-        log_report("operator's command done", operation_report(chores->asked));
+        log_summary("operator's command done", chores->asked);
         conclude(chores, operation_ok_line(operation_report(chores->asked)));
     }
     return more == OPERATION_WAIT;
@@ -201,7 +211,7 @@ static void step_retention(struct chores *chores)
         log_warning("old records were not removed, trying again in an hour",
                     log_text("error", error));
     else
-        log_report("old records removed", operation_report(chores->retention));
+        log_summary("old records removed", chores->retention);
     operation_free(chores->retention);
     chores->retention = NULL;
 }

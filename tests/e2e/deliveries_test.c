@@ -11,6 +11,7 @@
 #include "targets.h"
 
 #define PBXHOOK PBXHOOK_BUILD_DIR "/pbxhook"
+#define DONE    "operator's command done"
 
 static struct targets targets; /* of the test that runs */
 
@@ -96,6 +97,22 @@ static void test_list_and_show(struct world *world)
     process_forget(&result);
     expect(world, "show", first, "{\"call\":\"a\",");
     expect_failure(world, "show", id_of(world, "fine", second), 1, "that did not arrive");
+    targets_close(&targets);
+}
+
+/* What was done, to which, how many: a body may name the caller. */
+static void test_log_has_no_body(struct world *world)
+{
+    char id[64];
+    start(world, "");
+    refuse_post(world, "a");
+    id_of(world, "a", id);
+    expect(world, NULL, NULL, id);
+    expect(world, "show", id, "{\"call\":\"a\",");
+    expect(world, "drop", id, "forgotten: ");
+    await(server_log_count(&world->server, DONE, NULL) == 3);
+    assert_int_equal(server_log_count(&world->server, DONE, id), 2);
+    assert_int_equal(server_log_count(&world->server, DONE, "body"), 0);
     targets_close(&targets);
 }
 
@@ -256,6 +273,7 @@ int main(void)
     static const struct world_test tests[] = {
         {"none", test_none},
         {"list and show", test_list_and_show},
+        {"log has no body", test_log_has_no_body},
         {"retry", test_retry},
         {"retry of a download", test_retry_of_a_download},
         {"retry all", test_retry_all},

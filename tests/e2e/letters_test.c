@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #define PBXHOOK PBXHOOK_BUILD_DIR "/pbxhook"
+#define DONE    "operator's command done"
 
 static void run(struct world *world, const char *action, const char *argument,
                 struct process_result *out)
@@ -81,6 +82,20 @@ static void test_list_and_show(struct world *world)
     assert_non_null(strstr(result.output, "rejected on purpose"));
     process_forget(&result);
     expect(world, "show", "2/crasher", "\"call_id\":\"second\"");
+}
+
+/* What was done, to which, how many: a body may name the caller. */
+static void test_log_has_no_body(struct world *world)
+{
+    start_with_letters(world);
+    expect(world, NULL, NULL, "2/crasher");
+    expect(world, "show", "2/crasher", "\"call_id\":\"second\"");
+    await(server_log_count(&world->server, DONE, NULL) == 2);
+    char *line = server_log_line(&world->server, DONE, "show");
+    assert_non_null(strstr(line, "2/crasher"));
+    free(line);
+    assert_int_equal(server_log_count(&world->server, DONE, "body"), 0);
+    assert_int_equal(server_log_count(&world->server, DONE, "second"), 0);
 }
 
 /* More than a reply holds: page by page, each once. */
@@ -169,6 +184,7 @@ int main(void)
     static const struct world_test tests[] = {
         {"none", test_none},
         {"list and show", test_list_and_show},
+        {"log has no body", test_log_has_no_body},
         {"many", test_many},
         {"drop", test_drop},
         {"replay before and after mending", test_replay_before_and_after_mending},

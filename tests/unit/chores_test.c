@@ -249,24 +249,52 @@ static void store_that_fails_is_told(void **state)
     check_reply(scene, 2, "{\"ok\":");
 }
 
-static void reply_waits_for_room(void **state)
+/* How many packets of others were sent before the socket was full, and one more. */
+static int fill_socket(struct scene *scene)
 {
-    struct scene *scene = *state;
     int filled = 0;
-    tell(scene, CONTROL_COMMAND, 1, PRUNE);
     while (control_send(scene->worker, CONTROL_DONE, ++filled, NULL) == 0)
         continue;
-    chores_run(scene->chores, 0);
-    while (chores_wait_ms(scene->chores, 1000) == 0)
-        chores_run(scene->chores, 0);
-    assert_in_range(chores_wait_ms(scene->chores, 1000), 1, 100); /* it will try again soon */
+    return filled;
+}
+
+static void empty_socket(struct scene *scene, int filled)
+{
     for (int i = 1; i < filled; i++) {
         assert_int_equal(control_receive(scene->receiver, &scene->message), 1);
         assert_int_equal(scene->message.kind, CONTROL_DONE);
     }
+}
+
+static void reply_waits_for_room(void **state)
+{
+    struct scene *scene = *state;
+    tell(scene, CONTROL_COMMAND, 1, PRUNE);
+    int filled = fill_socket(scene);
+    chores_run(scene->chores, 0);
+    while (chores_wait_ms(scene->chores, 1000) == 0)
+        chores_run(scene->chores, 0);
+    assert_in_range(chores_wait_ms(scene->chores, 1000), 1, 100); /* it will try again soon */
+    empty_socket(scene, filled);
     check_silent(scene);
     chores_run(scene->chores, 0);
     check_reply(scene, 1, "{\"ok\":");
+}
+
+/* The cancelling of the first was lost, the second was refused for it, and its reply waits for room: the first one's,
+ * which nobody waits for any more, does not take its place. */
+static void reply_that_waits_is_not_replaced(void **state)
+{
+    struct scene *scene = *state;
+    tell(scene, CONTROL_COMMAND, 10, PRUNE);
+    int filled = fill_socket(scene);
+    tell(scene, CONTROL_COMMAND, 11, PRUNE);
+    while (chores_wait_ms(scene->chores, 1000) == 0)
+        chores_run(scene->chores, 0);
+    empty_socket(scene, filled);
+    chores_run(scene->chores, 0);
+    check_reply(scene, 11, "{\"error\":\"another command is under way\"}");
+    check_silent(scene);
 }
 
 static void retention_is_done_at_once_and_then_waits(void **state)
@@ -304,6 +332,7 @@ int main(void)
         TEST(nonsense_is_refused, set_up),
         TEST(store_that_fails_is_told, set_up),
         TEST(reply_waits_for_room, set_up),
+        TEST(reply_that_waits_is_not_replaced, set_up),
         TEST(retention_is_done_at_once_and_then_waits, set_up_retention),
         TEST(command_comes_before_retention, set_up_retention),
     };

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "http/deliveries.h"
 #include "operator/operation.h"
+#include "store/store_backend.h"
 
 #define DAY_MS ((int64_t)86400000)
 
@@ -148,6 +149,16 @@ static void deliveries_are_pruned(void **state)
     commit(fixture);
 }
 
+/* 1/p, of just now. */
+static void add_letter(struct fixture *fixture)
+{
+    int64_t now_ms = clock_wall_ms();
+    add_event(fixture, now_ms);
+    begin(fixture);
+    check_ok(fixture, store_retry_put(fixture->store, 1, "p", 1, 1, now_ms, now_ms, "no"));
+    commit(fixture);
+}
+
 static void old_is_by_the_clock(void **state)
 {
     struct fixture *fixture = *state;
@@ -245,13 +256,56 @@ static void forgetting_waits_for_the_spool(void **state)
     spool_writer_close(writer);
 }
 
+static int give_way(struct store *store)
+{
+    store->backend->rollback(store);
+    return store_fail(store, STORE_E_AGAIN, "another transaction was in the way");
+}
+
+/* Another transaction is in the way of the first commit: the step is done once more, and nothing is there twice. */
+static void steps_that_give_way_are_done_again(void **state)
+{
+    static const char *const requests[] = {
+        "{\"command\":\"prune\",\"older_than_ms\":3600000}",
+        "{\"command\":\"dead-letters\",\"action\":\"list\"}",
+        "{\"command\":\"dead-letters\",\"action\":\"replay\",\"id\":\"1/p\"}",
+        "{\"command\":\"deliveries\",\"action\":\"list\"}",
+        "{\"command\":\"deliveries\",\"action\":\"retry-all\"}",
+    };
+    struct fixture *fixture = *state;
+    const struct store_backend *real = fixture->store->backend;
+    struct store_backend in_the_way = *real;
+    const struct operation_parts parts = {.store = fixture->store};
+    in_the_way.commit = give_way;
+    add_letter(fixture);
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        struct operation *operation = NULL;
+        char error[OPERATION_ERROR_SIZE] = "";
+        json_t *request = json_loads(requests[i], 0, NULL);
+        assert_int_equal(operation_begin(request, &operation, error), 0);
+        fixture->store->backend = &in_the_way;
+        assert_int_equal(operation_step(operation, &parts, error), OPERATION_WAIT);
+        fixture->store->backend = real;
+        int more;
+        while ((more = operation_step(operation, &parts, error)) == 1)
+            continue;
+        assert_int_equal(more, 0);
+        json_t *report = operation_report(operation);
+        if (i == 1)
+            assert_int_equal(json_array_size(json_object_get(report, "letters")), 1);
+        json_decref(report);
+        operation_free(operation);
+        json_decref(request);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_checked),     cmocka_unit_test(what_is_shown_of_a_request),
         cmocka_unit_test(lines_are_json),           STORE_TEST(old_is_by_the_clock),
         STORE_TEST(deliveries_are_pruned),          STORE_TEST(spool_is_not_overtaken),
-        STORE_TEST(forgetting_waits_for_the_spool),
+        STORE_TEST(forgetting_waits_for_the_spool), STORE_TEST(steps_that_give_way_are_done_again),
     };
     return run_for_each_backend(tests, sizeof(tests) / sizeof(tests[0]));
 }
