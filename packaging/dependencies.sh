@@ -1,6 +1,7 @@
 # dependencies.sh: sourced by the scripts that build pbxhook. Says what is missing and installs it.
 #
 #   need_packages PACKAGE...   installs those of Debian's packages that are not there yet
+#   can_install                whether it could
 
 build_packages="build-essential cmake pkg-config libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev
 libjansson-dev libsqlite3-dev libpq-dev libconfuse-dev libssl-dev"
@@ -16,6 +17,11 @@ fail() {
 
 is_installed() {
     dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
+}
+
+can_install() {
+    command -v dpkg-query >/dev/null 2>&1 &&
+        { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null 2>&1; }
 }
 
 need_packages() {
