@@ -56,17 +56,19 @@ static int serve(const struct arguments *arguments)
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
     json_object_seed(0); /* before there is a second thread */
-    int status = receiver_serve(config, arguments->config_path);
+    int status = config_check_places(config, stderr) < 0
+                     ? EXIT_FAILURE
+                     : receiver_serve(config, arguments->config_path);
     config_free(config);
     return status;
 }
 
-/* Loads the plugins and prints them. The descriptors are looked at; nothing of theirs is called. */
-static int list_plugins(const struct config *config)
+/* Loads the plugins and, unless quiet, prints them. The descriptors are looked at; nothing of theirs is called. */
+static int list_plugins(const struct config *config, int quiet)
 {
     struct plugin_host *host = NULL;
     int result = plugin_host_load(config, stderr, &host);
-    if (host != NULL)
+    if (host != NULL && !quiet)
         plugin_host_print(host, stdout);
     plugin_host_free(host);
     return result;
@@ -77,14 +79,18 @@ static int check(const struct arguments *arguments)
     struct config *config = NULL;
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
-    char error[1024];
+    char error[4096];
     int result = 0;
     if (!arguments->quiet) {
         puts("# In force:");
         result = config_print(config, stdout, 1);
         puts("\n# Plugins:");
     }
-    if (list_plugins(config) < 0)
+    if (list_plugins(config, arguments->quiet) < 0)
+        result = -1;
+    if (config_check_places(config, stderr) < 0)
+        result = -1;
+    if (rehearsal_check_logins(config) < 0)
         result = -1;
     if (receiver_check(config, error, sizeof error) < 0) {
         fprintf(stderr, "%s\n", error);
@@ -120,7 +126,7 @@ static int plugins(const struct arguments *arguments)
     struct config *config = NULL;
     if (load_config(arguments, &config) < 0)
         return EXIT_FAILURE;
-    int result = arguments->json ? list_plugins_as_json(config) : list_plugins(config);
+    int result = arguments->json ? list_plugins_as_json(config) : list_plugins(config, 0);
     if (!arguments->json)
         operator_print_plugin_counts(config);
     config_free(config);

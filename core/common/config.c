@@ -15,7 +15,10 @@
 
 #include "common/config_internal.h"
 
-#define VALUE_SHOWN 200 /* bytes of a value in a message */
+#define VALUE_SHOWN        200 /* bytes of a value in a message */
+
+#define LEAST_MEMORY       ((int64_t)16 << 20)
+#define LEAST_MEMORY_WORDS "16MiB"
 
 /* ---- What is wrong ------------------------------------------------------------------------------ */
 
@@ -81,6 +84,38 @@ const char *config_origin(const struct config *config, const struct config_key *
 {
     const char *origin = config->origins->of[key - config_keys];
     return origin != NULL ? origin : "default";
+}
+
+/* Of the key that the text begins with; NULL when it begins with none, or that is not known here. */
+static const char *find_origin(const struct config *config, const char *text)
+{
+    char path[CONFIG_NAME_SIZE];
+
+    if (config->origins == NULL || config->origins->are_foreign)
+        return NULL;
+    for (size_t i = 0; i < config_key_count; i++) {
+        config_key_path(&config_keys[i], path);
+        size_t size = strlen(path);
+        if (strncmp(text, path, size) == 0 && (text[size] == ':' || text[size] == ' '))
+            return config_origin(config, &config_keys[i]);
+    }
+    return NULL;
+}
+
+int config_add_error(const struct config *config, char *error, size_t error_size,
+                     const char *format, ...)
+{
+    char text[1024];
+    size_t used = strlen(error);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    const char *origin = find_origin(config, text);
+    snprintf(error + used, error_size - used, "%s%s%s%s", used > 0 ? "\n" : "",
+             origin != NULL ? origin : "", origin != NULL ? ": " : "", text);
+    return -1;
 }
 
 static int replace_text(char **member, const char *text)
@@ -255,6 +290,21 @@ static void check_workers(struct config_load *load)
                         "1: a SQLite store has one writer");
 }
 
+/* With less no worker starts, and each would be taken for one whose plugin leaks. */
+static void check_worker_memory(struct config_load *load)
+{
+    const struct config *config = load->config;
+    const struct config_key *key = config_key_find("", "worker_memory");
+    char bytes[32];
+
+    if (config->worker_memory_bytes == 0 || config->worker_memory_bytes >= LEAST_MEMORY)
+        return;
+    snprintf(bytes, sizeof bytes, "%lld", (long long)config->worker_memory_bytes);
+    config_report_value(load, key, config_origin(config, key), bytes,
+                        "0 for no limit, or at least \"" LEAST_MEMORY_WORDS
+                        "\": with less no worker starts");
+}
+
 /* 0, or a positive errno. */
 static int try_to_read(const char *path)
 {
@@ -368,6 +418,7 @@ static void load_sources(struct config_load *load, const char *path)
         config_read_environment(load);
     set_late_defaults(load);
     check_workers(load);
+    check_worker_memory(load);
     check_password_files(load);
     config_check_targets(load);
     check_readable(load, config_key_find("pbx", "ca_file"), load->config->pbx.ca_file);
@@ -383,6 +434,8 @@ int config_load(const char *path, int environment, FILE *errors, struct config *
         config_report(&load, "configuration", "out of memory");
     else
         set_defaults(&load);
+    if (load.config != NULL)
+        load.config->origins->are_foreign = !environment;
     if (!load.failed)
         load_sources(&load, path);
     if (load.failed) {

@@ -139,6 +139,20 @@ int config_load(const char *path, int environment, FILE *errors, struct config *
 void config_free(struct config *config); /* accepts NULL */
 
 /*
+ * Sees that the directories a server needs can be there: none of them is a file, and what is not made at its start
+ * exists. Makes and opens nothing. 0, or -1 with each thing that is wrong told as config_load() does.
+ */
+int config_check_places(const struct config *config, FILE *errors);
+
+/*
+ * For who finds out later that a value won't do: adds a line to the text in `error`. The format begins with the key,
+ * "tls.key_file: ...", and before it comes where that was set; but not in a process that was handed its configuration by
+ * another, where that is not known. -1 always.
+ */
+int config_add_error(const struct config *config, char *error, size_t error_size,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/*
  * Whether a running server with the configuration `now` can go on with `next`: 0; or -1, and `error` names the
  * keys that differ and can't without a restart.
  */

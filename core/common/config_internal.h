@@ -124,7 +124,8 @@ int config_check_utf8(const char *text);
 /* ---- One run of config_load() (config.c) ------------------------------------------------------- */
 
 struct config_origins {
-    char **of; /* as config_keys[]; NULL: not set yet */
+    char **of;       /* as config_keys[]; NULL: not set yet           */
+    int are_foreign; /* of a file that another process wrote for this */
 };
 
 struct config_load {

@@ -49,47 +49,46 @@ static int is_set(const char *text)
 }
 
 /* Reads one file's lines: how many, 0 when there is no such file configured, or -1. */
-static int read_lines(struct access *access, enum secret_kind kind, const char *key,
-                      const char *path, char *lines[AUTH_SECRETS_MAX], char *error,
+static int read_lines(struct access *access, const struct config *config, enum secret_kind kind,
+                      const char *key, const char *path, char *lines[AUTH_SECRETS_MAX], char *error,
                       size_t error_size)
 {
     char reason[512];
 
     if (!is_set(path))
         return 0;
-    if (secret_file_read(path, SECRET_FILE_PRIVATE, &access->file[kind], reason, sizeof reason) <
-        0) {
-        snprintf(error, error_size, "%s: %s", key, reason);
-        return -1;
-    }
+    if (secret_file_read(path, SECRET_FILE_PRIVATE, &access->file[kind], reason, sizeof reason) < 0)
+        return config_add_error(config, error, error_size, "%s: %s", key, reason);
     int count = secret_file_lines(&access->file[kind], lines, AUTH_SECRETS_MAX);
     if (count >= 1 && count <= AUTH_SECRETS_MAX)
         return count;
-    snprintf(error, error_size, "%s: %s: found %d lines with a secret, wanted 1 to %d", key, path,
-             count, AUTH_SECRETS_MAX);
-    return -1;
+    return config_add_error(config, error, error_size,
+                            "%s: %s: found %d lines with a secret, wanted 1 to %d", key, path,
+                            count, AUTH_SECRETS_MAX);
 }
 
-static int read_keys(struct access *access, const char *path, char *error, size_t error_size)
+static int read_keys(struct access *access, const struct config *config, char *error,
+                     size_t error_size)
 {
+    const char *path = config->webhook.secret_file;
     struct auth_credentials *senders = &access->policy.senders;
     char *lines[AUTH_SECRETS_MAX];
 
-    int count = read_lines(access, SECRET_SENDER_KEYS, "webhook.secret_file", path, lines, error,
-                           error_size);
+    int count = read_lines(access, config, SECRET_SENDER_KEYS, "webhook.secret_file", path, lines,
+                           error, error_size);
     for (int i = 0; i < count; i++) {
-        if (signature_key_read(lines[i], &senders->key[i]) < 0) {
-            snprintf(error, error_size,
-                     "webhook.secret_file: %s: secret %d is not \"whsec_\" and the base64 of %d to "
-                     "%d bytes; make one: echo whsec_$(openssl rand -base64 32)",
-                     path, i + 1, SIGNATURE_KEY_MIN, SIGNATURE_KEY_MAX);
-            return -1;
-        }
+        if (signature_key_read(lines[i], &senders->key[i]) < 0)
+            return config_add_error(
+                config, error, error_size,
+                "webhook.secret_file: %s: secret %d is not \"whsec_\" and the base64 of %d to "
+                "%d bytes; make one: echo whsec_$(openssl rand -base64 32)",
+                path, i + 1, SIGNATURE_KEY_MIN, SIGNATURE_KEY_MAX);
         senders->key_count = i + 1;
     }
     return count < 0 ? -1 : 0;
 }
 
+/* All of them, so that all that is wrong is told. */
 static int read_secrets(struct access *access, const struct config *config, char *error,
                         size_t error_size)
 {
@@ -109,14 +108,16 @@ static int read_secrets(struct access *access, const struct config *config, char
          access->policy.readers.token, &access->policy.readers.token_count},
     };
 
+    int result = read_keys(access, config, error, error_size);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        int count = read_lines(access, files[i].kind, files[i].key, files[i].path, files[i].lines,
-                               error, error_size);
+        int count = read_lines(access, config, files[i].kind, files[i].key, files[i].path,
+                               files[i].lines, error, error_size);
         if (count < 0)
-            return -1;
-        *files[i].count = count;
+            result = -1;
+        else
+            *files[i].count = count;
     }
-    return read_keys(access, config->webhook.secret_file, error, error_size);
+    return result;
 }
 
 static char *copy_text(const char *text)
@@ -166,14 +167,13 @@ static int check_exposure(const struct access *access, const struct config *conf
                     log_text("listen", listen));
         return 0;
     }
-    snprintf(
-        error, error_size,
+    return config_add_error(
+        config, error, error_size,
         "listen \"%s\": this is more than loopback, and the webhook has no authentication; set "
         "webhook.secret_file (PBXHOOK_WEBHOOK_SECRET_FILE), webhook.token_file, webhook.user "
         "with webhook.password_file, or webhook.allow_from; or, if something before it keeps "
         "strangers out, allow_unauthenticated = true (PBXHOOK_ALLOW_UNAUTHENTICATED)",
         listen);
-    return -1;
 }
 
 int access_open(const struct config *config, const char *listen, struct access **out, char *error,

@@ -15,8 +15,8 @@ struct request;
 
 /*
  * Reads the secret files and the address lists. `listen` is where the server listens, which a socket unit may
- * have said in place of the configuration. On failure -1 and `error` says which key, which file and
- * why. It also refuses to go on listening to more than this machine while nobody has to show anything
+ * have said in place of the configuration. On failure -1 and to the text in `error` is added, a line for
+ * each file that won't do, where it was set, which key, which file and why. It also refuses to go on listening to more than this machine while nobody has to show anything
  * (then `error` says what to set).
  */
 int access_open(const struct config *config, const char *listen, struct access **out, char *error,

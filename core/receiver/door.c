@@ -14,8 +14,10 @@ int door_open(const struct config *config, const char *listen, struct door **out
         return -1;
     }
     door->config = config;
-    if (access_open(config, listen, &door->access, error, error_size) < 0 ||
-        tls_open(config, &door->tls, error, error_size) < 0) {
+    error[0] = '\0';
+    int has_access = access_open(config, listen, &door->access, error, error_size) == 0;
+    int has_tls = tls_open(config, &door->tls, error, error_size) == 0; /* all is told at once */
+    if (!has_access || !has_tls) {
         door_free(door);
         return -1;
     }

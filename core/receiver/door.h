@@ -22,8 +22,8 @@ struct door {
         *before; /* that it took the place of, while sessions may need that one's certificate */
 };
 
-/* Reads and checks it all. `listen` as access_open()'s. 0 and *out; or -1 and `error` says which key, which
- * file and why. */
+/* Reads and checks it all. `listen` as access_open()'s. 0 and *out; or -1 and `error` says, a line for
+ * each file that won't do, where it was set, which key, which file and why. */
 int door_open(const struct config *config, const char *listen, struct door **out, char *error,
               size_t error_size);
 void door_free(struct door *door); /* with those before it; accepts NULL */

@@ -31,10 +31,11 @@ struct pair {
 
 static const char certificate_key[] = "tls.certificate_file", key_key[] = "tls.key_file";
 
-static int fail(const char *key, const char *path, const char *what, char *error, size_t error_size)
+static int fail(const struct config *config, const char *key, const char *what, char *error,
+                size_t error_size)
 {
-    snprintf(error, error_size, "%s: %s: %s", key, path, what);
-    return -1;
+    const char *path = key == certificate_key ? config->tls.certificate_file : config->tls.key_file;
+    return config_add_error(config, error, error_size, "%s: %s: %s", key, path, what);
 }
 
 /* ---- What the files hold -------------------------------------------------------------------------- */
@@ -88,13 +89,13 @@ static int check_pair(const struct pair *pair, const struct config *config, char
 
     if (certificate == NULL)
         result =
-            fail(certificate_key, config->tls.certificate_file,
+            fail(config, certificate_key,
                  "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)", error, error_size);
     else if (key == NULL)
-        result = fail(key_key, config->tls.key_file,
-                      "holds no private key in PEM without a passphrase", error, error_size);
+        result = fail(config, key_key, "holds no private key in PEM without a passphrase", error,
+                      error_size);
     else if (!X509_check_private_key(certificate, key))
-        result = fail(key_key, config->tls.key_file,
+        result = fail(config, key_key,
                       "does not belong to the first certificate of tls.certificate_file", error,
                       error_size);
     else
@@ -121,14 +122,13 @@ static int import(const struct pair *pair, const struct config *config, struct t
         tls->chain, &size, &certificate, GNUTLS_X509_FMT_PEM,
         GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED | GNUTLS_X509_CRT_LIST_SORT);
     if (code < 0)
-        return fail(certificate_key, config->tls.certificate_file, gnutls_strerror(code), error,
-                    error_size);
+        return fail(config, certificate_key, gnutls_strerror(code), error, error_size);
     tls->chain_size = size;
     code = gnutls_privkey_init(&tls->key);
     if (code == 0)
         code = gnutls_privkey_import_x509_raw(tls->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0);
     if (code < 0)
-        return fail(key_key, config->tls.key_file, gnutls_strerror(code), error, error_size);
+        return fail(config, key_key, gnutls_strerror(code), error, error_size);
     return 0;
 }
 
@@ -171,16 +171,15 @@ void *tls_callback(void)
 static int read_pair(const struct config *config, struct pair *out, char *error, size_t error_size)
 {
     char reason[512];
+    int result = 0;
 
     if (secret_file_read(config->tls.certificate_file, SECRET_FILE_PUBLIC, &out->certificate,
                          reason, sizeof reason) < 0)
-        snprintf(error, error_size, "%s: %s", certificate_key, reason);
-    else if (secret_file_read(config->tls.key_file, SECRET_FILE_PRIVATE, &out->key, reason,
-                              sizeof reason) < 0)
-        snprintf(error, error_size, "%s: %s", key_key, reason);
-    else
-        return check_pair(out, config, error, error_size);
-    return -1;
+        result = config_add_error(config, error, error_size, "%s: %s", certificate_key, reason);
+    if (secret_file_read(config->tls.key_file, SECRET_FILE_PRIVATE, &out->key, reason,
+                         sizeof reason) < 0)
+        result = config_add_error(config, error, error_size, "%s: %s", key_key, reason);
+    return result < 0 ? -1 : check_pair(out, config, error, error_size);
 }
 
 int tls_open(const struct config *config, struct tls **out, char *error, size_t error_size)
@@ -194,15 +193,14 @@ int tls_open(const struct config *config, struct tls **out, char *error, size_t 
         return 0;
     }
     if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES ||
-        MHD_is_feature_supported(MHD_FEATURE_HTTPS_CERT_CALLBACK) != MHD_YES) {
-        snprintf(error, error_size, "%s: this machine's libmicrohttpd has no TLS", certificate_key);
-        return -1;
-    }
+        MHD_is_feature_supported(MHD_FEATURE_HTTPS_CERT_CALLBACK) != MHD_YES)
+        return config_add_error(config, error, error_size,
+                                "%s: this machine's libmicrohttpd has no TLS", certificate_key);
     if (read_pair(config, &pair, error, error_size) < 0)
         goto done;
     tls = calloc(1, sizeof *tls);
     if (tls == NULL)
-        fail(certificate_key, config->tls.certificate_file, "out of memory", error, error_size);
+        fail(config, certificate_key, "out of memory", error, error_size);
     else
         result = import(&pair, config, tls, error, error_size);
     if (result == 0) {

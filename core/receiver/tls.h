@@ -16,8 +16,8 @@ struct tls;
 
 /*
  * Reads the two files if they are configured and sees that they are PEM and belong together; says so in
- * the log when the certificate is not valid now. 0 and *out, NULL when none is configured; or -1 and `error`
- * names key, file and reason.
+ * the log when the certificate is not valid now. 0 and *out, NULL when none is configured; or -1 and to the text in
+ * `error` is added, a line for each, where it was set, key, file and reason.
  */
 int tls_open(const struct config *config, struct tls **out, char *error, size_t error_size);
 /* No session that began with it may still be shaking hands. Accepts NULL. */

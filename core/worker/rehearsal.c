@@ -9,22 +9,26 @@
 #include "pbx/client.h"
 #include "worker/plugin_host.h"
 
-/* What the workers will open to reach others: the files of secrets and of authorities. */
-static int check_logins(const struct config *config)
+int rehearsal_check_logins(const struct config *config)
 {
-    char error[1024] = "";
+    char error[1024] = "", told[2048] = "";
     struct pbx_client *client = NULL;
     int code = pbx_client_open(config, &client, error, sizeof error);
-    pbx_client_close(client);
-    for (size_t i = 0; i < config->target_count && code == 0; i++) {
-        struct transfer_target target;
-        code = transfer_target_open(&config->targets[i], config->download_dir, &target, error,
-                                    sizeof error);
-        if (code == 0)
-            transfer_target_close(&target);
+    if (code < 0) {
+        config_add_error(config, told, sizeof told, "%s", error);
+        fprintf(stderr, "%s\n", told);
     }
-    if (code < 0)
-        fprintf(stderr, "%s\n", error);
+    pbx_client_close(client);
+    for (size_t i = 0; i < config->target_count; i++) {
+        struct transfer_target target;
+        if (transfer_target_open(&config->targets[i], config->download_dir, &target, error,
+                                 sizeof error) == 0) {
+            transfer_target_close(&target);
+            continue;
+        }
+        fprintf(stderr, "%s: %s\n", config->targets[i].origin, error);
+        code = -1;
+    }
     return code;
 }
 
@@ -45,7 +49,7 @@ int rehearsal_main(const char *config_path)
         return EXIT_FAILURE;
     int code = plugin_host_load(config, stderr, &host);
     if (code == 0)
-        code = check_logins(config);
+        code = rehearsal_check_logins(config);
     if (code == 0 && (code = pass_on(config)) < 0)
         fputs("the configuration can't be passed on: out of memory\n", stderr);
     plugin_host_free(host);

@@ -6,7 +6,13 @@
 #ifndef PBXHOOK_REHEARSAL_H
 #define PBXHOOK_REHEARSAL_H
 
+#include "common/config.h"
+
 #define REHEARSAL_CONFIG_FD 3
+
+/* What the workers will open to reach others, the files of secrets and of authorities: 0, or -1, and what won't do has
+ * been told on stderr. For `pbxhook check` too. */
+int rehearsal_check_logins(const struct config *config);
 
 /* config_path NULL: where it is looked for by itself. The exit status: 0 when all is valid; what is not has
  * been told on stderr. */

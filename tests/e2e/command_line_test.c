@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -139,6 +140,67 @@ static void write_config(struct world *world, const char *text)
     char path[SCRATCH_PATH];
     scratch_path(world->directory, "pbxhook.conf", path);
     scratch_write(path, text);
+}
+
+static void test_quiet_check(struct world *world)
+{
+    struct process_result result = run(world, "check", "--quiet", NULL);
+    assert_int_equal(result.exit_status, 0);
+    assert_string_equal(result.output, "");
+    assert_string_equal(result.errors, "");
+    process_forget(&result);
+}
+
+/* What `serve` would refuse later, `check` tells at once: each with its place. */
+static void test_check_opens_what_serve_will(struct world *world)
+{
+    static const char *const wanted[] = {
+        "pbxhook.conf:2: webhook.secret_file: /nonexistent: No such file or directory",
+        "pbxhook.conf:3: webhook.token_file: ",
+        "pbxhook.conf:7: pbx.password_file: ",
+        "pbxhook.conf:10: target \"crm\": ",
+        "pbxhook.conf:14: tls.certificate_file: ",
+        "pbxhook.conf:15: tls.key_file: ",
+        NULL};
+    char path[SCRATCH_PATH];
+    scratch_path(world->directory, "open", path);
+    scratch_write(path, "secret\n");
+    assert_int_equal(chmod(path, 0644), 0);
+    write_config(world, "webhook {\n  secret_file = \"/nonexistent\"\n  token_file = \"open\"\n}\n"
+                        "pbx {\n  user = \"u\"\n  password_file = \"open\"\n}\n"
+                        "target \"crm\" {\n  url = \"http://127.0.0.1:1\"\n"
+                        "  token_file = \"open\"\n}\n"
+                        "tls {\n  certificate_file = \"none\"\n  key_file = \"open\"\n}\n");
+    check_refusal(world, "check", 1, wanted);
+    write_config(world, "pbx {\n  ca_file = \"open\"\n}\n");
+    check_refusal(world, "check", 1,
+                  (const char *const[]){"pbxhook.conf:2: pbx.ca_file: ", "no certificate", NULL});
+}
+
+static void test_places_that_can_not_be(struct world *world)
+{
+    static const struct {
+        const char *name, *value;
+    } cases[] = {
+        {"PBXHOOK_DOWNLOAD_DIR", "/etc/passwd"},
+        {"PBXHOOK_DOWNLOAD_DIR", "/nonexistent/downloads"},
+        {"PBXHOOK_STORE_URL", "sqlite:/nonexistent/x.db"},
+        {"PBXHOOK_STORE_URL", "sqlite:/etc"},
+        {"PBXHOOK_STATE_DIR", "/etc/passwd"},
+        {"PBXHOOK_STATE_DIR", "/etc/passwd/state"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const wanted[] = {cases[i].name, cases[i].value, NULL};
+        struct environment *environment = &world->server.environment;
+        int count = environment->count;
+        environment_set(environment, cases[i].name, cases[i].value);
+        check_refusal(world, "check", 1, wanted);
+        check_refusal(world, "serve", 1, wanted);
+        if (environment->count == count) /* it had one: the next takes its place */
+            continue;
+        free(environment->entry[--environment->count]);
+        environment->entry[environment->count] = NULL;
+    }
 }
 
 static void test_wrong_file(struct world *world)
@@ -327,6 +389,9 @@ int main(void)
         {"worker by hand", test_worker_by_hand},
         {"check and plugins", test_check_and_plugins},
         {"plugins as JSON", test_plugins_as_json},
+        {"quiet check", test_quiet_check},
+        {"check opens what serve will", test_check_opens_what_serve_will},
+        {"places that can't be", test_places_that_can_not_be},
         {"wrong file", test_wrong_file},
         {"two wrong things", test_two_wrong_things},
         {"no such file", test_no_such_file},

@@ -94,6 +94,20 @@ static void test_a_file_is_named(void **state)
     check_refused(&config, "127.0.0.1:3000", "holds no certificate in PEM");
 }
 
+/* All of them, a line each. */
+static void test_every_file_is_named(void **state)
+{
+    struct config config = {
+        .webhook.token_file = (char *)"/nonexistent/tokens",
+        .dashboard.token_file = (char *)"/nonexistent/readers",
+        .tls = {.certificate_file = scene.tokens, .key_file = (char *)"/nonexistent/key"}};
+    (void)state;
+    check_refused(&config, "127.0.0.1:3000",
+                  "webhook.token_file: /nonexistent/tokens: No such file or directory\n"
+                  "dashboard.token_file: /nonexistent/readers: No such file or directory\n"
+                  "tls.key_file: /nonexistent/key: No such file or directory");
+}
+
 /* By what they may show, not by the files' names. */
 static void test_same_readers(void **state)
 {
@@ -123,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_more_than_loopback_wants_a_secret, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_file_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_every_file_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_same_readers, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("door", tests, NULL, NULL);
