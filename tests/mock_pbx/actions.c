@@ -195,13 +195,6 @@ static void action_choose_manner(struct actions *actions, struct action_answer *
     }
 }
 
-static void actions_remember(struct actions *actions, const struct action_post *post,
-                             const struct inbox_message *message)
-{
-    if (post->key != NULL)
-        recall_put(actions->keys, post->key)->note = recall_hash(message->call_id);
-}
-
 /* ---- listing --------------------------------------------------------------------------------- */
 
 static void actions_record(struct actions *actions, const struct action_post *post,
@@ -236,9 +229,15 @@ void actions_take(struct actions *actions, const struct action_post *post,
     } else if (!action_is_repeated(actions, post, answer, message) &&
                !action_is_failed(actions, answer, message)) {
         message->fate = ACTION_TAKEN;
-        actions_remember(actions, post, message);
         action_choose_manner(actions, answer, message);
     }
+}
+
+void actions_keep(struct actions *actions, const struct action_post *post,
+                  const struct action_answer *answer, const struct inbox_message *message)
+{
+    if (message->fate == ACTION_TAKEN && post->key != NULL)
+        recall_put(actions->keys, post->key)->note = recall_hash(message->call_id);
     actions_record(actions, post, answer, message);
 }
 

@@ -33,9 +33,14 @@ struct actions;
 struct actions *actions_new(const struct options *options);
 void actions_free(struct actions *actions); /* accepts NULL */
 
-/* Decides. *message is for the inbox, *answer for the sender. */
+/* Decides, and keeps nothing. *message is for the inbox, *answer for the sender. */
 void actions_take(struct actions *actions, const struct action_post *post,
                   struct action_answer *answer, struct inbox_message *message);
+
+/* What was decided stands, as the inbox had room for it: its key is known from here on, and it is
+ * listed. */
+void actions_keep(struct actions *actions, const struct action_post *post,
+                  const struct action_answer *answer, const struct inbox_message *message);
 
 /* The last ones, oldest first, as a new JSON object; call_id NULL = of all calls. NULL when out of
  * memory. */

@@ -168,6 +168,7 @@ static void route_post_action(struct request *request)
         request_fail(request, 503, "mock-pbx is overloaded");
         return;
     }
+    actions_keep(server->actions, &post, &answer, &message);
     if (answer.error[0] != '\0')
         request_fail(request, answer.status, answer.error);
     request->status = answer.status;
