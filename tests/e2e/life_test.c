@@ -10,6 +10,8 @@
 
 #include <jansson.h>
 
+#include "mock_run.h"
+
 #define CALL_ID "0bc692b0-128a-11e8-807b-e3acc2b0c13d"
 #define CALLER  "1199999999"
 
@@ -149,49 +151,16 @@ static void test_nothing_yet(struct world *world)
 
 /* ---- With the real mock-pbx ---------------------------------------------------------------------- */
 
-/* Runs it against the server, on the port that the server sends its actions to. */
-static json_t *run_mock(struct world *world, const char *const *more_words)
-{
-    char webhook[64], listen[64], report[SCRATCH_PATH];
-    const char *words[32] = {PBXHOOK_BUILD_DIR "/tests/mock_pbx/mock-pbx",
-                             "--webhook",
-                             webhook,
-                             "--listen",
-                             listen,
-                             "--report",
-                             report};
-    struct process_result result;
-    int count = 7;
-    while (*more_words != NULL)
-        words[count++] = *more_words++;
-    snprintf(webhook, sizeof webhook, "http://127.0.0.1:%d", world->server.port);
-    assert_int_equal(sscanf(fake_pbx_url(world->pbx), "http://%63[^/]", listen), 1);
-    scratch_path(world->directory, "report.json", report);
-
-    fake_pbx_free(world->pbx); /* its port is mock-pbx's now */
-    world->pbx = NULL;
-    process_run(words, &world->server.environment, world->directory, &result);
-    json_t *json = json_load_file(report, 0, NULL);
-    if (result.exit_status != 0 || json == NULL)
-        fail_msg("mock-pbx ended with %d: %s", result.exit_status, result.errors);
-    process_forget(&result);
-    return json;
-}
-
-static int64_t report_int(const json_t *report, const char *part, const char *member)
-{
-    return json_integer_value(json_object_get(json_object_get(report, part), member));
-}
-
 static void check_mock_run(struct world *world, const char *const *words, int calls)
 {
     world_start(world);
-    json_t *report = run_mock(world, words);
-    assert_true(json_is_true(json_object_get(report, "ok")));
-    assert_int_equal(report_int(report, "calls", "right"), calls);
-    assert_int_equal(report_int(report, "calls", "wrong"), 0);
-    int64_t new_callers = report_int(report, "calls", "new");
-    int64_t accepted = report_int(report, "actions", "accepted");
+    json_t *report;
+    assert_int_equal(mock_run(world, words, &report), 0);
+    assert_true(mock_is_ok(report));
+    assert_int_equal(mock_number(report, "calls", "right"), calls);
+    assert_int_equal(mock_number(report, "calls", "wrong"), 0);
+    int64_t new_callers = (int64_t)mock_number(report, "calls", "new");
+    int64_t accepted = (int64_t)mock_number(report, "actions", "accepted");
     json_decref(report);
 
     assert_int_equal(accepted, calls);

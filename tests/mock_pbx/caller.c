@@ -396,7 +396,8 @@ static void caller_act_after_end(struct caller *caller, struct recall_value *kno
     caller_count_fault(caller, message->call_id, fault, detail);
 }
 
-static void caller_take_taken(struct caller *caller, const struct inbox_message *message)
+static void caller_take_taken(struct caller *caller, const struct inbox_message *message,
+                              bool driven)
 {
     struct recall_value *known = recall_find(caller->calls, message->call_id);
 
@@ -404,11 +405,13 @@ static void caller_take_taken(struct caller *caller, const struct inbox_message 
     caller->tally->actions.waiting_first += message->manner == ACTION_WAITING_FIRST ? 1 : 0;
     caller->tally->actions.silent += message->manner == ACTION_SILENT ? 1 : 0;
     caller->tally->actions.dropped += message->manner == ACTION_DROPPED ? 1 : 0;
-    if (known == NULL) {
+    if (known == NULL && !driven) {
         caller->tally->actions.unknown_calls++;
         return;
     }
     caller->tally->actions.accepted++;
+    if (known == NULL)
+        return;
     if (known->thing != NULL) {
         caller_act(known->thing, message);
         return;
@@ -431,12 +434,12 @@ static void caller_take_bad(struct caller *caller, const struct inbox_message *m
         caller_act_after_end(caller, known, message, CALL_BAD_ACTION);
 }
 
-void caller_take_action(struct caller *caller, const struct inbox_message *message)
+void caller_take_action(struct caller *caller, const struct inbox_message *message, bool driven)
 {
     caller->tally->actions.received++;
     switch (message->fate) {
     case ACTION_TAKEN:
-        caller_take_taken(caller, message);
+        caller_take_taken(caller, message, driven);
         break;
     case ACTION_REPEATED:
         caller->tally->actions.repeated_by_key++;

@@ -28,8 +28,9 @@ void caller_free(struct caller *caller);
 /* Begins one call. */
 void caller_place(struct caller *caller);
 
-/* An action arrived. */
-void caller_take_action(struct caller *caller, const struct inbox_message *message);
+/* An action arrived. driven: its call is none of these but one that is driven by hand, of which
+ * nothing is expected. */
+void caller_take_action(struct caller *caller, const struct inbox_message *message, bool driven);
 
 /* Calls in progress. */
 uint64_t caller_get_active(const struct caller *caller);

@@ -14,8 +14,10 @@
 #include "clock.h"
 #include "dice.h"
 #include "memory.h"
+#include "recall.h"
 
 #define DRIVE_CALLS 1000
+#define DRIVE_IDS   16384 /* of calls whose actions are known as theirs */
 
 /* The call that a number is in. */
 struct driven_call {
@@ -45,6 +47,7 @@ struct drive {
     struct driven_call *calls; /* a ring: the oldest number is forgotten */
     size_t call_count;
     size_t cursor;
+    struct recall *ids; /* of the driven calls, earlier ones of a number too */
     struct errand *errands;
 };
 
@@ -126,6 +129,7 @@ struct drive *drive_new(const struct options *options, struct client *client, st
     drive->tally = tally;
     drive->journal = journal;
     drive->calls = memory_get(DRIVE_CALLS, sizeof *drive->calls);
+    drive->ids = recall_new(DRIVE_IDS);
     dice_open(&drive->dice, options->seed + 3);
     return drive;
 }
@@ -156,7 +160,13 @@ void drive_free(struct drive *drive)
     while (drive->errands != NULL)
         drive_free_errand(drive->errands);
     free(drive->calls);
+    recall_free(drive->ids);
     free(drive);
+}
+
+bool drive_knows(const struct drive *drive, const char *call_id)
+{
+    return recall_find(drive->ids, call_id) != NULL;
 }
 
 static struct driven_call *drive_find_call(struct drive *drive, const char *their_number)
@@ -186,6 +196,8 @@ static struct driven_call *drive_get_call(struct drive *drive, const struct driv
         snprintf(call->call_id, sizeof call->call_id, "%s", order->call_id);
     else if (!known || strcmp(order->type, payload_get_type(EVENT_NEW)) == 0)
         call_make_id(call->call_id, &drive->dice);
+    if (!drive_knows(drive, call->call_id))
+        recall_put(drive->ids, call->call_id);
     return call;
 }
 

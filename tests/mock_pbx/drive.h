@@ -45,6 +45,9 @@ void drive_set_answer(struct drive *drive, drive_answer *answer, void *context);
 /* After client_close(): posts under way are freed too. Accepts NULL. */
 void drive_free(struct drive *drive);
 
+/* Is or was it the id of a call driven by hand? */
+bool drive_knows(const struct drive *drive, const char *call_id);
+
 /* Posts the event and answers the request when the webhook has answered. Takes the order. */
 void drive_begin(struct drive *drive, struct drive_order *order, struct request *request);
 

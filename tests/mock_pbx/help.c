@@ -97,8 +97,9 @@ static const char *const help_parts[] = {
     "standby_to_action from the start of call.standby's first POST to the arrival of the action;\n"
     "post_queue is how long events waited for one of the --connections.\n"
     "\n"
-    "Exit code: 0 every call right (and all placed), 1 not so, 2 wrong usage or it could not start,\n"
-    "3 out of memory. SIGINT or SIGTERM ends it with a report.\n",
+    "Exit code: 0 every call right (and all placed) and no action malformed or for a call unknown\n"
+    "here, 1 not so, 2 wrong usage or it could not start, 3 out of memory. SIGINT or SIGTERM ends it\n"
+    "with a report.\n",
 };
 
 void options_print_help(void)

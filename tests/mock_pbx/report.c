@@ -98,15 +98,23 @@ static json_t *report_make_misdeeds(const struct tally *tally)
         report_int(tally->actions.failed));
 }
 
+bool report_is_right(const struct tally *tally, const struct options *options)
+{
+    if (tally->calls.wrong > 0 || tally->actions.bad > 0)
+        return false;
+    if (options_place_calls(options) && tally->actions.unknown_calls > 0)
+        return false;
+    return options->calls == 0 || tally->complete;
+}
+
 char *report_make_json(const struct tally *tally, const struct options *options, uint64_t active)
 {
     json_t *json = json_pack(
         "{s:s, s:b, s:b, s:f, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}}", "mock_pbx", PBXHOOK_VERSION,
-        "ok", tally->calls.wrong == 0 && (options->calls == 0 || tally->complete), "complete",
-        tally->complete, "seconds", report_get_seconds(tally), "calls",
-        report_make_calls(tally, options, active), "events", report_make_events(tally), "actions",
-        report_make_actions(tally), "misbehaviour", report_make_misdeeds(tally), "latency_ms",
-        "webhook_answer",
+        "ok", report_is_right(tally, options), "complete", tally->complete, "seconds",
+        report_get_seconds(tally), "calls", report_make_calls(tally, options, active), "events",
+        report_make_events(tally), "actions", report_make_actions(tally), "misbehaviour",
+        report_make_misdeeds(tally), "latency_ms", "webhook_answer",
         report_make_latency(&tally->webhook_answer, "start of each POST to its answer"),
         "standby_to_action",
         report_make_latency(&tally->standby_to_action,
@@ -264,19 +272,22 @@ static void report_print_actions(FILE *file, const struct tally *tally)
     fputc('\n', file);
 }
 
+static const char *report_get_verdict(const struct tally *tally, const struct options *options)
+{
+    if (tally->calls.wrong > 0 || (options->calls > 0 && !tally->complete))
+        return "NOT every call went right";
+    if (!report_is_right(tally, options))
+        return "NOT every action was right";
+    if (!options_place_calls(options))
+        return "served";
+    return options->calls > 0 ? "every call went right" : "every call that ended went right";
+}
+
 void report_print(FILE *file, const struct tally *tally, const struct options *options)
 {
-    bool wrong = tally->calls.wrong > 0 || (options->calls > 0 && !tally->complete);
-
-    if (options_place_calls(options)) {
-        fprintf(file, "mock-pbx: %s\n",
-                wrong                ? "NOT every call went right"
-                : options->calls > 0 ? "every call went right"
-                                     : "every call that ended went right");
+    fprintf(file, "mock-pbx: %s\n", report_get_verdict(tally, options));
+    if (options_place_calls(options))
         report_print_calls(file, tally, options);
-    } else {
-        fputs("mock-pbx: served\n", file);
-    }
     report_print_events(file, tally);
     report_print_actions(file, tally);
     report_print_latencies(file, tally);

@@ -4,10 +4,15 @@
 #ifndef MOCK_PBX_REPORT_H
 #define MOCK_PBX_REPORT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "options.h"
 #include "tally.h"
+
+/* Did all go right: each call, and no action was malformed or, where calls are placed, for an unknown
+ * one? Who only serves takes actions for calls that somebody else places. */
+bool report_is_right(const struct tally *tally, const struct options *options);
 
 /* New text, the caller frees it. active: calls in progress. */
 char *report_make_json(const struct tally *tally, const struct options *options, uint64_t active);

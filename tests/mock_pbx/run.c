@@ -162,9 +162,7 @@ static int run_report(struct run *run)
 
 static int run_get_exit_code(const struct run *run)
 {
-    if (run->options->calls > 0 && !run->tally->complete)
-        return 1;
-    return run->tally->calls.wrong > 0 ? 1 : 0;
+    return report_is_right(run->tally, run->options) ? 0 : 1;
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -206,7 +204,8 @@ static void run_take_messages(struct run *run)
     for (size_t i = 0; i < count; i++) {
         switch (messages[i].kind) {
         case INBOX_ACTION:
-            caller_take_action(run->caller, &messages[i]);
+            caller_take_action(run->caller, &messages[i],
+                               drive_knows(run->drive, messages[i].call_id));
             break;
         case INBOX_DRIVE:
             drive_begin(run->drive, messages[i].order, messages[i].request);

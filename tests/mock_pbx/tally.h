@@ -33,8 +33,8 @@ struct tally {
 
     struct {
         uint64_t received; /* all below together */
-        uint64_t
-            accepted; /* for calls of this run, the wrong ones too; slow ... dropped are of these */
+        /* For calls of this run, wrong and driven ones too; slow ... dropped are of these. */
+        uint64_t accepted;
         uint64_t unknown_calls, repeated_by_key, bad, failed, dropped_before, turned_away;
         uint64_t second, late;
         uint64_t slow, waiting_first, silent, dropped;
