@@ -36,7 +36,7 @@ database_of() {
 
 # make_database DIRECTORY: a new, empty one.
 make_database() {
-    "$pg_bin/createdb" -O bench "$(database_of "$1")"
+    "$pg_bin/createdb" -O bench "$(database_of "$1")" || die "createdb failed"
 }
 
 # start_database DIRECTORY: the cluster runs, with a new, empty database: $database.
@@ -62,9 +62,10 @@ start_pbxhook_on_postgres() {
 event_body='{"chamada":{"call_id":"0bc692b0-128a-11e8-807b-e3acc2b0c13d","code":"","type":"call.new","direction":"inbound","our_number":"0800111111","their_number":"1199999999","timestamp":"2018-02-15T20:07:32.562Z"},"dados":{"call_id":"0bc692b0-128a-11e8-807b-e3acc2b0c13d","type":"call.cpf-provided","cpf":"","timestamp":"2018-02-15T20:07:32.562Z"},"atendente":{},"dialer":{}}'
 
 # run_pgbench NAME: the same SQL without a server: seven transactions a call, one an event, from as many clients
-# as the servers get connections. The tables are the ones that pbxhook makes.
+# as the servers get connections. The tables are the ones that pbxhook makes. Called by watch_stolen(), under whose
+# `||` no failed command ends the run by itself: each has to say so.
 run_pgbench() {
-    mkdir "$work/$1"
+    mkdir "$work/$1" || die "no directory for pgbench"
     start_sink
     start_pbxhook_on_postgres "$work/$1" "$pbx_url" 1
     stop_servers
@@ -75,6 +76,7 @@ run_pgbench() {
         "$pg_bin/pgbench" -n -M prepared -c $connections -j 2 -T "$run_seconds" -D "body=$event_body" \
             -f "$bench/call.pgbench.sql" "$database" >"$out/$name.pgbench.log" 2>&1 || die "pgbench failed: see $out/$name.pgbench.log"
     done
-    measure pgbench "$out/$1.pgbench.log" "$seconds" "$out/$1.load.json" >"$out/$1.settled.json"
+    measure pgbench "$out/$1.pgbench.log" "$seconds" "$out/$1.load.json" >"$out/$1.settled.json" ||
+        die "no figures of pgbench: see $out/$1.pgbench.log"
     finish "$1"
 }
