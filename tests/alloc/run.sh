@@ -30,7 +30,7 @@ work=$(mktemp -d)
 postgres="sh $here/../postgres/cluster.sh"
 sweeper=
 trap '[ -z "$sweeper" ] || kill "$sweeper" 2>/dev/null || true; $postgres stop "$work/socket" || true; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT TERM HUP
 
 # What a unit test is told: where its long loops may be short, and a memory that forgets at once.
 export SHORT_LOOPS=1 FAIL_ALLOC_RESULT="$work/result"
@@ -41,7 +41,8 @@ under_failure() {
     program=$1
     shift
     : >"$work/result"
-    env "$@" LD_PRELOAD="$build/tests/alloc/libfail_alloc.so" GLIBC_TUNABLES=$tunables "$program" \
+    # By its name alone: LD_PRELOAD splits at blanks.
+    env "$@" LD_LIBRARY_PATH="$build/tests/alloc" LD_PRELOAD=libfail_alloc.so GLIBC_TUNABLES=$tunables "$program" \
         </dev/null >"$work/output" || { cat "$work/output"; fail "$program: could not be run"; }
     grep -q '^= ' "$work/result" || fail "$program: did not take the library"
 }

@@ -18,9 +18,7 @@ static void watch(struct world *world)
 {
     scratch_path(world->directory, "disk", report_path);
     world_set(world, "WATCHED_DISK", report_path);
-    world_set(world, "LD_PRELOAD", PBXHOOK_BUILD_DIR "/tests/e2e/preload/watched_disk.so");
-    if (PBXHOOK_SANITIZED) /* it wants to be the first library */
-        world_set(world, "ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0");
+    world_preload(world, "watched_disk");
 }
 
 /* The lines that begin and end so; *last is the number of the last one among all lines. */

@@ -7,7 +7,7 @@ command -v systemd-analyze >/dev/null || fail "no systemd-analyze: install syste
 
 # The programs are not installed where the units name them, so that they name this build's.
 for unit in service socket; do
-    sed "s|^ExecStart=[^ ]*/pbxhook |ExecStart=$program |" "$units/pbxhook.$unit" \
+    sed "s|^ExecStart=[^ ]*/pbxhook |ExecStart=\"$program\" |" "$units/pbxhook.$unit" \
         >"$scratch/pbxhook.$unit"
 done
 run systemd-analyze verify --man=no "$scratch/pbxhook.service" "$scratch/pbxhook.socket"

@@ -206,6 +206,17 @@ void world_set_time(struct world *world, const char *name, int ms)
     world_set(world, name, text);
 }
 
+/* By its name alone: LD_PRELOAD splits at blanks, which a build directory's path may have. */
+void world_preload(struct world *world, const char *name)
+{
+    char file[64];
+    snprintf(file, sizeof file, "%s.so", name);
+    world_set(world, "LD_LIBRARY_PATH", PBXHOOK_BUILD_DIR "/tests/e2e/preload");
+    world_set(world, "LD_PRELOAD", file);
+    if (PBXHOOK_SANITIZED) /* it wants to be the first library */
+        world_set(world, "ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0");
+}
+
 void world_give_actions_time(struct world *world)
 {
     world_set(world, "PBXHOOK_PBX_DEADLINE", "600s");

@@ -64,6 +64,9 @@ void world_set(struct world *world, const char *name, const char *value);
 /* The same with a duration, longer where this build is slower. */
 void world_set_time(struct world *world, const char *name, int ms);
 
+/* Preloads a library that the build made for the tests, "shifted_clock", into all servers. */
+void world_preload(struct world *world, const char *name);
+
 /* However slow the machine: no action is given up, and none is unknown for want of an answer in time. */
 void world_give_actions_time(struct world *world);
 
