@@ -69,6 +69,7 @@ jobs=$(nproc)
 failed=
 skipped=$(mktemp)
 trap 'rm -f "$skipped"' EXIT
+trap 'exit 1' INT TERM HUP
 for preset in "$@"; do
     say "Building: $preset"
     cmake --preset "$preset" >/dev/null

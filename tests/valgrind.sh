@@ -22,6 +22,7 @@ command -v valgrind >/dev/null || fail "no valgrind: install valgrind"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
 export build work
 one='
     valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \

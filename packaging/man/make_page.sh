@@ -52,6 +52,7 @@ help_sections() {
 
 scratch=$(mktemp)
 trap 'rm -f "$scratch" "$page.new"' EXIT
+trap 'exit 1' INT TERM HUP
 sed "$substitutions" "$template" | while IFS= read -r line; do
     case "$line" in
     @HELP_OPTIONS@) help_options ;;

@@ -14,6 +14,7 @@ reasons=$(grep -c '^ *label = reason: ...' "$exceptions" || true)
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pbxhook-abi.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 "$abidw" --no-corpus-path --no-comp-dir-path --short-locs --out-file "$scratch/now.abi" "$types"
 for old in "$baseline"/*.abi; do
     "$abidiff" --no-added-syms --suppressions "$exceptions" "$old" "$scratch/now.abi" ||

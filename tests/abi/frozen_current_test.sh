@@ -15,6 +15,7 @@ done
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pbxhook-abi.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 # contract HEADER: without comments, its words with one blank between.
 contract() {
     awk '{

@@ -6,6 +6,7 @@ set -eu
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pbxhook-abi.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 
 # texts FILE...: the string literals, one a line, their pieces put together; \" inside one is written as `.
 texts() {

@@ -7,6 +7,7 @@ set -eu
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pbxhook-sdk.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 cd "$scratch"
 
 fail() {

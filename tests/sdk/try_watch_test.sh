@@ -7,6 +7,7 @@ set -eu
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pbxhook-sdk.XXXXXX")
 pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 mkdir "$scratch/tmp"
 
 fail() {

@@ -10,6 +10,7 @@ set -uE
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pbxhook-sdk.XXXXXX")
 trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 umask 022
 unset DESTDIR CFLAGS LDFLAGS
 export PATH=$stage/bin:$PATH CMAKE_PREFIX_PATH=$stage PBXHOOK_STATE_DIR=$scratch/state
