@@ -188,14 +188,23 @@ static void ask_pbx(const uint8_t *answer, size_t size)
 
 /* ---- A plugin's target ------------------------------------------------------------------------------- */
 
+static char directory[512]; /* "" before the first download */
+
+static void remove_directory(void)
+{
+    rmdir(directory);
+}
+
 static const char *get_directory(void)
 {
-    static char directory[] = "/tmp/pbxhook-fuzz-XXXXXX";
-    static int made;
+    const char *parent = getenv("TMPDIR");
 
-    if (!made)
-        fuzz_require(mkdtemp(directory) != NULL);
-    made = 1;
+    if (directory[0] != '\0')
+        return directory;
+    snprintf(directory, sizeof directory, "%s/pbxhook-fuzz-XXXXXX",
+             parent != NULL ? parent : "/tmp");
+    fuzz_require(mkdtemp(directory) != NULL);
+    fuzz_require(atexit(remove_directory) == 0);
     return directory;
 }
 
@@ -217,7 +226,7 @@ static CURLcode run_transfer(CURLM *multi, const uint8_t *answer, size_t size)
 /* A whole download is there, of the size that was told; of any other nothing is left. */
 static void check_download(const struct delivery *delivery, const struct transfer_answer *answer)
 {
-    char path[128];
+    char path[sizeof directory + 16];
     struct stat info;
 
     snprintf(path, sizeof path, "%s/file", get_directory());
