@@ -30,6 +30,10 @@ want_equal() {
 counts_new() {
     curl -fsS "$url/api/dashboard/count" | grep -q "\"new\":$1,"
 }
+has_logged() {
+    journalctl --no-pager -u pbxhook.service >/tmp/journal.txt
+    grep -q "$1" /tmp/journal.txt
+}
 restarted() {
     [ "$(property NRestarts)" = "$1" ] && [ "$(property SubState)" = running ]
 }
@@ -56,7 +60,9 @@ nice=$(($(ps -o ni= -p "$pid") + 5)) # of the receiver: what this test was start
 want_equal "their nice values" "$(ps -o ni= -C pbxhook-worker | xargs)" $((nice < 19 ? nice : 19))
 
 step "it is reloaded"
+! has_logged 'msg=reloaded' || fail "it was reloaded before"
 systemctl reload pbxhook.service
+until_true has_logged 'msg=reloaded'
 until_true curl -fsS "$url/healthz"
 want_equal "the process" "$(property MainPID)" "$pid"
 systemctl is-active pbxhook.service
