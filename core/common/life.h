@@ -33,6 +33,9 @@ struct life {
     int64_t culprit_id;
     char culprit_plugin[LIFE_PLUGIN];
     char reason[LIFE_REASON]; /* "killed by SIGSEGV" */
+    /* The receiver's too: the server serves already, so a worker that is started now does not give up: it waits
+     * for a store that is away, and a plugin that does not open is parked. */
+    int is_lenient;
 };
 
 /* A plugin is about to be called. */

@@ -23,7 +23,8 @@ int operator_reload(const struct config *config)
     else if (result == 0)
         fprintf(stderr, "pbxhook reload: no server is running on %s\n", config->state_dir);
     else
-        fprintf(stderr, "pbxhook reload: nothing was changed: %s\n", error);
+        fprintf(stderr, "pbxhook reload: refused, the former configuration is in force: %s\n",
+                error);
     json_decref(ok);
     json_decref(request);
     return result == 1 ? EXIT_SUCCESS : result == 0 ? OPERATOR_NOT_RUNNING : EXIT_FAILURE;

@@ -65,9 +65,11 @@ int64_t plugin_crashes_note(struct plugin_crashes_list *list, const char *plugin
     if (now_us - crashes->last_us > GOOD_TIME_US)
         crashes->park_us = 0;
     crashes->last_us = now_us;
-    remember(crashes, event_seq, now_us);
+    if (event_seq != 0)
+        remember(crashes, event_seq, now_us);
     /* One that was parked is on probation: its next crash is enough. */
-    if (crashes->park_us == 0 && events_within(crashes, now_us - WINDOW_US) < PLUGIN_CRASHES_PARK)
+    if (event_seq != 0 && crashes->park_us == 0 &&
+        events_within(crashes, now_us - WINDOW_US) < PLUGIN_CRASHES_PARK)
         return 0;
     crashes->park_us = crashes->park_us == 0 ? FIRST_PARK_US : crashes->park_us * 2;
     if (crashes->park_us > LONGEST_PARK_US)

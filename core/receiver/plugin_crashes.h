@@ -27,7 +27,8 @@ struct plugin_crashes_list {
     int count;
 };
 
-/* Notes that a worker died in this plugin: for how long to park it, in microseconds; 0: not at all. */
+/* Notes that a worker died in this plugin: for how long to park it, in microseconds; 0: not at all. event_seq 0:
+ * in its open(), which each worker would call again: once is enough. */
 int64_t plugin_crashes_note(struct plugin_crashes_list *list, const char *plugin, int64_t event_seq,
                             int64_t now_us);
 /* Workers that it took down. */

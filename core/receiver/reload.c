@@ -112,6 +112,16 @@ static void adopt(struct reload *reload)
     reload->options.adopt(reload->options.arg, reload->now);
 }
 
+/* The former workers' memory is gone, and with it the files that they had loaded. */
+static void add_what_runs(struct reload *reload)
+{
+    size_t size = strlen(reload->error);
+    snprintf(
+        reload->error + size, sizeof reload->error - size,
+        "; the workers start again as they were configured, with the plugin files that are there "
+        "now: one that does not open is parked, and its events wait in the store");
+}
+
 static void replace(struct reload *reload)
 {
     int result =
@@ -120,9 +130,10 @@ static void replace(struct reload *reload)
         adopt(reload);
         finish(reload, NULL);
     } else if (result < 0) {
-        supervisor_replace_workers(reload->options.supervisor, reload->now);
+        supervisor_bring_back_workers(reload->options.supervisor, reload->now);
         config_free(reload->next);
         reload->next = NULL;
+        add_what_runs(reload);
         finish(reload, reload->error);
     }
 }

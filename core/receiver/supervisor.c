@@ -47,6 +47,7 @@ struct supervisor {
     enum ending ending;
     int starting; /* a worker that refuses now ends the start */
     int stopping; /* dead workers stay dead                   */
+    int lenient; /* the server serves, and workers have been ready with this configuration: see life.h */
     int count;
     struct worker_process worker[SPOOL_MAX_WORKERS];
     struct metrics_worker *page[SPOOL_MAX_WORKERS];
@@ -196,6 +197,7 @@ struct metrics_worker *const *supervisor_pages(const struct supervisor *supervis
 static void start_worker(struct supervisor *supervisor, struct worker_process *worker)
 {
     /* Without the lock: nobody else looks at a worker that is not ready. */
+    worker->page->life.is_lenient = supervisor->lenient;
     int code = worker_process_start(worker, supervisor->config);
     if (code < 0) {
         log_error("can't start a worker, trying again in a second",
@@ -286,12 +288,26 @@ static void note_crash(struct supervisor *supervisor, struct metrics_worker *pag
     if (!end->in_plugin || slot == NULL)
         return;
     metrics_add(&slot->crashes, 1);
-    if (end->event_seq == 0)
-        return; /* in open(): no event can wait for it */
+    if (end->event_seq == 0 && supervisor->starting)
+        return; /* in open(): the server does not start */
     int64_t park_us =
         plugin_crashes_note(&supervisor->crashes, end->plugin, end->event_seq, now_us);
     if (park_us > 0)
         park_plugin(supervisor, end, park_us, now_us + park_us);
+}
+
+/* A plugin that does not survive its open(), or does not come back, will not the next time either. */
+static void note_death_at_start(struct supervisor *supervisor, const struct worker_process *worker,
+                                const struct worker_end *end)
+{
+    char reason[sizeof supervisor->reason];
+    if (end->in_plugin) {
+        snprintf(reason, sizeof reason, "the plugin \"%s\" in its open(): %s", end->plugin,
+                 end->reason);
+        note_failed_start(supervisor, reason);
+    } else if (worker->early_deaths >= START_DEATHS) {
+        note_failed_start(supervisor, "the worker dies each time it starts: is it a plugin?");
+    }
 }
 
 static void reap_workers(struct supervisor *supervisor)
@@ -306,7 +322,7 @@ static void reap_workers(struct supervisor *supervisor)
         struct worker_end end;
         int was_ready = worker->ready, was_dismissed = worker->leaving;
         pthread_mutex_lock(&supervisor->lock);
-        worker_process_ended(worker, status, supervisor->config->handler_timeout_ms, &end);
+        worker_process_ended(worker, status, &end);
         pthread_mutex_unlock(&supervisor->lock);
         note_crash(supervisor, worker->page, &end);
         if (supervisor->desk != NULL && worker->index == 0)
@@ -316,8 +332,8 @@ static void reap_workers(struct supervisor *supervisor)
                       log_int("worker", worker->index), log_text("plugin", end.plugin));
             supervisor->ending = WORKER_REFUSED;
         }
-        if (!was_ready && !was_dismissed && worker->early_deaths >= START_DEATHS)
-            note_failed_start(supervisor, "the worker dies each time it starts: is it a plugin?");
+        if (!was_ready && !was_dismissed)
+            note_death_at_start(supervisor, worker, &end);
         if (!was_dismissed && !supervisor->starting) {
             worker->restarts++;
             metrics_add(&supervisor->metrics->worker_restarts, 1);
@@ -366,11 +382,8 @@ static void forgive_plugins(struct supervisor *supervisor)
     }
 }
 
-void supervisor_replace_workers(struct supervisor *supervisor, const struct config *config)
+static void dismiss_workers(struct supervisor *supervisor)
 {
-    supervisor->config = config;
-    supervisor->can_not_start = 0;
-    forgive_plugins(supervisor);
     for (int i = 0; i < supervisor->count; i++) {
         struct worker_process *worker = &supervisor->worker[i];
         worker->early_deaths = 0;
@@ -379,7 +392,24 @@ void supervisor_replace_workers(struct supervisor *supervisor, const struct conf
     }
 }
 
-int supervisor_replaced(const struct supervisor *supervisor, char *error, size_t error_size)
+void supervisor_replace_workers(struct supervisor *supervisor, const struct config *config)
+{
+    supervisor->config = config;
+    supervisor->can_not_start = 0;
+    supervisor->lenient = 0;
+    forgive_plugins(supervisor);
+    dismiss_workers(supervisor);
+}
+
+/* A plugin that took a new worker down in open() stays parked. */
+void supervisor_bring_back_workers(struct supervisor *supervisor, const struct config *config)
+{
+    supervisor->config = config;
+    supervisor->lenient = 1;
+    dismiss_workers(supervisor);
+}
+
+int supervisor_replaced(struct supervisor *supervisor, char *error, size_t error_size)
 {
     if (supervisor->can_not_start) {
         snprintf(error, error_size, "a worker can't start: %s", supervisor->reason);
@@ -389,6 +419,7 @@ int supervisor_replaced(const struct supervisor *supervisor, char *error, size_t
         if (!supervisor->worker[i].ready || supervisor->worker[i].leaving)
             return 0;
     }
+    supervisor->lenient = 1;
     return 1;
 }
 
@@ -494,6 +525,7 @@ int supervisor_start(struct supervisor *supervisor)
             start_due_workers(supervisor);
     }
     supervisor->starting = 0;
+    supervisor->lenient = 1;
     if (supervisor->ending == WORKER_REFUSED)
         return -1;
     return supervisor->ending == STOPPED_BY_SIGNAL ? 1 : 0;

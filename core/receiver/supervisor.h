@@ -48,10 +48,13 @@ void supervisor_set_reload(struct supervisor *supervisor, struct reload *reload)
 /*
  * Has every worker finish its batch and leave, and starts others with this configuration, borrowed until it is
  * called again. Events are received meanwhile. supervisor_replaced(): 1 all of them are ready; 0 not yet;
- * -1 one can't start, and why in `error`: then call it again with the configuration that they had before.
+ * -1 one can't start, and why in `error`: then bring them back with the configuration that they had before. Those
+ * wait for a store that is away, and park a plugin that does not open any more, since its file may be another by
+ * now: see life.is_lenient.
  */
 void supervisor_replace_workers(struct supervisor *supervisor, const struct config *config);
-int supervisor_replaced(const struct supervisor *supervisor, char *error, size_t error_size);
+int supervisor_replaced(struct supervisor *supervisor, char *error, size_t error_size);
+void supervisor_bring_back_workers(struct supervisor *supervisor, const struct config *config);
 
 /* Starts the workers and waits until each is ready: 0; 1 when a signal said to stop meanwhile; -1 when
  * one refuses to start (logged). */

@@ -163,7 +163,8 @@ void worker_process_dismiss(struct worker_process *worker)
 {
     if (worker->pid == 0)
         return;
-    if (!worker->ready)
+    worker->dropped = !worker->ready;
+    if (worker->dropped)
         kill(worker->pid, SIGKILL); /* it holds nothing yet, and may wait long for the store */
     else if (control_send(worker->control_fd, CONTROL_STOP, 0, NULL) == -EAGAIN)
         kill(worker->pid, SIGTERM); /* its socket is full of wake-ups; it means the same */
@@ -182,22 +183,30 @@ static void check_leaving(struct worker_process *worker, int64_t now_us)
     kill(worker->pid, SIGKILL);
 }
 
+static int is_opening(const struct worker_process *worker)
+{
+    return atomic_load(&worker->page->life.event_seq) == 0;
+}
+
 void worker_process_check(struct worker_process *worker, int timeout_ms)
 {
     int64_t now_us = clock_mono_us();
     check_leaving(worker, now_us);
     int64_t since_us = atomic_load(&worker->page->life.since_us);
     int64_t limit_us = (int64_t)timeout_ms * 1000;
+    int opening = is_opening(worker);
     /* What open() does, a table's new index, may take its time. */
-    if (!worker->ready && limit_us < OPEN_LIMIT_US)
+    if (opening && limit_us < OPEN_LIMIT_US)
         limit_us = OPEN_LIMIT_US;
     if (worker->pid == 0 || since_us < worker->started_us || now_us - since_us < limit_us)
         return;
     if (worker->aborted_us == 0) {
-        log_error("a handler does not come back, aborting its worker",
+        log_error(opening ? "a plugin's open() does not come back, aborting its worker"
+                          : "a handler does not come back, aborting its worker",
                   log_int("worker", worker->index), log_int("worker_pid", worker->pid),
-                  log_int("handler_timeout_ms", limit_us / 1000));
+                  log_int(opening ? "limit_ms" : "handler_timeout_ms", limit_us / 1000));
         worker->aborted_us = now_us;
+        worker->limit_us = limit_us;
         kill(worker->pid, SIGABRT);
     } else if (!worker->killed && now_us - worker->aborted_us >= limit_us) {
         log_error("the worker does not heed it, killing it", log_int("worker", worker->index),
@@ -209,12 +218,12 @@ void worker_process_check(struct worker_process *worker, int timeout_ms)
 
 /* ---- Its end -------------------------------------------------------------------------------------- */
 
-static void describe(const struct worker_process *worker, int status, int timeout_ms,
-                     char out[LIFE_REASON])
+static void describe(const struct worker_process *worker, int status, char out[LIFE_REASON])
 {
     const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
     if (worker->aborted_us != 0)
-        snprintf(out, LIFE_REASON, "did not come back within %d ms", timeout_ms);
+        snprintf(out, LIFE_REASON, "did not come back within %d ms",
+                 (int)(worker->limit_us / 1000));
     else if (name != NULL)
         snprintf(out, LIFE_REASON, "killed by SIG%s", name);
     else if (WIFSIGNALED(status))
@@ -261,7 +270,12 @@ static void read_life(struct worker_process *worker, int status, struct worker_e
 static void log_end(const struct worker_process *worker, int status, const struct worker_end *end)
 {
     int is_good = WIFEXITED(status) && WEXITSTATUS(status) == 0 && worker->leaving;
-    if (is_good && !end->in_plugin)
+    /* One that was not waited for any more, or that has said itself why it can't start: nothing has died. */
+    if (worker->dropped || (WIFEXITED(status) && WEXITSTATUS(status) == CONTROL_EXIT_REFUSED &&
+                            !worker->ready && !end->in_plugin))
+        log_debug("worker left before it was ready", log_int("worker", worker->index),
+                  log_int("worker_pid", worker->pid));
+    else if (is_good && !end->in_plugin)
         log_debug("worker left", log_int("worker", worker->index),
                   log_int("worker_pid", worker->pid));
     else if (WIFSIGNALED(status))
@@ -291,12 +305,11 @@ static int64_t restart_delay_us(struct worker_process *worker, int64_t now_us)
     return delay_us > LONGEST_DELAY_US ? LONGEST_DELAY_US : delay_us;
 }
 
-void worker_process_ended(struct worker_process *worker, int status, int timeout_ms,
-                          struct worker_end *out)
+void worker_process_ended(struct worker_process *worker, int status, struct worker_end *out)
 {
     int64_t now_us = clock_mono_us();
     *out = (struct worker_end){.in_plugin = 0};
-    describe(worker, status, timeout_ms, out->reason);
+    describe(worker, status, out->reason);
     read_life(worker, status, out);
     log_end(worker, status, out);
     worker->restart_us = now_us + (worker->leaving ? 0 : restart_delay_us(worker, now_us));
@@ -305,4 +318,5 @@ void worker_process_ended(struct worker_process *worker, int status, int timeout
     worker->pid = 0;
     worker->ready = 0;
     worker->leaving = 0;
+    worker->dropped = 0;
 }

@@ -21,8 +21,10 @@ struct worker_process {
     int64_t started_us;  /* monotonic                             */
     int64_t restart_us;  /* when to start it again; 0: now        */
     int64_t aborted_us;  /* when it was told so; 0: it was not    */
+    int64_t limit_us;    /* that it had passed then               */
     int killed;          /* it did not even heed that             */
     int leaving;         /* it was told to, and may               */
+    int dropped;         /* leaving: killed, since it was not ready */
     int64_t leave_by_us; /* leaving: when it is killed            */
     int early_deaths;    /* in a row                              */
     int restarts;        /* times that it was replaced            */
@@ -49,7 +51,7 @@ int worker_process_start(struct worker_process *worker, const struct config *con
 
 /*
  * Aborts it (a core dump tells where it was) when one handler has been running for longer than
- * timeout_ms, and kills it when that does not help.
+ * timeout_ms, or one open() for longer than a minute if that is more, and kills it when that does not help.
  */
 void worker_process_check(struct worker_process *worker, int timeout_ms);
 
@@ -58,9 +60,8 @@ void worker_process_dismiss(struct worker_process *worker);
 
 /*
  * After it was reaped: finds out from its page what it died of, and leaves it there for the next one; closes
- * the socket, decides when it is started again. status as of waitpid(), timeout_ms as of the check.
+ * the socket, decides when it is started again. status as of waitpid().
  */
-void worker_process_ended(struct worker_process *worker, int status, int timeout_ms,
-                          struct worker_end *out);
+void worker_process_ended(struct worker_process *worker, int status, struct worker_end *out);
 
 #endif

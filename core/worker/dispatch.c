@@ -15,7 +15,9 @@
 #include "worker/dispatch_private.h"
 #include "worker/dispatch_routes.h"
 
-#define ERROR_TEXT 600
+#define ERROR_TEXT    600
+
+#define OPEN_AGAIN_US ((int64_t)10 * 1000000) /* a plugin that does not open */
 
 /* Claimed handlings are run one after the other: the last of a full group waits for all before it. */
 #define CLAIM_MARGIN_MS  30000
@@ -77,6 +79,52 @@ store_failed:
              runner->plugin->path, store_error(store));
     store_rollback(store);
     return -1;
+}
+
+/* What the file on the disk does is no reason for the other plugins' events to wait: these do, in the store. */
+static void park_unopened(struct runner *runner, const char *error)
+{
+    if (runner->opened && runner->plugin->descriptor.close != NULL)
+        runner->plugin->descriptor.close(runner->state);
+    runner->opened = 0;
+    runner->state = NULL;
+    atomic_store(&runner->metric->parked_until_us, clock_mono_us() + OPEN_AGAIN_US);
+    log_at(runner->open_failed ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
+           "plugin does not open: parked, its events wait in the store until it does",
+           log_text("plugin", runner->plugin->descriptor.name), log_text("error", error),
+           log_int("again_in_s", OPEN_AGAIN_US / 1000000));
+    runner->open_failed = 1;
+}
+
+/* Opened or parked: 0; or -1 and `error`. */
+static int open_or_park(struct dispatch *dispatch, struct runner *runner, char *error,
+                        size_t error_size)
+{
+    /* One that has no number can't be parked. */
+    int may_park = dispatch->metrics->life.is_lenient && runner->metric != NULL;
+
+    if (may_park && clock_mono_us() < atomic_load(&runner->metric->parked_until_us))
+        return 0; /* the last worker may have died of it */
+    if (open_plugin(dispatch, runner, error, error_size) == 0)
+        return 0;
+    if (!may_park || store_is_away(dispatch->store))
+        return -1;
+    park_unopened(runner, error);
+    return 0;
+}
+
+void dispatch_open_parked(struct dispatch *dispatch)
+{
+    char error[ERROR_TEXT];
+
+    for (size_t i = 0; i < dispatch->count; i++) {
+        struct runner *runner = &dispatch->runners[i];
+
+        if (!runner->opened && open_or_park(dispatch, runner, error, sizeof error) == 0 &&
+            runner->opened)
+            log_info("plugin opened, its events are handled again",
+                     log_text("plugin", runner->plugin->descriptor.name));
+    }
 }
 
 /* Loads the files; a warning of the host's goes to the log. */
@@ -178,7 +226,7 @@ int dispatch_open_loaded(const struct config *config, struct plugin_host *host, 
         add_runners(dispatch, metrics) != 0)
         goto no_memory;
     for (size_t i = 0; i < dispatch->count; i++) {
-        if (open_plugin(dispatch, &dispatch->runners[i], error, error_size) != 0)
+        if (open_or_park(dispatch, &dispatch->runners[i], error, error_size) != 0)
             goto failed;
     }
     *out = dispatch;

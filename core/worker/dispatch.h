@@ -19,7 +19,7 @@ struct dispatch;
 /*
  * Loads all plugins of plugin_dir, checks them and their options and calls their open(), each in a
  * store transaction of its own. On failure -1 and `error` names the file, what was found and what
- * was wanted.
+ * was wanted; where one may be parked (see below) its open() is no failure, unless the store is away.
  */
 int dispatch_open(const struct config *config, struct store *store, struct metrics_worker *metrics,
                   struct dispatch **out, char *error, size_t error_size);
@@ -27,6 +27,12 @@ int dispatch_open(const struct config *config, struct store *store, struct metri
 int dispatch_open_loaded(const struct config *config, struct plugin_host *host, struct store *store,
                          struct metrics_worker *metrics, struct dispatch **out, char *error,
                          size_t error_size);
+/*
+ * Calls open() of those that are not open and whose time has come; outside of a transaction. There are such only
+ * in a worker that was started while the server serves (life.is_lenient): there a plugin whose open() fails is
+ * parked, and one that is parked already is not opened before its time. Its events wait in the store.
+ */
+void dispatch_open_parked(struct dispatch *dispatch);
 /* Calls the plugins' close(). Accepts NULL. */
 void dispatch_close(struct dispatch *dispatch);
 

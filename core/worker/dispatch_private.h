@@ -18,6 +18,7 @@ struct runner {
     uint32_t number; /* of its metric; 0: it has none */
     void *state;
     int opened;
+    int open_failed; /* it was told */
 };
 
 struct dispatch {

@@ -17,6 +17,7 @@
 #define MAX_STRIKES     3
 #define FIRST_RETRY_MS  1000
 #define LONGEST_WAIT_MS (5 * 60 * 1000)
+#define NOT_OPEN_MS     1000 /* a plugin that is about to be opened */
 #define ERROR_TEXT      600
 
 static int64_t random_below(int64_t limit)
@@ -73,10 +74,12 @@ int64_t dispatch_parked_ms(const struct runner *runner)
 
     if (runner->metric != NULL)
         until_us = atomic_load_explicit(&runner->metric->parked_until_us, memory_order_relaxed);
-    if (until_us == 0) /* nearly always: no look at the clock */
+    if (until_us == 0 && runner->opened) /* nearly always: no look at the clock */
         return 0;
     int64_t left_us = until_us - clock_mono_us();
-    return left_us > 0 ? left_us / 1000 + 1 : 0;
+    if (left_us > 0)
+        return left_us / 1000 + 1;
+    return runner->opened ? 0 : NOT_OPEN_MS;
 }
 
 /* Not all at once when its time is over. */
@@ -90,9 +93,12 @@ static int64_t parked_due_ms(const struct runner *runner)
 int dispatch_park(struct dispatch *dispatch, const struct runner *runner, const struct event *event,
                   int64_t event_id)
 {
+    const char *why = runner->opened
+                          ? "waits: the plugin is parked, it took its worker down repeatedly"
+                          : "waits: the plugin is parked, it does not open";
+
     if (store_retry_suspect(dispatch->store, event_id, runner->plugin->descriptor.name, 0, 0,
-                            parked_due_ms(runner), clock_wall_ms(),
-                            "waits: the plugin is parked, it took its worker down repeatedly") < 0)
+                            parked_due_ms(runner), clock_wall_ms(), why) < 0)
         return STORE_E_FAILED;
     ledger_add_note(dispatch->ledger, event, "event waits, its plugin is parked");
     return 0;

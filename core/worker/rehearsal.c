@@ -3,10 +3,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/config.h"
 #include "http/transfer.h"
 #include "pbx/client.h"
+#include "store/store.h"
 #include "worker/plugin_host.h"
 
 int rehearsal_check_logins(const struct config *config)
@@ -32,6 +34,23 @@ int rehearsal_check_logins(const struct config *config)
     return code;
 }
 
+/* Workers that wait for a database that is away would be replaced by some that can't start. SQLite's file is here, and
+ * its writer at work. */
+static int check_store(const struct config *config)
+{
+    char error[1024] = "";
+    struct store *store = NULL;
+    const struct store_options options = {
+        .url = config->store.url, .mode = STORE_READ, .password_file = config->store.password_file};
+    if (strncmp(config->store.url, "sqlite:", 7) == 0)
+        return 0;
+    int code = store_open(&options, &store, error, sizeof error);
+    if (code < 0)
+        fprintf(stderr, "%s\n", error);
+    store_close(store);
+    return code;
+}
+
 static int pass_on(const struct config *config)
 {
     FILE *out = fdopen(REHEARSAL_CONFIG_FD, "w");
@@ -50,6 +69,8 @@ int rehearsal_main(const char *config_path)
     int code = plugin_host_load(config, stderr, &host);
     if (code == 0)
         code = rehearsal_check_logins(config);
+    if (code == 0)
+        code = check_store(config);
     if (code == 0 && (code = pass_on(config)) < 0)
         fputs("the configuration can't be passed on: out of memory\n", stderr);
     plugin_host_free(host);

@@ -1,7 +1,8 @@
 /*
  * rehearsal.h: `pbxhook rehearse [FILE]`: what a receiver has done in a throw-away process before it
  * reloads: reads the configuration as `serve` would, loads every plugin and checks its options, and writes
- * the configuration to descriptor REHEARSAL_CONFIG_FD. It opens nothing for writing and calls no plugin.
+ * the configuration to descriptor REHEARSAL_CONFIG_FD. A database on a server has to answer. It opens nothing for
+ * writing and calls no plugin.
  */
 #ifndef PBXHOOK_REHEARSAL_H
 #define PBXHOOK_REHEARSAL_H

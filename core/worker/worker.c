@@ -96,6 +96,78 @@ static void name_owner(const struct worker *worker, char owner[OWNER_SIZE])
     snprintf(owner, OWNER_SIZE, "%s/%d", spool_reader_instance(worker->spool), worker->index);
 }
 
+/* Reads what the receiver said, without waiting. */
+static void read_control(struct worker *worker)
+{
+    int got;
+    while ((got = control_receive(CONTROL_FD, &worker->message)) == 1) {
+        if (worker->message.kind == CONTROL_STOP)
+            worker->stopping = 1;
+        else if (worker->chores != NULL) /* else it is not ready, and nothing is asked of it */
+            chores_take(worker->chores, &worker->message);
+    }
+    if (got == 0 || (got < 0 && got != -EAGAIN) || terminated)
+        worker->stopping = 1; /* an orphan finishes its batch and leaves */
+}
+
+/* A database that is away gives a new reason with each stage of its restart, and is one cause. */
+static int is_same_cause(const struct worker *worker, const char *cause, int is_away)
+{
+    return is_away ? worker->failure_is_away
+                   : strncmp(worker->failure, cause, sizeof worker->failure - 1) == 0;
+}
+
+/* Logs a failure when it begins, when its cause changes, and every ten minutes while it lasts. */
+static void log_failure(struct worker *worker, const char *line, const char *cause, int is_away)
+{
+    int64_t now_us = clock_mono_us();
+    if (is_same_cause(worker, cause, is_away) && now_us - worker->failure_logged_us < LOG_AGAIN_US)
+        return;
+    log_error(line, log_text("error", cause));
+    snprintf(worker->failure, sizeof worker->failure, "%s", cause);
+    worker->failure_is_away = is_away;
+    worker->failure_logged_us = now_us;
+}
+
+/* Waits longer with each failure in a row, but never past a word of the receiver. */
+static void wait_after_failure(struct worker *worker)
+{
+    int delay_ms = FIRST_RETRY_MS;
+    for (int i = 0; i < worker->failures && delay_ms < LONGEST_RETRY_MS; i++)
+        delay_ms *= 2;
+    worker->failures++;
+    int64_t until_us = clock_mono_us() + (int64_t)delay_ms * 1000;
+    while (!worker->stopping && clock_mono_us() < until_us) {
+        poll(NULL, 0, FIRST_RETRY_MS);
+        read_control(worker);
+    }
+}
+
+static void note_success(struct worker *worker)
+{
+    if (worker->failures == 0)
+        return;
+    log_info("works again", log_int("failures", worker->failures));
+    worker->failures = 0;
+    worker->failure[0] = '\0';
+    worker->failure_is_away = 0;
+}
+
+/* While the server serves, a worker waits for a database that is away as it would if it had been there before. */
+static int await_store(struct worker *worker, const struct store_options *options, char *error,
+                       size_t error_size)
+{
+    while (store_open(options, &worker->parts.store, error, error_size) < 0) {
+        if (!worker->parts.metrics->life.is_lenient || worker->stopping)
+            return -1;
+        log_failure(worker, "store failed, trying again until it works; events wait in the spool",
+                    error, 1);
+        wait_after_failure(worker);
+    }
+    note_success(worker);
+    return 0;
+}
+
 static int open_store(struct worker *worker, char *error, size_t error_size)
 {
     const struct config *config = worker->config;
@@ -110,7 +182,7 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
                                           .owner = owner,
                                           .lease_ms = config->pbx.timeout_ms + LEASE_MARGIN_MS,
                                           .repeatable = config->pbx.idempotent};
-    if (store_open(&options, &worker->parts.store, error, error_size) < 0)
+    if (await_store(worker, &options, error, error_size) < 0)
         return -1;
     struct store *store = worker->parts.store;
     int abandoned = store_begin(store, NULL, 0);
@@ -221,20 +293,6 @@ static void close_parts(struct worker *worker)
     config_free(worker->config);
 }
 
-/* Reads what the receiver said, without waiting. */
-static void read_control(struct worker *worker)
-{
-    int got;
-    while ((got = control_receive(CONTROL_FD, &worker->message)) == 1) {
-        if (worker->message.kind == CONTROL_STOP)
-            worker->stopping = 1;
-        else
-            chores_take(worker->chores, &worker->message);
-    }
-    if (got == 0 || (got < 0 && got != -EAGAIN) || terminated)
-        worker->stopping = 1; /* an orphan finishes its batch and leaves */
-}
-
 static void take_results(struct worker *worker)
 {
     struct outbox_result **end = &worker->batch.results;
@@ -298,51 +356,13 @@ static void report_done(struct worker *worker)
         worker->reported = stored; /* else with the next: a report covers all before it */
 }
 
-/* A database that is away gives a new reason with each stage of its restart, and is one cause. */
-static int is_same_cause(const struct worker *worker, const char *cause, int is_away)
-{
-    return is_away ? worker->failure_is_away
-                   : strncmp(worker->failure, cause, sizeof worker->failure - 1) == 0;
-}
-
-/* Logs a failure when it begins, when its cause changes, and every ten minutes while it lasts. */
-static void log_failure(struct worker *worker, const char *line, const char *cause, int is_away)
-{
-    int64_t now_us = clock_mono_us();
-    if (is_same_cause(worker, cause, is_away) && now_us - worker->failure_logged_us < LOG_AGAIN_US)
-        return;
-    log_error(line, log_text("error", cause));
-    snprintf(worker->failure, sizeof worker->failure, "%s", cause);
-    worker->failure_is_away = is_away;
-    worker->failure_logged_us = now_us;
-}
-
-/* Waits longer with each failure in a row, but never past a word of the receiver. */
 static void note_failure(struct worker *worker, const char *line, const char *cause, int is_away)
 {
     log_failure(worker, line, cause, is_away);
     log_flush();
     memory_limit_leave_if_gone();
     chores_give_up(worker->chores, cause);
-    int delay_ms = FIRST_RETRY_MS;
-    for (int i = 0; i < worker->failures && delay_ms < LONGEST_RETRY_MS; i++)
-        delay_ms *= 2;
-    worker->failures++;
-    int64_t until_us = clock_mono_us() + (int64_t)delay_ms * 1000;
-    while (!worker->stopping && clock_mono_us() < until_us) {
-        poll(NULL, 0, FIRST_RETRY_MS);
-        read_control(worker);
-    }
-}
-
-static void note_success(struct worker *worker)
-{
-    if (worker->failures == 0)
-        return;
-    log_info("works again", log_int("failures", worker->failures));
-    worker->failures = 0;
-    worker->failure[0] = '\0';
-    worker->failure_is_away = 0;
+    wait_after_failure(worker);
 }
 
 /* The next events behind those that were read before. */
@@ -405,6 +425,7 @@ static void run_courier(struct worker *worker)
 static void work_once(struct worker *worker)
 {
     read_control(worker);
+    dispatch_open_parked(worker->parts.dispatch);
     run_courier(worker);
     worker->stopping |= memory_limit_is_near(&worker->memory);
     read_spool(worker);

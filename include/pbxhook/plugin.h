@@ -450,7 +450,9 @@ struct pbxhook_plugin {
     /*
      * Called once in each worker process before its first event; may be NULL. *state is yours and is
      * passed to handle() and close(). Anything but PBXHOOK_OK keeps the plugin, and the server, from
-     * starting, with the text of set_error().
+     * starting, with the text of set_error(). In a worker that takes another's place while the server
+     * runs the plugin's events wait then, and it is called again. Must return within a minute, or
+     * within `handler_timeout` if that is longer.
      */
     int32_t (*open)(const struct pbxhook_context *ctx, void **state);
 

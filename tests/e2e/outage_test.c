@@ -174,19 +174,39 @@ static void test_restarted(struct world *world)
     finish(world, load, 0);
 }
 
-/* A worker dies, and those in its place find no database until it is back. */
+/* A worker dies, and the one in its place finds no database: it waits as the other does, until it is back. */
 static void test_worker_dies_meanwhile(struct world *world)
 {
     start(world);
     struct load *load = start_load(world);
     await_acknowledged(load, 300);
     cluster_stop(world->cluster);
+    await(server_log_count(&world->server, WAITS, NULL) == WORKERS);
     assert_int_equal(kill(server_worker_pid(&world->server), SIGKILL), 0);
-    await(server_log_count(&world->server, "msg=\"worker can't start\"", NULL) >= 2);
+    await(server_log_count(&world->server, WAITS, NULL) == WORKERS + 1);
     await_acknowledged(load, 300);
     cluster_start(world->cluster);
     metric_await(world, "pbxhook_workers_ready", WORKERS);
+    metric_check(world, "pbxhook_worker_restarts_total", 1);
+    assert_int_equal(server_log_count(&world->server, "can't start", NULL), 0);
     finish(world, load, 1);
+}
+
+/* A reload that can't be made is refused before a worker is touched: they wait, and go on when the time comes. */
+static void test_reload_meanwhile(struct world *world)
+{
+    start(world);
+    struct load *load = start_load(world);
+    await_acknowledged(load, 300);
+    cluster_stop(world->cluster);
+    await(server_log_count(&world->server, WAITS, NULL) == WORKERS);
+    world_reload_in_vain(world, "connection to server");
+    metric_check(world, "pbxhook_workers_ready", WORKERS);
+    await_acknowledged(load, 100);
+    cluster_start(world->cluster);
+    await(server_log_count(&world->server, IS_BACK, NULL) == WORKERS);
+    world_reload(world);
+    finish(world, load, 0);
 }
 
 /* Stopped and started again while the database is away, and not handled in between. */
@@ -314,6 +334,7 @@ int main(void)
         {"killed again and again", test_killed_again_and_again},
         {"restarted", test_restarted},
         {"worker dies meanwhile", test_worker_dies_meanwhile},
+        {"reload meanwhile", test_reload_meanwhile},
         {"stopped meanwhile", test_stopped_meanwhile},
         {"no start without it", test_no_start_without_it},
         {"cut before the COMMIT", test_cut_before_the_commit},

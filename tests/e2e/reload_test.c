@@ -127,6 +127,100 @@ static void test_plugin_that_refuses_to_open(struct world *world)
     metric_await(world, "pbxhook_workers_ready", 1);
 }
 
+/* ---- The file of a plugin is another, and does not open ---------------------------------------------- */
+
+static const char *shut_door(struct world *world, const char *how, char path[SCRATCH_PATH])
+{
+    scratch_path(world->directory, "door", path);
+    scratch_write(path, how);
+    return path;
+}
+
+static void start_with_door(struct world *world)
+{
+    static const char *const names[] = {"crasher", NULL};
+    char path[SCRATCH_PATH], text[SCRATCH_PATH + 64];
+    scratch_path(world->directory, "door", path);
+    snprintf(text, sizeof text, "plugin \"crasher\" { door = \"%s\" }\n", path);
+    world_add_plugins(world, names);
+    world_configure(world, text);
+    world_start(world);
+}
+
+static void reload_and_fail(struct world *world, const char *reason)
+{
+    struct process_result result;
+    reload(world, &result);
+    assert_int_equal(result.exit_status, 1);
+    if (strstr(result.errors, reason) == NULL || strstr(result.errors, "is parked") == NULL)
+        fail_msg("\"%s\" is missing, or what runs now: %s", reason, result.errors);
+    process_forget(&result);
+}
+
+static void post_to_crasher(struct world *world, const char *call_id)
+{
+    world_post(world, &(struct event_text){.type = "test.ok", .call_id = call_id});
+}
+
+static int64_t waiting(struct world *world)
+{
+    return store_int(world, "SELECT count(*) FROM handlings WHERE plugin = 'crasher'", NULL);
+}
+
+static int64_t made_by_crasher(struct world *world, const char *call_id)
+{
+    return store_int(world, "SELECT count(*) FROM users WHERE number = $1", call_id);
+}
+
+/* The others go on. Its own events wait, and are handled once when it opens, without another reload. */
+static void others_go_on(struct world *world, const char *how, const char *reason)
+{
+    char path[SCRATCH_PATH];
+    start_with_door(world);
+    post_to_crasher(world, "5501");
+    await(made_by_crasher(world, "5501") == 1);
+    shut_door(world, how, path);
+    reload_and_fail(world, reason);
+    call(world, "1", "901");
+    post_to_crasher(world, "5502");
+    await(waiting(world) == 1);
+    metric_await(world, "pbxhook_workers_ready", 1);
+    /* The next worker finds it so too. */
+    assert_int_equal(kill(server_worker_pid(&world->server), SIGKILL), 0);
+    call(world, "2", "901");
+    assert_int_equal(made_by_crasher(world, "5502"), 0);
+    assert_int_equal(remove(path), 0);
+    await_for(60000, made_by_crasher(world, "5502") == 1);
+    store_await_handled(world);
+    assert_int_equal(waiting(world), 0);
+}
+
+static void test_plugin_file_refuses_to_open(struct world *world)
+{
+    others_go_on(world, "refuse", "refused on purpose");
+    assert_true(server_log_count(&world->server, "plugin does not open", "refused on purpose") >=
+                1);
+}
+
+static void test_plugin_file_dies_in_open(struct world *world)
+{
+    others_go_on(world, "abort", "the plugin \"crasher\" in its open(): killed by SIGABRT");
+}
+
+/* A reload with a mended file takes it at once. */
+static void test_mended_plugin_file(struct world *world)
+{
+    char path[SCRATCH_PATH];
+    start_with_door(world);
+    shut_door(world, "abort", path);
+    reload_and_fail(world, "killed by SIGABRT");
+    call(world, "1", "901");
+    assert_int_equal(remove(path), 0);
+    world_reload(world);
+    post_to_crasher(world, "5501");
+    await(made_by_crasher(world, "5501") == 1);
+}
+
 static void test_no_server(struct world *world)
 {
     struct process_result result;
@@ -268,6 +362,9 @@ int main(void)
         {"new plugin", test_new_plugin},
         {"what is wrong changes nothing", test_what_is_wrong_changes_nothing},
         {"plugin that refuses to open", test_plugin_that_refuses_to_open},
+        {"plugin file refuses to open", test_plugin_file_refuses_to_open},
+        {"plugin file dies in open()", test_plugin_file_dies_in_open},
+        {"mended plugin file", test_mended_plugin_file},
         {"no server", test_no_server},
         {"under load", test_under_load},
     };

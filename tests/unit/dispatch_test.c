@@ -66,6 +66,39 @@ static void test_open_is_refused(void **state)
     assert_int_equal(access(scene->farewell, F_OK), 0);
 }
 
+/* Where the server serves already one that does not open keeps nobody else waiting: its events do. */
+static void test_unopened_is_parked(void **state)
+{
+    struct scene *scene = *state;
+
+    set_option(scene, "puppet_two", "stage", (char *)"closed");
+    scene->metrics->life.is_lenient = 1;
+    open_dispatch(scene);
+    assert_true(atomic_load(&metrics_of(scene, "puppet_two")->parked_until_us) > clock_mono_us());
+    assert_int_equal(dispatch_one(scene, "call.new", "{}"), 2);
+    assert_said(scene, "puppet_one call.new 1; ");
+    assert_failed(scene, "puppet_two retry 0 waits: the plugin is parked, it does not open; ");
+    /* Not before its time, and not in vain ... */
+    dispatch_open_parked(scene->dispatch);
+    atomic_store(&metrics_of(scene, "puppet_two")->parked_until_us, 0);
+    dispatch_open_parked(scene->dispatch);
+    assert_int_equal(dispatch_one(scene, "call.new", "{}"), 2);
+    assert_said(scene, "puppet_one call.new 1; puppet_one call.new 1; ");
+    /* ... but then. */
+    scene->set[2].value = (char *)"open";
+    dispatch_close(scene->dispatch);
+    atomic_store(&metrics_of(scene, "puppet_two")->parked_until_us, clock_mono_us() + 60000000);
+    open_dispatch(scene);
+    dispatch_open_parked(scene->dispatch);
+    assert_int_equal(dispatch_one(scene, "call.new", "{}"), 2);
+    assert_said(scene, "puppet_one call.new 1; puppet_one call.new 1; puppet_one call.new 1; ");
+    atomic_store(&metrics_of(scene, "puppet_two")->parked_until_us, 0);
+    dispatch_open_parked(scene->dispatch);
+    assert_int_equal(dispatch_one(scene, "call.new", "{}"), 2);
+    assert_said(scene, "puppet_one call.new 1; puppet_one call.new 1; puppet_one call.new 1; "
+                       "puppet_one call.new 1; puppet_two call.new 1; ");
+}
+
 static void test_load_is_refused(void **state)
 {
     struct scene *scene = *state;
@@ -270,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         dispatch_case(test_open_and_close),
         dispatch_case(test_open_is_refused),
+        dispatch_case(test_unopened_is_parked),
         dispatch_case(test_load_is_refused),
         dispatch_case(test_who_is_called),
         dispatch_case(test_many_types),

@@ -33,6 +33,16 @@ static void test_three_events_in_a_minute_do(void **state)
     assert_int_equal(plugin_crashes_note(&list, "p", 3, 14 * SECOND), 30 * SECOND);
 }
 
+/* Each new worker would call open() again. */
+static void test_one_death_in_open_does(void **state)
+{
+    static struct plugin_crashes_list list;
+    (void)state;
+    assert_int_equal(plugin_crashes_note(&list, "p", 0, 10 * SECOND), 30 * SECOND);
+    assert_int_equal(plugin_crashes_note(&list, "p", 0, 41 * SECOND), 60 * SECOND);
+    assert_int_equal(plugin_crashes_deaths(&list, "p"), 2);
+}
+
 static void test_events_far_apart_do_not(void **state)
 {
     static struct plugin_crashes_list list;
@@ -76,6 +86,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_event_parks_nobody),
         cmocka_unit_test(test_three_events_in_a_minute_do),
+        cmocka_unit_test(test_one_death_in_open_does),
         cmocka_unit_test(test_events_far_apart_do_not),
         cmocka_unit_test(test_probation),
         cmocka_unit_test(test_the_list_has_an_end),

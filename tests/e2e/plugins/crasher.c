@@ -2,7 +2,8 @@
  * crasher.c: a plugin of the tests that does what an event's type says: "test.crash" kills the worker
  * the first time (the file named by its option remembers), "test.hang" stops it that once, "test.slow"
  * takes 30 ms, "test.reject" and "test.retry" answer so;
- * a retried event is taken the second time.
+ * a retried event is taken the second time. While the file named by its option `door` is there, it does not open:
+ * it refuses, or dies when the file says "abort". So it is as if another file had been put in its place.
  */
 #include <pbxhook/plugin.h>
 
@@ -32,14 +33,35 @@ static int is_mended(const struct pbxhook_context *ctx)
     return ctx->config->get_boolean(ctx, "mended", &mended) == 0 && mended;
 }
 
+static int32_t refuse_to_open(const struct pbxhook_context *ctx)
+{
+    ctx->set_error(ctx, "refused on purpose");
+    return PBXHOOK_REJECT;
+}
+
+static int32_t try_door(const struct pbxhook_context *ctx)
+{
+    char word[16] = "";
+    FILE *file = fopen(ctx->config->get_string(ctx, "door"), "r");
+    if (file == NULL)
+        return PBXHOOK_OK;
+    if (fgets(word, sizeof word, file) == NULL)
+        word[0] = '\0';
+    fclose(file);
+    if (strcmp(word, "abort") == 0) {
+        signal(SIGABRT, SIG_DFL);
+        raise(SIGABRT);
+    }
+    return refuse_to_open(ctx);
+}
+
 static int32_t open_crasher(const struct pbxhook_context *ctx, void **state)
 {
     int32_t refuse = 0;
     (void)state;
     if (ctx->config->get_boolean(ctx, "refuse", &refuse) != 0 || !refuse)
-        return PBXHOOK_OK;
-    ctx->set_error(ctx, "refused on purpose");
-    return PBXHOOK_REJECT;
+        return try_door(ctx);
+    return refuse_to_open(ctx);
 }
 
 static int32_t handle(const struct pbxhook_context *ctx, void *state,
@@ -77,6 +99,10 @@ static const struct pbxhook_option options[] = {
      .default_value = "false",
      .help = "true: it does not let itself be opened",
      .type = PBXHOOK_OPTION_BOOLEAN},
+    {.name = "door",
+     .default_value = "/nonexistent",
+     .help = "a file: while it is there it does not open",
+     .type = PBXHOOK_OPTION_STRING},
     {.name = "mended",
      .default_value = "false",
      .help = "true: it rejects nothing any more",
