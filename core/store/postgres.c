@@ -3,6 +3,7 @@
  * is in postgres_batch.c. It never retries: the worker does, with the whole batch.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "store/postgres_internal.h"
 
@@ -116,20 +117,29 @@ static int is_away(const struct store *base)
     return ((const struct pg_store *)base)->conn == NULL;
 }
 
+/* Nothing is said to the server: the session is the parent's. */
+static void let_go(struct store *base)
+{
+    const struct pg_store *store = pg_of(base);
+    int fd = store->conn == NULL ? -1 : PQsocket(store->conn);
+    if (fd >= 0)
+        close(fd);
+}
+
 #define FUNCTIONS                                                                                  \
     .dialect = "postgresql", .open = pg_open, .close = pg_close, .is_away = is_away,               \
-    .begin = pg_batch_begin, .commit = commit, .rollback = rollback, .savepoint = savepoint,       \
-    .release = release, .undo = undo, .event_add = pg_event_add, .call_put = pg_call_put,          \
-    .call_find = pg_call_find, .user_find = pg_user_find, .user_create = pg_user_create,           \
-    .sql = pg_plugin_sql, .action_add = pg_action_add, .actions_claim = pg_actions_claim,          \
-    .action_next_due = pg_action_next_due, .actions_bring_forward = pg_actions_bring_forward,      \
-    .actions_settle = pg_actions_settle, .actions_confirm = pg_actions_confirm,                    \
-    .actions_abandon = pg_actions_abandon, .retry_put = pg_retry_put, .retry_done = pg_retry_done, \
-    .retry_suspect = pg_retry_suspect, .retry_claim = pg_retry_claim,                              \
-    .retries_release = pg_retries_release, .retry_find = pg_retry_find,                            \
-    .retries_due = pg_retries_due, .retry_next_due = pg_retry_next_due,                            \
-    .retries_bring_forward = pg_retries_bring_forward, .letters = pg_letters,                      \
-    .letter_find = pg_letter_find, .letters_count = pg_letters_count,                              \
+    .let_go = let_go, .begin = pg_batch_begin, .commit = commit, .rollback = rollback,             \
+    .savepoint = savepoint, .release = release, .undo = undo, .event_add = pg_event_add,           \
+    .call_put = pg_call_put, .call_find = pg_call_find, .user_find = pg_user_find,                 \
+    .user_create = pg_user_create, .sql = pg_plugin_sql, .action_add = pg_action_add,              \
+    .actions_claim = pg_actions_claim, .action_next_due = pg_action_next_due,                      \
+    .actions_bring_forward = pg_actions_bring_forward, .actions_settle = pg_actions_settle,        \
+    .actions_confirm = pg_actions_confirm, .actions_abandon = pg_actions_abandon,                  \
+    .retry_put = pg_retry_put, .retry_done = pg_retry_done, .retry_suspect = pg_retry_suspect,     \
+    .retry_claim = pg_retry_claim, .retries_release = pg_retries_release,                          \
+    .retry_find = pg_retry_find, .retries_due = pg_retries_due,                                    \
+    .retry_next_due = pg_retry_next_due, .retries_bring_forward = pg_retries_bring_forward,        \
+    .letters = pg_letters, .letter_find = pg_letter_find, .letters_count = pg_letters_count,       \
     .letter_replay = pg_letter_replay, .letters_replay = pg_letters_replay,                        \
     .letter_drop = pg_letter_drop, .prune = pg_prune, .counts = pg_counts,                         \
     .active_calls = pg_active_calls, .calls = pg_calls, .events_after = pg_events_after,           \

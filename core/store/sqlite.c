@@ -138,6 +138,7 @@ const struct store_backend sqlite_backend = {
     .dialect = "sqlite",
     .open = sqlite_open,
     .close = sqlite_close,
+    .let_go = sqlite_let_go,
     .begin = begin,
     .commit = commit,
     .rollback = rollback,

@@ -281,6 +281,7 @@ static inline const char *sqlite_column_string(sqlite3_stmt *stmt, int column)
 int sqlite_open(const char *place, const struct store_options *options, struct store **out,
                 char *error, size_t error_size);
 void sqlite_close(struct store *store);
+void sqlite_let_go(struct store *store); /* in a forked child */
 
 /*
  * Whether the file is a store that this pbxhook knows how to use; changes nothing in it. 0 and its

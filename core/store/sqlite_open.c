@@ -283,6 +283,15 @@ int sqlite_open(const char *place, const struct store_options *options, struct s
     return 0;
 }
 
+/* flock() belongs to the open file, so the parent keeps the lock. */
+void sqlite_let_go(struct store *store)
+{
+    struct sqlite_store *sqlite = sqlite_of(store);
+    if (sqlite->lock_fd >= 0)
+        close(sqlite->lock_fd);
+    sqlite->lock_fd = -1;
+}
+
 void sqlite_close(struct store *store)
 {
     struct sqlite_store *sqlite = sqlite_of(store);

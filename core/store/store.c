@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "store/store_backend.h"
+#include "store/store_forks.h"
 
 static const struct store_backend *const backends[] = {&sqlite_backend, &postgres_backend,
                                                        &postgres_short_backend};
@@ -41,8 +42,12 @@ int store_open(const struct store_options *options, struct store **out, char *er
     *out = NULL;
     for (size_t i = 0; i < BACKEND_COUNT; i++) {
         size_t length = strlen(backends[i]->scheme);
-        if (strncmp(url, backends[i]->scheme, length) == 0)
-            return backends[i]->open(url + length, options, out, error, error_size);
+        if (strncmp(url, backends[i]->scheme, length) == 0) {
+            int code = backends[i]->open(url + length, options, out, error, error_size);
+            if (code == 0)
+                store_forks_watch(*out);
+            return code;
+        }
     }
     /* Only the scheme is shown: what follows may hold a password. */
     snprintf(error, error_size,
@@ -56,6 +61,7 @@ void store_close(struct store *store)
     if (store == NULL)
         return;
     store_rollback(store);
+    store_forks_forget(store);
     kpi_free(&store->kpi);
     store->backend->close(store);
 }

@@ -33,7 +33,8 @@ struct store {
     int confirmed;                   /* actions, by the open transaction or the last one */
     int confirmed_saved;             /* as it was at the savepoint                   */
     char error[STORE_ERROR_SIZE];
-    store_wait_fn wait_fn; /* NULL: nobody wants to know */
+    struct store *next_open; /* store_forks.c's */
+    store_wait_fn wait_fn;   /* NULL: nobody wants to know */
     void *wait_arg;
 };
 
@@ -53,6 +54,8 @@ struct store_backend {
                 char *error, size_t error_size);
     void (*close)(struct store *store);        /* nothing is open any more */
     int (*is_away)(const struct store *store); /* NULL: never */
+    void (*let_go)(
+        struct store *store); /* in a forked child: of lock or session; see store_forks.h */
 
     int (*begin)(struct store *store, const struct event *const *events, size_t count);
     int (*commit)(struct store *store); /* applies delta and kpi; has rolled back when it fails */

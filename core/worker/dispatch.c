@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -16,6 +17,8 @@
 #include "worker/dispatch_routes.h"
 
 #define ERROR_TEXT    600
+#define LINE_SIZE     300
+#define FORKED_EXIT   70 /* EX_SOFTWARE */
 
 #define OPEN_AGAIN_US ((int64_t)10 * 1000000) /* a plugin that does not open */
 
@@ -40,6 +43,25 @@ static const char *answer_name(int32_t answer)
     }
 }
 
+/* A child that a plugin forked has come back from it, most often since its exec failed: on the way back would be a second
+ * worker, on the first one's connections. The log's lock may be held by a thread that is not here, so without it. */
+static void end_forked_child(const struct dispatch *dispatch, const struct runner *runner)
+{
+    char line[LINE_SIZE];
+    int size;
+
+    if (getpid() == dispatch->pid)
+        return;
+    size = snprintf(
+        line, sizeof line,
+        "level=error process=worker msg=\"a child that the plugin forked came back from it "
+        "and was ended: it has to exec or to call _exit()\" plugin=%s\n",
+        runner->plugin->descriptor.name);
+    if (write(STDERR_FILENO, line, (size_t)size) < 0)
+        _exit(FORKED_EXIT + 1); /* nobody hears it */
+    _exit(FORKED_EXIT);
+}
+
 /* open() in a transaction of its own: 0, or -1 and `error`. */
 static int open_plugin(struct dispatch *dispatch, struct runner *runner, char *error,
                        size_t error_size)
@@ -57,6 +79,7 @@ static int open_plugin(struct dispatch *dispatch, struct runner *runner, char *e
     life_enter(&dispatch->metrics->life, runner->number, 0, 0, clock_mono_us());
     services_enter(runner->context);
     answer = descriptor->open(services_context(runner->context), &runner->state);
+    end_forked_child(dispatch, runner);
     services_leave(runner->context);
     life_leave(&dispatch->metrics->life);
     if (services_store_failed(runner->context))
@@ -212,6 +235,7 @@ int dispatch_open_loaded(const struct config *config, struct plugin_host *host, 
         plugin_host_free(host);
         goto no_memory;
     }
+    dispatch->pid = getpid();
     dispatch->host = host;
     dispatch->store = store;
     dispatch->metrics = metrics;
@@ -283,6 +307,7 @@ static int call_handle(struct dispatch *dispatch, struct runner *runner,
     services_enter(runner->context);
     *answer = runner->plugin->descriptor.handle(services_context(runner->context), runner->state,
                                                 services_event(dispatch->services, job->attempt));
+    end_forked_child(dispatch, runner);
     services_leave(runner->context);
     life_leave(life);
     *took_us = clock_mono_us() - started_us;

@@ -5,6 +5,8 @@
 #ifndef PBXHOOK_DISPATCH_PRIVATE_H
 #define PBXHOOK_DISPATCH_PRIVATE_H
 
+#include <sys/types.h>
+
 #include "worker/dispatch.h"
 #include "worker/dispatch_ledger.h"
 #include "worker/plugin_host.h"
@@ -22,6 +24,7 @@ struct runner {
 };
 
 struct dispatch {
+    pid_t pid; /* of the process that the plugins are in */
     struct store *store;
     struct metrics_worker *metrics;
     struct plugin_host *host;

@@ -460,6 +460,9 @@ struct pbxhook_plugin {
      * Called for each event of the types above, after its record was stored, in the order of the
      * call's events. Never concurrently for one state; several worker processes may each have one.
      * Must return within `handler_timeout`.
+     *
+     * A child that handle() or open() forks may use nothing of the host's, and execs or ends with
+     * _exit(): one that returns is ended.
      */
     int32_t (*handle)(const struct pbxhook_context *ctx, void *state,
                       const struct pbxhook_event *event);

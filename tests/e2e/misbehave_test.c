@@ -241,6 +241,42 @@ static void test_transaction_thrown_away(struct world *world)
     metric_check(world, "pbxhook_worker_restarts_total", 0);
 }
 
+/* What comes back twice is one worker all the same: each call has its one action, and all arrive. */
+static void test_fork(struct world *world)
+{
+    enum { FORKS = 20 };
+    char call_id[16];
+    world_give_actions_time(world);
+    start_with_wrecker(world);
+    for (int i = 0; i < FORKS; i++) {
+        snprintf(call_id, sizeof call_id, "call-%d", i);
+        post(world, "call.bad.fork", call_id);
+        world_post(world, &(struct event_text){
+                              .type = "call.standby", .call_id = call_id, .their_number = call_id});
+    }
+    store_await_events(world, 2 * FORKS);
+    for (int i = 0; i < FORKS; i++) {
+        snprintf(call_id, sizeof call_id, "call-%d", i);
+        await(fake_pbx_count_of(world->pbx, call_id) == 1);
+    }
+    await(store_int(world, "SELECT count(*) FROM actions WHERE state = 'delivered'", NULL) ==
+          FORKS);
+    assert_int_equal(store_int(world, "SELECT count(*) FROM handlings", NULL), 0);
+    await(server_log_count(&world->server, "a child that the plugin forked", "plugin=wrecker") ==
+          FORKS);
+    metric_check(world, "pbxhook_worker_restarts_total", 0);
+}
+
+/* The next worker does not wait for it. */
+static void test_child_that_stays(struct world *world)
+{
+    start_with_wrecker(world);
+    post(world, "call.bad.orphan", "bad");
+    await((int)metric_get(world, "pbxhook_worker_restarts_total") >= 1);
+    post(world, "call.new", "after");
+    await(store_int(world, "SELECT count(*) FROM spy WHERE call_id = 'after'", NULL) == 1);
+}
+
 static void test_nonsense(struct world *world)
 {
     start_with_wrecker(world);
@@ -266,6 +302,8 @@ int main(void)
         {"leak", test_leak},
         {"transaction thrown away", test_transaction_thrown_away},
         {"nonsense", test_nonsense},
+        {"fork", test_fork},
+        {"child that stays", test_child_that_stays},
     };
     return WORLD_RUN("misbehave", tests);
 }

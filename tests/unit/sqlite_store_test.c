@@ -133,6 +133,21 @@ static void next_writer_waits_for_the_lock(void **state)
     assert_int_equal(new_calls(fixture), 0);
 }
 
+/* It has the file of the lock open as its parent had, and must not keep others out when that is gone. */
+static void forked_child_does_not_hold_the_lock(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->store = fixture_open(fixture, STORE_WRITE);
+    pid_t pid = fork();
+    assert_in_range(pid, 0, INT32_MAX);
+    while (pid == 0)
+        pause();
+    expect_refusal(fixture->url, STORE_WRITE, STORE_E_BUSY, "process"); /* the parent does */
+    fixture_reopen(fixture);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_true(WIFSIGNALED(reap(pid)));
+}
+
 static void killed_writer_leaves_what_it_committed(void **state)
 {
     struct fixture *fixture = *state;
@@ -424,6 +439,7 @@ int main(void)
         DIRECTORY_TEST(files_are_the_users_alone),
         IN_STORE_TEST(second_writer_is_refused),
         IN_STORE_TEST(next_writer_waits_for_the_lock),
+        IN_STORE_TEST(forked_child_does_not_hold_the_lock),
         IN_STORE_TEST(killed_writer_leaves_what_it_committed),
         IN_STORE_TEST(other_programs_lock_is_busy),
         IN_STORE_TEST(call_deleted_beside_is_made_again),

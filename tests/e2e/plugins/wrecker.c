@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ORPHAN_S 40 /* longer than a worker waits for the store */
+
 /* A sanitizer's own handlers would only make a report of it. */
 static void die_of(int number)
 {
@@ -78,15 +80,31 @@ static void sleep_on(void)
         pause();
 }
 
+/* It forks, and both come back. */
+static void fork_it(void)
+{
+    fork();
+}
+
+/* A child that stays for a while, and then the worker dies. */
+static void leave_child(void)
+{
+    if (fork() != 0)
+        die_of(SIGKILL);
+    alarm(ORPHAN_S);
+    sleep_on();
+}
+
 static const struct {
     const char *type;
     void (*act)(void);
 } acts[] = {
-    {"call.bad.segv", segv},       {"call.bad.abort", abort_it},
-    {"call.bad.exit", exit_it},    {"call.bad.stack", overflow_stack},
-    {"call.bad.sleep", sleep_on},  {"call.bad.spin", spin},
-    {"call.bad.lock", lock_twice}, {"call.bad.deaf", spin_deafly},
-    {"call.bad.all", kill_all},
+    {"call.bad.segv", segv},          {"call.bad.abort", abort_it},
+    {"call.bad.exit", exit_it},       {"call.bad.stack", overflow_stack},
+    {"call.bad.sleep", sleep_on},     {"call.bad.spin", spin},
+    {"call.bad.lock", lock_twice},    {"call.bad.deaf", spin_deafly},
+    {"call.bad.all", kill_all},       {"call.bad.fork", fork_it},
+    {"call.bad.orphan", leave_child},
 };
 
 /* Never given back: another 8 MiB, and used. */
