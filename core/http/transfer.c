@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pbx/post_body.h"
+
 #define ANSWER_MAX_BYTES 65536 /* of a post's answer: the status is what counts */
 
 struct transfer {
@@ -18,8 +20,9 @@ struct transfer {
     struct curl_slist *headers;
     const struct transfer_target *target;
     struct delivery *delivery;
-    char *part_path; /* of a download */
-    int fd;          /* -1: none      */
+    struct post_body body; /* not of a download */
+    char *part_path;       /* of a download */
+    int fd;                /* -1: none      */
     int too_large, write_failed;
     int64_t bytes;
     char first_line[sizeof((struct delivery *)0)->detail];
@@ -203,12 +206,9 @@ static int set_options(struct transfer *transfer, const char *url, int timeout_m
     SET(CURLOPT_PRIVATE, (void *)transfer);
     SET(CURLOPT_HTTPHEADER, transfer->headers);
     SET(CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    if (!is_download(transfer->delivery)) {
-        SET(CURLOPT_POST, 1L);
-        SET(CURLOPT_POSTFIELDS, transfer->delivery->body);
-        SET(CURLOPT_POSTFIELDSIZE, (long)strlen(transfer->delivery->body));
-    }
 #undef SET
+    if (code == CURLE_OK && !is_download(transfer->delivery))
+        code = post_body_set(&transfer->body, easy, transfer->delivery->body);
     if (code == CURLE_OK)
         code = set_login(easy, transfer->target);
     return code == CURLE_OK ? 0 : -1;
@@ -325,7 +325,7 @@ static void describe(const struct transfer *transfer, CURLcode code)
     if (transfer->too_large)
         text = "it is larger than the target's max_download";
     else if (text[0] == '\0' && code != CURLE_OK)
-        text = transfer->curl_error[0] != '\0' ? transfer->curl_error : curl_easy_strerror(code);
+        text = post_body_explain(code, transfer->curl_error);
     snprintf(delivery->detail, sizeof delivery->detail, "%.*s", (int)sizeof delivery->detail - 1,
              text);
 }

@@ -1,8 +1,7 @@
 /*
  * client.c: libcurl's multi interface with an easy handle for each post; connections are the multi handle's, so
  * they are kept. An easy handle is not used twice: libcurl 7.88.1 then reads memory it has freed when an answer's
- * first header line begins with a blank. curl sends a POST again by itself when a kept connection turns out to
- * be dead, so every post has its Idempotency-Key.
+ * first header line begins with a blank. No body is sent twice by libcurl itself: see post_body.h.
  */
 #include "pbx/client.h"
 
@@ -16,6 +15,7 @@
 
 #include "common/log.h"
 #include "common/secret_file.h"
+#include "pbx/post_body.h"
 
 /* More of an answer than this is not read: the status is what counts. */
 #define ANSWER_MAX_BYTES 65536
@@ -25,6 +25,7 @@ struct transfer {
     CURL *easy; /* NULL: free */
     struct curl_slist *headers;
     void *post;
+    struct post_body body;
     size_t answer_bytes;
     char first_line[PBX_CLIENT_DETAIL]; /* of the answer's body, for the detail */
     int first_line_ended;
@@ -80,7 +81,6 @@ static int set_up(struct transfer *transfer, const struct pbx_client *client)
         SET(CURLOPT_CAPATH, NULL); /* these and none of the system's */
     }
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_POST, 1L);
     SET(CURLOPT_TCP_NODELAY, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -234,8 +234,7 @@ int pbx_client_post(struct pbx_client *client, const char *key, const char *body
     transfer->headers = make_headers(key);
     if (transfer->headers == NULL || set_up(transfer, client) < 0 ||
         curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) != CURLE_OK ||
-        curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, body) != CURLE_OK ||
-        curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE, (long)strlen(body)) != CURLE_OK ||
+        post_body_set(&transfer->body, transfer->easy, body) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) != CURLE_OK ||
         curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK) {
         clear(transfer);
@@ -272,7 +271,7 @@ static void describe(struct transfer *transfer, CURLcode code, struct pbx_answer
                                   .retry_after_ms = (int)retry_after_s * 1000};
     const char *text = transfer->first_line;
     if (status == 0)
-        text = transfer->curl_error[0] != '\0' ? transfer->curl_error : curl_easy_strerror(code);
+        text = post_body_explain(code, transfer->curl_error);
     snprintf(answer->detail, sizeof answer->detail, "%.*s", PBX_CLIENT_DETAIL - 1, text);
 }
 

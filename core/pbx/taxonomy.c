@@ -29,8 +29,8 @@ static enum receipt judge_status(int status)
 
 static enum receipt judge_failure(const struct attempt *attempt)
 {
-    /* Not by libcurl's code: on a kept connection that died it sends again by itself, and may end with
-     * "couldn't connect" after a first copy was received. */
+    /* Not by libcurl's code: when a kept connection died it makes a new one, before it finds that the body is
+     * gone, and may end with "couldn't connect" after the request was received. */
     return attempt->sent ? NOBODY_KNOWS : NOT_RECEIVED;
 }
 
