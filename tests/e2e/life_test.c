@@ -189,6 +189,27 @@ static void test_many_calls_of_a_bad_pbx(struct world *world)
     assert_int_equal(store_int(world, "SELECT count(*) FROM events", NULL), 100 * EVENTS_OF_CALL);
 }
 
+/* It takes every action and answers few, on kept connections: what has no answer is not sent again. mock-pbx
+ * looks, and counts the rest. */
+static void test_many_calls_of_a_pbx_that_hangs_up(struct world *world)
+{
+    static const char *const words[] = {
+        "--calls", "200", "--rate", "0", "--max-active", "50", "--drop-actions", "40", NULL};
+    world_start(world);
+    json_t *report;
+    assert_int_equal(mock_run(world, words, &report), 0);
+    int64_t dropped = (int64_t)mock_number(report, "misbehaviour", "dropped_actions");
+    assert_true(mock_is_ok(report));
+    assert_int_equal(mock_number(report, "calls", "right"), 200);
+    assert_true(dropped > 0);
+    assert_int_equal(mock_number(report, "actions", "received"), 200);
+    assert_int_equal(mock_number(report, "actions", "repeated_by_key"), 0);
+    json_decref(report);
+    /* More of them when call.waiting is faster than an answer. */
+    await(store_int(world, "SELECT count(*) FROM actions WHERE state IN ('unknown', 'confirmed')",
+                    NULL) >= dropped);
+}
+
 /* A server that asks who it is, and mock-pbx with the means to say. */
 static void test_many_signed_calls(struct world *world)
 {
@@ -223,6 +244,7 @@ int main(void)
         {"nothing yet", test_nothing_yet},
         {"many calls", test_many_calls},
         {"many calls of a bad PBX", test_many_calls_of_a_bad_pbx},
+        {"many calls of a PBX that hangs up", test_many_calls_of_a_pbx_that_hangs_up},
         {"many signed calls", test_many_signed_calls},
         {"many calls with a password", test_many_calls_with_a_password},
     };

@@ -22,8 +22,8 @@ void call_make_id(char out[CALL_ID_SIZE], struct dice *dice)
 const char *call_get_fault_name(enum call_fault fault)
 {
     static const char *const names[CALL_FAULTS] = {
-        "right",      "no_action",   "early_action",    "second_action",       "bad_action",
-        "wrong_type", "wrong_queue", "webhook_refused", "webhook_unreachable",
+        "right",      "no_action",  "early_action", "second_action",   "repeated_action",
+        "bad_action", "wrong_type", "wrong_queue",  "webhook_refused", "webhook_unreachable",
     };
 
     return names[fault];
@@ -115,6 +115,11 @@ void call_note_action(struct call *call, const char *type, const char *destinati
         call_set_fault(call, CALL_WRONG_QUEUE, detail);
     }
     call->acted = true;
+}
+
+void call_note_repeated_action(struct call *call)
+{
+    call_set_fault(call, CALL_REPEATED_ACTION, "the action came again, under the same key");
 }
 
 void call_note_bad_action(struct call *call, const char *detail)

@@ -20,14 +20,15 @@
 /* Why a call is wrong. The first reason counts. */
 enum call_fault {
     CALL_FINE,
-    CALL_NO_ACTION,     /* none within the time-out                          */
-    CALL_EARLY_ACTION,  /* before call.standby was posted                    */
-    CALL_SECOND_ACTION, /* another one, with another key or none             */
-    CALL_BAD_ACTION,    /* malformed: answered 400                           */
-    CALL_WRONG_TYPE,    /* of the action                                     */
-    CALL_WRONG_QUEUE,   /* not the one of a known (or new) caller            */
-    CALL_REFUSED,       /* the webhook answered an event with an error       */
-    CALL_UNREACHABLE,   /* an event could not be delivered, retries included */
+    CALL_NO_ACTION,       /* none within the time-out                          */
+    CALL_EARLY_ACTION,    /* before call.standby was posted                    */
+    CALL_SECOND_ACTION,   /* another one, with another key or none             */
+    CALL_REPEATED_ACTION, /* the same key again, without --idempotent          */
+    CALL_BAD_ACTION,      /* malformed: answered 400                           */
+    CALL_WRONG_TYPE,      /* of the action                                     */
+    CALL_WRONG_QUEUE,     /* not the one of a known (or new) caller            */
+    CALL_REFUSED,         /* the webhook answered an event with an error       */
+    CALL_UNREACHABLE,     /* an event could not be delivered, retries included */
     CALL_FAULTS
 };
 
@@ -77,6 +78,9 @@ void call_note_undelivered(struct call *call, enum call_fault fault, const char 
 /* An action came. accepted_type NULL: "call.waiting" or "delegate". */
 void call_note_action(struct call *call, const char *type, const char *destination,
                       const char *accepted_type);
+
+/* The action came again, under its key: it is none, but nobody may send it twice. */
+void call_note_repeated_action(struct call *call);
 
 /* A malformed action came: it is none, but it is wrong. */
 void call_note_bad_action(struct call *call, const char *detail);

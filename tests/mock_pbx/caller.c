@@ -390,6 +390,8 @@ static void caller_act_after_end(struct caller *caller, struct recall_value *kno
     caller->tally->calls.right--;
     if (fault == CALL_BAD_ACTION)
         snprintf(detail, sizeof detail, "after its end: %s", message->detail);
+    else if (fault == CALL_REPEATED_ACTION)
+        snprintf(detail, sizeof detail, "its action came again after its end, under the same key");
     else
         snprintf(detail, sizeof detail, "a second action came after its end, to queue \"%.48s\"",
                  message->destination);
@@ -421,6 +423,21 @@ static void caller_take_taken(struct caller *caller, const struct inbox_message 
     caller_act_after_end(caller, known, message, CALL_SECOND_ACTION);
 }
 
+/* Whether the server has got an answer to the first copy makes no difference: it can't know what became of it, so
+ * it sends no second one, unless it was told that its PBX takes a key once. */
+static void caller_take_repeated(struct caller *caller, const struct inbox_message *message)
+{
+    struct recall_value *known = recall_find(caller->calls, message->call_id);
+
+    caller->tally->actions.repeated_by_key++;
+    if (caller->options->idempotent || known == NULL)
+        return;
+    if (known->thing != NULL)
+        call_note_repeated_action(&((struct live_call *)known->thing)->call);
+    else
+        caller_act_after_end(caller, known, message, CALL_REPEATED_ACTION);
+}
+
 static void caller_take_bad(struct caller *caller, const struct inbox_message *message)
 {
     struct recall_value *known = recall_find(caller->calls, message->call_id);
@@ -442,7 +459,7 @@ void caller_take_action(struct caller *caller, const struct inbox_message *messa
         caller_take_taken(caller, message, driven);
         break;
     case ACTION_REPEATED:
-        caller->tally->actions.repeated_by_key++;
+        caller_take_repeated(caller, message);
         break;
     case ACTION_BAD:
         caller_take_bad(caller, message);

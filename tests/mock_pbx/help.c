@@ -56,6 +56,9 @@ static const char *const help_parts[] = {
     "  --action-type TYPE     of the action (default: call.waiting or delegate)\n"
     "  --action-timeout S     wait for it S seconds from the answer to call.standby (default 10);\n"
     "                         then the caller hangs up (call.finished) and the call is wrong\n"
+    "  --idempotent           the server has pbx.idempotent set, so it may send an action again under\n"
+    "                         the same Idempotency-Key; without, a call whose action is repeated so\n"
+    "                         is wrong\n"
     "  --linger MS            after the last call, watch for second actions (default 300)\n"
     "\n",
     "Server\n"

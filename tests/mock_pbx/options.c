@@ -67,6 +67,7 @@ static const struct option_spec option_specs[] = {
     {"new-queue",       OPTION_TEXT,     PLACE(new_queue),                  1,     40            },
     {"action-type",     OPTION_TEXT,     PLACE(action_type),                1,     60            },
     {"action-timeout",  OPTION_REAL,     PLACE(action_timeout_s),           0.01,  86400         },
+    {"idempotent",      OPTION_FLAG,     PLACE(idempotent),                 0,     0             },
     {"linger",          OPTION_COUNT,    PLACE(linger_ms),                  0,     3600000       },
     {"listen",          OPTION_TEXT,     PLACE(listen),                     1,     300           },
     {"port-file",       OPTION_TEXT,     PLACE(port_file),                  1,     4000          },

@@ -55,6 +55,7 @@ struct options {
     const char *action_type; /* NULL = call.waiting or delegate */
     double action_timeout_s;
     uint64_t linger_ms;
+    bool idempotent; /* the server may send an action again under its key */
 
     /* server */
     const char *listen;

@@ -115,6 +115,19 @@ static void test_second_action_is_wrong(void **state)
     finish_call(&call);
 }
 
+static void test_repeated_action_is_wrong(void **state)
+{
+    struct call call = begin_waiting_call();
+
+    (void)state;
+    call_note_action(&call, "call.waiting", "901", NULL);
+    assert_int_equal(call.fault, CALL_FINE);
+    call_note_repeated_action(&call);
+    assert_int_equal(call.fault, CALL_REPEATED_ACTION);
+    assert_string_equal(call_get_fault_name(call.fault), "repeated_action");
+    finish_call(&call);
+}
+
 static void test_early_action_is_wrong(void **state)
 {
     struct call call = begin_call();
@@ -388,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_action_before_standby_was_answered),
         cmocka_unit_test(test_wrong_actions),
         cmocka_unit_test(test_second_action_is_wrong),
+        cmocka_unit_test(test_repeated_action_is_wrong),
         cmocka_unit_test(test_early_action_is_wrong),
         cmocka_unit_test(test_first_fault_is_the_reason),
         cmocka_unit_test(test_no_action_ends_with_finished),
