@@ -2,8 +2,11 @@
 include(CMakePackageConfigHelpers)
 set(generated ${PROJECT_BINARY_DIR}/install)
 
+install(CODE "set(BUILT_FOR \"${CMAKE_INSTALL_PREFIX}\")")
+install(SCRIPT ${PROJECT_SOURCE_DIR}/cmake/install_prefix.cmake)
+
 # ---- The server's -----------------------------------------------------------------------------------
-install(CODE "set(CONFIG \"${PROJECT_SOURCE_DIR}/config/pbxhook.conf\")")
+install(CODE "set(CONFIG \"${PBXHOOK_CONFIGURATION}\")")
 if(IS_ABSOLUTE "${CMAKE_INSTALL_SYSCONFDIR}")
   install(CODE "set(DIRECTORY \"${CMAKE_INSTALL_SYSCONFDIR}/pbxhook\")")
 else()

@@ -28,6 +28,19 @@ echo 'workers = none' >"$prefix/etc/pbxhook/conf.d/50-mine.conf"
 want_line "$prefix/etc/pbxhook/conf.d/50-mine.conf:1" "$scratch/check.txt"
 rm "$prefix/etc/pbxhook/conf.d/50-mine.conf"
 
+# ---- What the configuration and its page say of the plugins is true here ------------------------------
+want_line "#plugin_dir = \"$plugindir\"" "$prefix/etc/pbxhook/pbxhook.conf"
+want_equal "what else differs from config/pbxhook.conf" \
+    "$(diff "$source/config/pbxhook.conf" "$prefix/etc/pbxhook/pbxhook.conf" | grep -c '^>')" 1
+want_line "$plugindir" "$prefix/share/man/man5/pbxhook.conf.5"
+
+# ---- Another prefix than it was built for is told ----------------------------------------------------
+run cmake --install "$scratch/build" --prefix "$scratch/elsewhere"
+want_line "Installed below $scratch/elsewhere, but built for" "$scratch/run.log"
+rm -r "$scratch/elsewhere"
+run cmake --install "$scratch/build"
+! grep -q 'but built for' "$scratch/run.log" || fail "its own prefix is warned of"
+
 # ---- An edited configuration survives the next installation -----------------------------------------
 echo 'workers = 1 # mine' >>"$prefix/etc/pbxhook/pbxhook.conf"
 run cmake --install "$scratch/build"
