@@ -114,6 +114,18 @@ static int is_default_port(const char *origin, const char *port)
            (strncmp(origin, "https://", 8) == 0 && strtol(port, NULL, 10) == 443);
 }
 
+/* No page is fetched by these: to an Origin header they never come. An application's own scheme does. */
+static int is_scheme_of_pages(const char *origin)
+{
+    static const char *const others[] = {"ftp://", "ws://", "wss://"};
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strncmp(origin, others[i], strlen(others[i])) == 0)
+            return 0;
+    }
+    return 1;
+}
+
 /* It is compared with the Origin header byte by byte, so it has to be written as browsers do. */
 int config_check_origin(const char *text)
 {
@@ -124,7 +136,8 @@ int config_check_origin(const char *text)
             return 0;
     }
     size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+-.");
-    if (!islower((unsigned char)text[0]) || strncmp(text + scheme, "://", 3) != 0)
+    if (!islower((unsigned char)text[0]) || strncmp(text + scheme, "://", 3) != 0 ||
+        !is_scheme_of_pages(text))
         return 0;
     const char *rest = behind_host(text + scheme + 3);
     if (rest == NULL || *rest == '\0')

@@ -152,6 +152,27 @@ static const char *section_name(const cfg_t *section)
     return strcmp(section->name, "root") == 0 ? "" : section->name;
 }
 
+/* Where this file has set the key before; NULL: nowhere. A list may be added to. */
+static const char *find_earlier(const struct config_key *key)
+{
+    const char *origin = config_origin(current->load->config, key);
+    size_t size = strlen(current->path);
+
+    return key->type != CONFIG_LIST && strncmp(origin, current->path, size) == 0 &&
+                   origin[size] == ':'
+               ? origin
+               : NULL;
+}
+
+static void report_twice(const struct config_key *key, const char *origin)
+{
+    char path[CONFIG_NAME_SIZE];
+
+    config_key_path(key, path);
+    config_report(current->load, origin, "%s: found it twice, wanted it once: it is set in %s too",
+                  path, find_earlier(key));
+}
+
 /* The library keeps the text too, which only lists need. */
 static int take_value(cfg_t *section, cfg_opt_t *option, const char *text, void *result)
 {
@@ -163,6 +184,8 @@ static int take_value(cfg_t *section, cfg_opt_t *option, const char *text, void 
     format_origin(current, section->line, origin);
     if (key == NULL) /* the library's own notation, section|option, leads here */
         config_report(load, origin, "%s: no such option outside of its section", option->name);
+    else if (find_earlier(key) != NULL)
+        report_twice(key, origin);
     else if (key->type != CONFIG_LIST)
         config_set(load, key, text, current->base, origin);
     else if (config_value_check_element(key, text))

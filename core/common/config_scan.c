@@ -165,10 +165,13 @@ static int scan_one(struct scanner *scanner)
 
 int config_scan(char *text, size_t size, int *line, const char **reason)
 {
+    static const char bom[] = "\xef\xbb\xbf"; /* some editors begin every file with it */
     struct scanner scanner = {.at = text, .end = text + size, .line = 1};
     const char *nul = memchr(text, '\0', size);
     int code = 0;
 
+    if (size >= sizeof bom - 1 && memcmp(text, bom, sizeof bom - 1) == 0)
+        memset(text, ' ', sizeof bom - 1);
     if (nul != NULL)
         scanner.end = text + (nul - text);
     while (code == 0 && scanner.at < scanner.end)

@@ -52,8 +52,9 @@ static int list(const struct config *config)
     int is_first = 1;
     do {
         json_t *page = NULL;
-        if (answer_get(config, "deliveries", request, &page) < 0)
-            return EXIT_FAILURE;
+        int status = answer_get(config, "deliveries", request, &page);
+        if (status != 0)
+            return status;
         if (is_first && json_array_size(json_object_get(page, "deliveries")) == 0)
             puts("Everything has arrived, or is still under way.");
         is_first = 0;
@@ -104,8 +105,9 @@ int operator_deliveries(const struct config *config, const char *action, const c
         return list(config);
     json_t *request =
         json_pack("{s:s, s:s, s:s*}", "command", "deliveries", "action", action, "id", id);
-    if (answer_get(config, "deliveries", request, &ok) < 0)
-        return EXIT_FAILURE;
+    int status = answer_get(config, "deliveries", request, &ok);
+    if (status != 0)
+        return status;
     const json_t *delivery = json_array_get(json_object_get(ok, "deliveries"), 0);
     if (strcmp(action, "show") == 0)
         print_delivery(delivery);

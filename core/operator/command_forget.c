@@ -1,5 +1,5 @@
 /* command_forget.c: `pbxhook forget`: asks for it, shows how far it is, says what it did. Never the number. */
-#include "operator/operator.h"
+#include "operator/answer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -128,6 +128,10 @@ int operator_forget(const struct config *config, const char *number, int dry_run
     if (strcmp(number, "-") == 0)
         number = read_number(line);
     json_t *request = operation_forget_request(number, dry_run);
+    if (request != NULL && answer_check("forget", request) != 0) {
+        json_decref(request);
+        return OPERATOR_USAGE;
+    }
     int result = request == NULL ? -1 : operator_run(config, request, &watch, &ok, error);
     int status = EXIT_FAILURE;
     if (shown)

@@ -38,8 +38,9 @@ static int list(const struct config *config)
     int is_first = 1;
     do {
         json_t *page = NULL;
-        if (answer_get(config, "dead-letters", request, &page) < 0)
-            return EXIT_FAILURE;
+        int status = answer_get(config, "dead-letters", request, &page);
+        if (status != 0)
+            return status;
         if (is_first && json_array_size(json_object_get(page, "letters")) == 0)
             puts("There are no dead letters.");
         is_first = 0;
@@ -70,8 +71,9 @@ int operator_letters(const struct config *config, const char *action, const char
         return list(config);
     json_t *request =
         json_pack("{s:s, s:s, s:s*}", "command", "dead-letters", "action", action, "id", id);
-    if (answer_get(config, "dead-letters", request, &ok) < 0)
-        return EXIT_FAILURE;
+    int status = answer_get(config, "dead-letters", request, &ok);
+    if (status != 0)
+        return status;
     if (strcmp(action, "show") == 0)
         print_letter(json_array_get(json_object_get(ok, "letters"), 0));
     else if (strcmp(action, "drop") == 0)

@@ -52,8 +52,7 @@ static int read_action(struct failures *failures, const json_t *request, char *e
         failures->action = (enum action)i;
         return 0;
     }
-    snprintf(error, OPERATION_ERROR_SIZE,
-             "deliveries: action: wanted list, show, retry, retry-all or drop");
+    snprintf(error, OPERATION_ERROR_SIZE, "action: wanted list, show, retry, retry-all or drop");
     return -1;
 }
 
@@ -68,7 +67,7 @@ static int read_id(struct failures *failures, const json_t *request, char *error
         return 0;
     }
     snprintf(error, OPERATION_ERROR_SIZE,
-             "deliveries: found the id \"%.64s\", wanted one as the list and the log show it: "
+             "found the id \"%.64s\", wanted one as the list and the log show it: "
              "pbxhook-...",
              id == NULL ? "" : id);
     return -1;

@@ -51,8 +51,7 @@ static void *begin(const json_t *request, char *error)
     }
     if (number == NULL || forgetting_init(&forget->forgetting, number) < 0) {
         snprintf(error, OPERATION_ERROR_SIZE,
-                 "forget: number: wanted a caller's number, a text of 1 to %d bytes",
-                 EVENT_MAX_FIELD);
+                 "number: wanted a caller's number, a text of 1 to %d bytes", EVENT_MAX_FIELD);
         free(forget);
         return NULL;
     }

@@ -51,8 +51,7 @@ static int read_action(struct letters *letters, const json_t *request, char *err
         letters->action = (enum action)i;
         return 0;
     }
-    snprintf(error, OPERATION_ERROR_SIZE,
-             "dead-letters: action: wanted list, show, replay, replay-all or drop");
+    snprintf(error, OPERATION_ERROR_SIZE, "action: wanted list, show, replay, replay-all or drop");
     return -1;
 }
 
@@ -68,7 +67,7 @@ static int read_id(struct letters *letters, const json_t *request, char *error)
             return 0;
     }
     snprintf(error, OPERATION_ERROR_SIZE,
-             "dead-letters: found the id \"%.96s\", wanted one as the list shows it: "
+             "found the id \"%.96s\", wanted one as the list shows it: "
              "42/call_standby",
              id == NULL ? "" : id);
     return -1;

@@ -38,8 +38,7 @@ static void *begin(const json_t *request, char *error)
     int64_t older_than_ms = json_integer_value(older_than);
     if (!json_is_integer(older_than) || older_than_ms < CONFIG_PERIOD_MIN_MS ||
         older_than_ms > CONFIG_PERIOD_MAX_MS) {
-        snprintf(error, OPERATION_ERROR_SIZE,
-                 "prune: older_than_ms: wanted an integer from %lld to %lld",
+        snprintf(error, OPERATION_ERROR_SIZE, "older_than_ms: wanted an integer from %lld to %lld",
                  (long long)CONFIG_PERIOD_MIN_MS, (long long)CONFIG_PERIOD_MAX_MS);
         return NULL;
     }

@@ -40,6 +40,7 @@ int operator_deliveries(const struct config *config, const char *action, const c
 /* For `pbxhook plugins`: how often each has handled and failed, when a server runs and can be asked. */
 void operator_print_plugin_counts(const struct config *config);
 
+#define OPERATOR_USAGE       2 /* what is asked for can't be understood */
 #define OPERATOR_NOT_RUNNING 3 /* as service tools say it */
 #define OPERATOR_NOBODY      4
 

@@ -15,7 +15,8 @@
 /* File name and text by turns, NULL at the end. */
 extern const char *const new_template[];
 
-#define MAX_NAME 40 /* leaves room for what the template makes of it */
+#define EXIT_USAGE 2
+#define MAX_NAME   40 /* leaves room for what the template makes of it */
 
 /* ---- What is asked for ----------------------------------------------------------------------- */
 
@@ -118,7 +119,7 @@ int new_run(const struct new_arguments *arguments)
     const char *directory = arguments->directory != NULL ? arguments->directory : arguments->name;
 
     if (check(arguments) != 0)
-        return EXIT_FAILURE;
+        return EXIT_USAGE;
     if (mkdir(directory, 0777) < 0 && errno != EEXIST) {
         fprintf(stderr, "pbxhook: %s: %s\n", directory, strerror(errno));
         return EXIT_FAILURE;

@@ -89,6 +89,9 @@ static void test_wrong_usage(struct world *world)
         {"prune", NULL, NULL, "--older-than"},
         {"forget", NULL, NULL, "forget needs the caller's number"},
         {"forget", "1", "2", "one argument too many"},
+        {"forget", "", NULL, "pbxhook forget: number: wanted a caller's number"},
+        {"forget", "-", NULL, "pbxhook forget: number: wanted a caller's number"}, /* no stdin */
+        {"dead-letters", "show", "1", "pbxhook dead-letters: found the id \"1\", wanted one"},
         {"prune", "--dry-run", NULL, "--older-than"},
         {"prune", "--older-than", NULL, "--older-than"},
         {"prune", "--older-than", "90", "\"1h\" to \"36500d\""},

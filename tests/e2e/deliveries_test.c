@@ -71,6 +71,7 @@ static void test_none(struct world *world)
     expect(world, NULL, NULL, "Everything has arrived");
     expect(world, "retry", "--all", "to be sent again: 0");
     expect_failure(world, "show", "pbxhook-1", 1, "there is no delivery pbxhook-1");
+    expect_failure(world, "show", "", 2, "pbxhook deliveries: found the id \"\", wanted one");
     expect_failure(world, "show", NULL, 2, "wanted list, show ID, retry ID");
     expect_failure(world, "burn", "pbxhook-1", 2, "wanted list, show ID, retry ID");
 }

@@ -64,7 +64,9 @@ static void test_none(struct world *world)
     world_start(world);
     expect(world, NULL, NULL, "There are no dead letters.");
     expect_failure(world, "show", "1/crasher", 1, "there is no dead letter 1/crasher");
-    expect_failure(world, "show", "crasher", 1, "wanted one as the list shows it");
+    expect_failure(
+        world, "show", "crasher", 2,
+        "pbxhook dead-letters: found the id \"crasher\", wanted one as the list shows it");
     expect_failure(world, "show", NULL, 2, "wanted list, show ID, replay ID");
     expect_failure(world, "burn", "1/crasher", 2, "wanted list, show ID, replay ID");
     expect(world, "replay", "--all", "to be handled again: 0");

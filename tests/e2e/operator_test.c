@@ -97,9 +97,9 @@ static void test_what_is_understood(struct world *world)
         {"[1]\n", "{\"error\":\"the request is not a JSON object"},
         {"{\"command\":1}\n", "{\"error\":\"the request is not a JSON object"},
         {"{\"command\":\"prune\",\"command\":\"prune\"}\n", "{\"error\":\"the request is not"},
-        {"{\"command\":\"prune\"}\n", "{\"error\":\"prune: older_than_ms"},
-        {"{\"command\":\"prune\",\"older_than_ms\":\"90d\"}\n", "{\"error\":\"prune: older_than"},
-        {"{\"command\":\"prune\",\"older_than_ms\":-1}\n", "{\"error\":\"prune: older_than_ms"},
+        {"{\"command\":\"prune\"}\n", "{\"error\":\"older_than_ms"},
+        {"{\"command\":\"prune\",\"older_than_ms\":\"90d\"}\n", "{\"error\":\"older_than"},
+        {"{\"command\":\"prune\",\"older_than_ms\":-1}\n", "{\"error\":\"older_than_ms"},
         {"{\"command\":\"launch\"}\n", "{\"error\":\"this server knows no command \\\"launch\\\""},
         {"GET / HTTP/1.1\r\n\r\n", "{\"error\":\"the request is not a JSON object"},
     };

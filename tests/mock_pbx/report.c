@@ -219,14 +219,16 @@ static void report_print_count(FILE *file, uint64_t count, const char *name)
 
 static void report_print_calls(FILE *file, const struct tally *tally, const struct options *options)
 {
+    double seconds = report_get_seconds(tally);
+
     fprintf(file, "  calls    %" PRIu64, tally->calls.placed);
     if (options->calls > 0)
         fprintf(file, " of %" PRIu64, options->calls);
     fprintf(file,
             " placed in %.2f s (%.1f/s), %" PRIu64 " returning; %" PRIu64 " right, %" PRIu64
             " wrong",
-            report_get_seconds(tally), report_get_rate(tally), tally->calls.returning,
-            tally->calls.right, tally->calls.wrong);
+            seconds, seconds > 0 ? (double)tally->calls.placed / seconds : 0,
+            tally->calls.returning, tally->calls.right, tally->calls.wrong);
     report_print_count(file, tally->calls.placed - tally->calls.right - tally->calls.wrong,
                        "unfinished");
     report_print_count(file, tally->calls.started_late, "started late");

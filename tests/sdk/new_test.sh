@@ -30,9 +30,9 @@ refused 2 'NAME' new --event call.finished
 refused 2 'NAME' new --event call.finished ring_back again
 refused 2 '--colour' new --colour ring_back
 refused 2 'needs a value: --event' new ring_back --event
-refused 1 'found the name "Ring-back"' new Ring-back --event call.finished
-refused 1 'found the event "call.*"' new ring_back --event 'call.*'
-refused 1 "found the event \"x\"\"" new ring_back --event 'x"'
+refused 2 'found the name "Ring-back"' new Ring-back --event call.finished
+refused 2 'found the event "call.*"' new ring_back --event 'call.*'
+refused 2 "found the event \"x\"\"" new ring_back --event 'x"'
 refused 1 'no/such' new ring_back --event call.finished --directory no/such
 [ ! -e ring_back ] || fail "a refused plugin left something behind"
 
