@@ -11,6 +11,7 @@
 
 #define LIFE_PLUGIN 64
 #define LIFE_REASON 96
+#define LIFE_PATH   256
 
 struct life {
     /* The worker's. since_us: monotonic, when the plugin that runs now was called, 0: none runs. plugin: which
@@ -22,6 +23,8 @@ struct life {
     _Atomic int64_t event_seq;
     _Atomic int64_t event_id;
     _Atomic int64_t batch_seq;
+    char loading
+        [LIFE_PATH]; /* the file of a plugin, "": none; it has only one thread that could write it */
 
     /* The receiver's, written while no worker runs; the next worker forgets it as it deals with it. Up to
      * doubt_until events were under way at an end, which may have been chance; up to suspect_until they were

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,7 +106,13 @@ static void read_errors(const struct reload_check *check, int status, char *erro
 
 static int read_config(const struct reload_check *check, struct config **out, char *error)
 {
+    struct stat answer;
     char path[32];
+    if (fstat(check->config_fd, &answer) != 0 || answer.st_size == 0) {
+        snprintf(error, RELOAD_ERROR_SIZE,
+                 "a process that loaded the plugins to check them ended before it had done so");
+        return -1;
+    }
     snprintf(path, sizeof path, "/proc/self/fd/%d", check->config_fd);
     FILE *errors = fmemopen(error, RELOAD_ERROR_SIZE, "w");
     if (errors == NULL) {

@@ -300,10 +300,13 @@ static void note_crash(struct supervisor *supervisor, struct metrics_worker *pag
 static void note_death_at_start(struct supervisor *supervisor, const struct worker_process *worker,
                                 const struct worker_end *end)
 {
-    char reason[sizeof supervisor->reason];
+    char reason[2 * sizeof supervisor->reason];
     if (end->in_plugin) {
         snprintf(reason, sizeof reason, "the plugin \"%s\" in its open(): %s", end->plugin,
                  end->reason);
+        note_failed_start(supervisor, reason);
+    } else if (end->loading[0] != '\0') {
+        snprintf(reason, sizeof reason, "while it loaded %s: %s", end->loading, end->reason);
         note_failed_start(supervisor, reason);
     } else if (worker->early_deaths >= START_DEATHS) {
         note_failed_start(supervisor, "the worker dies each time it starts: is it a plugin?");
@@ -329,7 +332,8 @@ static void reap_workers(struct supervisor *supervisor)
             operator_desk_worker_gone(supervisor->desk);
         if (supervisor->starting && !was_ready && worker->early_deaths >= START_DEATHS) {
             log_error("worker dies each time it starts, giving up: is it a plugin?",
-                      log_int("worker", worker->index), log_text("plugin", end.plugin));
+                      log_int("worker", worker->index), log_text("plugin", end.plugin),
+                      log_text("loading", end.loading));
             supervisor->ending = WORKER_REFUSED;
         }
         if (!was_ready && !was_dismissed)

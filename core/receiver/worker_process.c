@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/control.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 /* A worker that lived shorter than this died early: it is started again with a growing delay. */
 #define EARLY_DEATH_US   (10 * 1000000)
@@ -265,6 +266,10 @@ static void read_life(struct worker_process *worker, int status, struct worker_e
     }
     life_leave(life);
     atomic_store(&life->batch_seq, 0);
+    memcpy(end->loading, life->loading, sizeof end->loading);
+    end->loading[sizeof end->loading - 1] = '\0';
+    life->loading[0] = '\0';
+    utf8_repair(end->loading);
 }
 
 static void log_end(const struct worker_process *worker, int status, const struct worker_end *end)
@@ -283,11 +288,12 @@ static void log_end(const struct worker_process *worker, int status, const struc
                   log_int("worker_pid", worker->pid),
                   log_text("signal", strsignal(WTERMSIG(status))),
                   log_text("core_dumped", WCOREDUMP(status) ? "yes" : "no"),
-                  log_text("plugin", end->plugin), log_text("reason", end->reason));
+                  log_text("plugin", end->plugin), log_text("reason", end->reason),
+                  log_text("loading", end->loading));
     else
         log_error("worker ended", log_int("worker", worker->index),
                   log_int("worker_pid", worker->pid), log_int("exit_status", WEXITSTATUS(status)),
-                  log_text("plugin", end->plugin));
+                  log_text("plugin", end->plugin), log_text("loading", end->loading));
 }
 
 /* When to start it again. */

@@ -36,6 +36,7 @@ struct worker_end {
     char plugin[METRICS_NAME]; /* which; "" when that is not known               */
     int64_t event_seq;         /* with which event; 0: it was being opened           */
     char reason[LIFE_REASON];
+    char loading[LIFE_PATH]; /* while it loaded this file; "": while it did not      */
 };
 
 /* Makes the metrics page. 0, or a negative errno. */

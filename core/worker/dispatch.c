@@ -151,8 +151,8 @@ void dispatch_open_parked(struct dispatch *dispatch)
 }
 
 /* Loads the files; a warning of the host's goes to the log. */
-static int load_plugins(const struct config *config, struct plugin_host **out, char *error,
-                        size_t error_size)
+static int load_plugins(const struct config *config, struct metrics_worker *metrics,
+                        struct plugin_host **out, char *error, size_t error_size)
 {
     char *text = NULL;
     size_t size = 0;
@@ -163,7 +163,7 @@ static int load_plugins(const struct config *config, struct plugin_host **out, c
         snprintf(error, error_size, "plugins: out of memory");
         return -1;
     }
-    result = plugin_host_load(config, lines, out);
+    result = plugin_host_load_noting(config, metrics->life.loading, lines, out);
     if (fclose(lines) != 0 || text == NULL) {
         snprintf(error, error_size, "plugins: out of memory");
         result = -1;
@@ -218,7 +218,7 @@ int dispatch_open(const struct config *config, struct store *store, struct metri
 {
     struct plugin_host *host = NULL;
 
-    if (load_plugins(config, &host, error, error_size) != 0) {
+    if (load_plugins(config, metrics, &host, error, error_size) != 0) {
         plugin_host_free(host);
         return -1;
     }

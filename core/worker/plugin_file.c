@@ -9,12 +9,17 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define WRITABLE_BY_OTHERS (S_IWGRP | S_IWOTH)
+
+#define SURVIVED           93 /* an exit status that no constructor gives by chance */
+#define TRY_LIMIT_S        20
 
 /* One step of the way, the first or one above; `path` is what the user named, for the message. */
 static int check_step(const char *path, const char *step, int first, const struct stat *status,
@@ -141,25 +146,74 @@ static const struct pbxhook_plugin *load(const char *path, const char *real, FIL
     return plugin;
 }
 
-static const struct pbxhook_plugin *load_checked(const char *path, int check_place, FILE *errors)
+/* ---- In a child first ------------------------------------------------------------------------------ */
+
+/* It came through, whether or not the file is any good: that is told by who loads it then. */
+static void load_and_leave(const char *path)
+{
+    signal(SIGALRM, SIG_DFL);
+    alarm(TRY_LIMIT_S); /* one that does not come back is no orphan for ever */
+    dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    _exit(SURVIVED);
+}
+
+static void tell_end(const char *path, int status, FILE *errors)
+{
+    if (WIFEXITED(status))
+        fprintf(errors,
+                "%s: found a file that ends the process which loads it (exit status %d), wanted a "
+                "shared object\n",
+                path, WEXITSTATUS(status));
+    else
+        fprintf(errors,
+                "%s: found a file that kills the process which loads it (SIG%s), wanted a shared "
+                "object: is it half a copy?\n",
+                path, sigabbrev_np(WTERMSIG(status)));
+}
+
+static int survives(const char *path, const char *real, FILE *errors)
+{
+    int status = 0;
+    fflush(NULL); /* what the child would write a second time */
+    pid_t pid = fork();
+    if (pid == 0)
+        load_and_leave(real);
+    if (pid < 0) {
+        fprintf(errors, "%s: can't start a process that tries to load it (%s)\n", path,
+                strerror(errno));
+        return -1;
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SURVIVED)
+        return 0;
+    tell_end(path, status, errors);
+    return -1;
+}
+
+/* ---- For good -------------------------------------------------------------------------------------- */
+
+static const struct pbxhook_plugin *load_checked(const char *path, int check_place, int try_first,
+                                                 FILE *errors)
 {
     const struct pbxhook_plugin *plugin = NULL;
     char *real = resolve(path, errors);
 
     /* The resolved path is what was checked, so it is what is opened. */
     if (real != NULL && check_regular(path, real, errors) == 0 &&
-        (!check_place || plugin_file_check_place(path, errors) == 0))
+        (!check_place || plugin_file_check_place(path, errors) == 0) &&
+        (!try_first || survives(path, real, errors) == 0))
         plugin = load(path, real, errors);
     free(real);
     return plugin;
 }
 
-const struct pbxhook_plugin *plugin_file_load(const char *path, FILE *errors)
+const struct pbxhook_plugin *plugin_file_load(const char *path, int try_first, FILE *errors)
 {
-    return load_checked(path, 1, errors);
+    return load_checked(path, 1, try_first, errors);
 }
 
 const struct pbxhook_plugin *plugin_file_load_anywhere(const char *path, FILE *errors)
 {
-    return load_checked(path, 0, errors);
+    return load_checked(path, 0, 0, errors);
 }

@@ -19,9 +19,10 @@ int plugin_file_check_place(const char *path, FILE *errors);
 /*
  * Loads one absolute path for as long as the process lives and gives its symbol, unchecked. NULL
  * and one line to `errors` when it is no regular file, may not be trusted, does not load or has no
- * symbol.
+ * symbol. try_first: a child process loads it before, since a file that ends who loads it (half a copy, a
+ * constructor that crashes, exits or does not come back) would end this one too; for processes without threads.
  */
-const struct pbxhook_plugin *plugin_file_load(const char *path, FILE *errors);
+const struct pbxhook_plugin *plugin_file_load(const char *path, int try_first, FILE *errors);
 
 /* The same, whoever may have written it: for a developer's own file, in a process that serves nobody. */
 const struct pbxhook_plugin *plugin_file_load_anywhere(const char *path, FILE *errors);

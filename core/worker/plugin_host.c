@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/life.h"
 #include "worker/plugin_descriptor.h"
 #include "worker/plugin_file.h"
 #include "worker/plugin_settings.h"
@@ -104,8 +105,19 @@ refused:
     return -1;
 }
 
+/* One that ends who loads it is named, before or afterwards: NULL and a line to `errors` as plugin_file_load(). */
+static const struct pbxhook_plugin *load_file(const char *path, char *loading, FILE *errors)
+{
+    if (loading == NULL)
+        return plugin_file_load(path, 1, errors);
+    snprintf(loading, LIFE_PATH, "%s", path);
+    const struct pbxhook_plugin *found = plugin_file_load(path, 0, errors);
+    loading[0] = '\0';
+    return found;
+}
+
 static int add_files(struct plugin_host *host, const char *dir, struct dirent *const *names,
-                     int count, FILE *errors)
+                     int count, char *loading, FILE *errors)
 {
     const char *slash = dir[strlen(dir) - 1] == '/' ? "" : "/";
     int result = 0;
@@ -117,7 +129,7 @@ static int add_files(struct plugin_host *host, const char *dir, struct dirent *c
             fprintf(errors, "%s/%s: out of memory\n", dir, names[i]->d_name);
             return -1;
         }
-        if (add_found(host, path, plugin_file_load(path, errors), errors) != 0)
+        if (add_found(host, path, load_file(path, loading, errors), errors) != 0)
             result = -1;
     }
     return result;
@@ -142,6 +154,12 @@ static int settle_options(struct plugin_host *host, const struct config *config,
 
 int plugin_host_load(const struct config *config, FILE *errors, struct plugin_host **out)
 {
+    return plugin_host_load_noting(config, NULL, errors, out);
+}
+
+int plugin_host_load_noting(const struct config *config, char *loading, FILE *errors,
+                            struct plugin_host **out)
+{
     struct plugin_host *host = calloc(1, sizeof *host);
     struct dirent **names = NULL;
     int count = -1;
@@ -156,7 +174,7 @@ int plugin_host_load(const struct config *config, FILE *errors, struct plugin_ho
     host->plugins = calloc((size_t)count + 1, sizeof host->plugins[0]);
     if (host->plugins == NULL)
         goto no_memory;
-    result = add_files(host, config->plugin_dir, names, count, errors);
+    result = add_files(host, config->plugin_dir, names, count, loading, errors);
     if (settle_options(host, config, result == 0, errors) != 0)
         result = -1;
 

@@ -44,6 +44,12 @@ int plugin_host_load(const struct config *config, FILE *errors, struct plugin_ho
  */
 int plugin_host_load_one(const char *path, const struct config *config, FILE *errors,
                          struct plugin_host **out);
+/*
+ * As plugin_host_load(), in a process that nobody would miss: a worker, whose receiver reads in `loading` (LIFE_PATH
+ * bytes) which file it was that ended it. plugin_host_load() has a child process load each file first instead.
+ */
+int plugin_host_load_noting(const struct config *config, char *loading, FILE *errors,
+                            struct plugin_host **out);
 void plugin_host_free(struct plugin_host *host); /* does not unload; accepts NULL */
 
 size_t plugin_host_count(const struct plugin_host *host);

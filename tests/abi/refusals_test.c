@@ -197,6 +197,25 @@ static void test_files_that_do_not_load(void **state)
     plugin_dir_remove(&dir);
 }
 
+/* They are tried in a child first, so that they can be named, and the others looked at. */
+static void test_files_that_end_who_loads_them(void **state)
+{
+    struct plugin_dir dir;
+
+    (void)state;
+    plugin_dir_make(&dir);
+    plugin_dir_link(&dir, "dies_when_loaded");
+    plugin_dir_link(&dir, "exits_when_loaded");
+    plugin_dir_link(&dir, "good");
+    expect(
+        &dir, -1, 1,
+        "%DIR%/dies_when_loaded.so: found a file that kills the process which loads it (SIGBUS), "
+        "wanted a shared object: is it half a copy?\n"
+        "%DIR%/exits_when_loaded.so: found a file that ends the process which loads it (exit "
+        "status 0), wanted a shared object\n");
+    plugin_dir_remove(&dir);
+}
+
 static void test_missing_symbol_is_named(void **state)
 {
     struct plugin_dir dir;
@@ -416,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_the_rest_is_loaded),
         cmocka_unit_test(test_longer_descriptor_loads),
         cmocka_unit_test(test_files_that_do_not_load),
+        cmocka_unit_test(test_files_that_end_who_loads_them),
         cmocka_unit_test(test_missing_symbol_is_named),
         cmocka_unit_test(test_only_regular_files),
         cmocka_unit_test(test_other_files_are_left_alone),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -168,13 +169,26 @@ static void dismissed_and_refused_ones_do_not_die(void **state)
     free(said);
 }
 
+/* And it is forgotten when it was told. */
+static void file_that_was_loaded_is_named(void **state)
+{
+    struct worker_end end;
+    (void)state;
+    snprintf(worker.page->life.loading, LIFE_PATH, "/plugins/half.so");
+    worker.started_us = clock_mono_us();
+    worker_process_ended(&worker, SIGBUS, &end);
+    assert_string_equal(end.loading, "/plugins/half.so");
+    assert_string_equal(worker.page->life.loading, "");
+    assert_int_equal(end.in_plugin, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(once_is_chance_and_twice_is_suspicious), TEST(idle_end_is_nobodys_fault),
         TEST(sigkill_is_not_the_plugins_fault),       TEST(open_has_a_limit_of_its_own),
-        TEST(dismissed_and_refused_ones_do_not_die),
+        TEST(dismissed_and_refused_ones_do_not_die),  TEST(file_that_was_loaded_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
