@@ -18,6 +18,9 @@
 /* How often somebody else may have the core in the middle of a batch: each time costs a part of the turn. */
 #define OFFER_CORE_US 500
 
+/* So often the last batch is run again that others were in the way of. */
+#define LAST_COLLISIONS 20
+
 /* What one run has found out, to be counted when it is committed. */
 struct tally {
     int64_t started_us;
@@ -502,6 +505,18 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
     if (tally.events > 0)
         suspects_committed(parts->suspects, batch->stored_seq);
     return 0;
+}
+
+int batch_run_last(struct batch *batch, const struct batch_parts *parts)
+{
+    int code;
+    int collisions = 0, refused = 0;
+    batch->is_last = 1;
+    do {
+        code = batch_run(batch, parts);
+    } while ((code == STORE_E_AGAIN && collisions++ < LAST_COLLISIONS) ||
+             (code == STORE_E_REFUSED && refused++ == 0));
+    return code;
 }
 
 int batch_has_work(const struct batch *batch)

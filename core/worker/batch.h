@@ -59,6 +59,13 @@ struct batch {
  */
 int batch_run(struct batch *batch, const struct batch_parts *parts);
 
+/*
+ * The last one: claims nothing, and runs again what collides. Of one that is refused the first piece is run
+ * alone, the results: nobody but this process knows them, while all else waits for the next worker in
+ * spool and store. As batch_run().
+ */
+int batch_run_last(struct batch *batch, const struct batch_parts *parts);
+
 /* Whether there is anything to run. */
 int batch_has_work(const struct batch *batch);
 

@@ -456,14 +456,13 @@ static void work_once(struct worker *worker)
     log_flush();
 }
 
-/* What collides is run again; what is refused piece by piece waits for the next worker. */
-static int run_last_batch(struct worker *worker)
+static int run_last_courier(struct worker *worker)
 {
     int code;
     int tries = 0;
-    do {
-        code = batch_run(&worker->batch, &worker->parts);
-    } while (code == STORE_E_AGAIN && tries++ < MOST_COLLISIONS);
+    while ((code = courier_work(worker->courier, worker->parts.dispatch)) == STORE_E_AGAIN &&
+           tries++ < MOST_COLLISIONS)
+        pause_a_little(tries);
     return code;
 }
 
@@ -473,14 +472,13 @@ static void finish(struct worker *worker)
     chores_give_up(worker->chores, "the server is stopping; what was done so far stays done");
     outbox_stop(worker->parts.outbox, OUTBOX_DRAIN_MS);
     take_results(worker);
-    worker->batch.is_last = 1;
-    if (batch_has_work(&worker->batch) && run_last_batch(worker) < 0)
+    if (batch_has_work(&worker->batch) && batch_run_last(&worker->batch, &worker->parts) < 0)
         log_error("last batch was not stored; its events stay in the spool",
                   log_text("error", store_error(worker->parts.store)));
     batch_clear(&worker->batch);
     report_done(worker);
     courier_stop(worker->courier, COURIER_DRAIN_MS);
-    if (courier_work(worker->courier, worker->parts.dispatch) < 0)
+    if (run_last_courier(worker) < 0)
         log_error("how deliveries ended was not stored; the next worker finds them under way",
                   log_text("error", store_error(worker->parts.store)));
     log_flush();

@@ -426,6 +426,41 @@ static void claimed_action_is_sent_behind_the_commit(void **state)
     assert_int_equal(outbox_free_slots(scene->parts.outbox), slots - 1);
 }
 
+/* The PBX's answer, as the outbox hands it over. */
+static void add_result(struct scene *scene, int64_t action)
+{
+    struct outbox_result *result = calloc(1, sizeof *result);
+
+    assert_non_null(result);
+    result->action.id = action;
+    result->action.attempts = 1;
+    result->action.call_id = strdup("a");
+    result->action.body = strdup("{}");
+    result->action.key = strdup("key");
+    result->state = STORE_ACTION_DELIVERED;
+    result->http_status = 200;
+    result->finished_ms = clock_wall_ms();
+    scene->batch.results = result;
+}
+
+/* What the PBX has answered is written down even if an event of the same batch is refused. */
+static void last_batch_that_is_refused_keeps_the_results(void **state)
+{
+    struct scene *scene = *state;
+
+    add_event(scene, "call.standby", "a", "");
+    scene->batch.event[0]->received_ms = clock_wall_ms();
+    assert_int_equal(run_to_the_end(scene), 0);
+    assert_asked(scene, "SELECT state FROM pbxhook.actions", "sending");
+    database_ask(scene->url, "ALTER TABLE pbxhook.calls ADD CONSTRAINT no_bad_ones "
+                             "CHECK (call_id <> 'bad')");
+    add_event(scene, "call.new", "bad", "");
+    add_result(scene, atoll(database_ask(scene->url, "SELECT id FROM pbxhook.actions")));
+    assert_int_equal(batch_run_last(&scene->batch, &scene->parts), 0);
+    assert_asked(scene, "SELECT state FROM pbxhook.actions", "delivered");
+    assert_int_equal(scene->batch.event_count, 1); /* it waits in the spool */
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -444,6 +479,7 @@ int main(void)
         CASE(event_that_comes_again_is_handled_once),
         CASE(what_is_under_way_is_told),
         CASE(claimed_action_is_sent_behind_the_commit),
+        CASE(last_batch_that_is_refused_keeps_the_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
