@@ -63,20 +63,22 @@ static int bind_one(const struct addrinfo *info)
     return code;
 }
 
-static int name_socket(int fd, char bound[LISTEN_ADDRESS_SIZE])
+/* NULL and *bound; or why not, a text of libc's. */
+static const char *name_socket(int fd, char bound[LISTEN_ADDRESS_SIZE])
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
     char host[64], port[8];
 
     if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
-        return -1;
-    if (getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return -1;
+        return strerror(errno);
+    int code = getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
+                           NI_NUMERICHOST | NI_NUMERICSERV);
+    if (code != 0)
+        return code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code);
     snprintf(bound, LISTEN_ADDRESS_SIZE, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
              port);
-    return 0;
+    return NULL;
 }
 
 static void explain_bind(const char *address, int code, char *error, size_t error_size)
@@ -146,8 +148,9 @@ int listen_open(const char *address, char bound[LISTEN_ADDRESS_SIZE], char *erro
         explain_bind(address, -fd, error, error_size);
         return -1;
     }
-    if (name_socket(fd, bound) < 0) {
-        snprintf(error, error_size, "%s: %s", address, strerror(errno));
+    const char *reason = name_socket(fd, bound);
+    if (reason != NULL) {
+        snprintf(error, error_size, "%s: %s", address, reason);
         close(fd);
         return -1;
     }
@@ -212,9 +215,12 @@ int listen_inherit(int *fd, char bound[LISTEN_ADDRESS_SIZE], char *error, size_t
                  "ListenStream= and Accept=no in the socket unit");
         return -1;
     }
-    if (fcntl(inherited, F_SETFD, FD_CLOEXEC) < 0 ||
-        fcntl(inherited, F_SETFL, flags | O_NONBLOCK) < 0 || name_socket(inherited, bound) < 0) {
-        snprintf(error, error_size, "LISTEN_FDS: %s", strerror(errno));
+    const char *reason = fcntl(inherited, F_SETFD, FD_CLOEXEC) < 0 ||
+                                 fcntl(inherited, F_SETFL, flags | O_NONBLOCK) < 0
+                             ? strerror(errno)
+                             : name_socket(inherited, bound);
+    if (reason != NULL) {
+        snprintf(error, error_size, "LISTEN_FDS: %s", reason);
         return -1;
     }
     *fd = inherited;

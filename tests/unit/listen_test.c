@@ -6,7 +6,10 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +18,36 @@
 #include <unistd.h>
 
 #include "receiver/listen.h"
+
+static int nameless; /* getnameinfo() fails with this */
+
+/* In place of libc's. */
+int getnameinfo(const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size,
+                char *service, socklen_t service_size, int flags)
+{
+    int (*real)(const struct sockaddr *, socklen_t, char *, socklen_t, char *, socklen_t, int);
+    *(void **)&real = dlsym(RTLD_NEXT, "getnameinfo");
+    assert_non_null(real);
+    return nameless != 0 ? nameless
+                         : real(address, size, host, host_size, service, service_size, flags);
+}
+
+/* It sets no errno but with one of its codes. */
+static void tells_why_a_socket_has_no_name(void **state)
+{
+    char bound[LISTEN_ADDRESS_SIZE] = "untouched", error[256] = "";
+    (void)state;
+    nameless = EAI_MEMORY;
+    errno = EEXIST;
+    assert_int_equal(listen_open("127.0.0.1:0", bound, error, sizeof error), -1);
+    assert_string_equal(error, "127.0.0.1:0: Memory allocation failure");
+    nameless = EAI_SYSTEM;
+    errno = ENOBUFS;
+    assert_int_equal(listen_open("127.0.0.1:0", bound, error, sizeof error), -1);
+    nameless = 0;
+    assert_null(strstr(error, "Memory"));
+    assert_string_equal(bound, "untouched");
+}
 
 static void names_the_real_port(void **state)
 {
@@ -206,7 +239,7 @@ int main(void)
         cmocka_unit_test(names_the_real_port),     cmocka_unit_test(understands_ipv6),
         cmocka_unit_test(refuses_a_port_in_use),   cmocka_unit_test(refuses_what_is_no_address),
         cmocka_unit_test(takes_the_passed_socket), cmocka_unit_test(nothing_was_passed),
-        cmocka_unit_test(refuses_other_sockets),
+        cmocka_unit_test(refuses_other_sockets),   cmocka_unit_test(tells_why_a_socket_has_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
