@@ -51,7 +51,6 @@ extern const size_t config_key_count;
 /* NULL when there is none. */
 const struct config_key *config_key_find(const char *section, const char *name);
 const struct config_key *config_key_find_variable(const char *variable);
-int config_section_exists(const char *section);
 
 /* "webhook.max_body", and "PBXHOOK_WEBHOOK_MAX_BODY". */
 void config_key_path(const struct config_key *key, char out[CONFIG_NAME_SIZE]);

@@ -504,15 +504,6 @@ const struct config_key *config_key_find_variable(const char *variable)
     return NULL;
 }
 
-int config_section_exists(const char *section)
-{
-    for (size_t i = 0; i < config_key_count; i++) {
-        if (strcmp(config_keys[i].section, section) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 void config_key_path(const struct config_key *key, char out[CONFIG_NAME_SIZE])
 {
     snprintf(out, CONFIG_NAME_SIZE, "%s%s%s", key->section, key->section[0] == '\0' ? "" : ".",

@@ -66,17 +66,6 @@ void log_open(const char *process, enum log_level level)
         log_layout = LOG_LAYOUT_TERMINAL;
 }
 
-int log_level_parse(const char *word, enum log_level *out)
-{
-    for (enum log_level level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
-        if (strcmp(word, level_names[level]) == 0) {
-            *out = level;
-            return 0;
-        }
-    }
-    return -1;
-}
-
 const char *log_level_name(enum log_level level)
 {
     return level_names[level];

@@ -31,8 +31,7 @@ struct log_field {
  */
 void log_open(const char *process, enum log_level level);
 
-/* "error", "warning", "info", "debug": 0 and *out, or -1. */
-int log_level_parse(const char *word, enum log_level *out);
+/* "error", "warning", "info", "debug". */
 const char *log_level_name(enum log_level level);
 
 int log_enabled(enum log_level level);

@@ -124,22 +124,6 @@ static void writes_only_what_is_enabled(void **state)
     }
 }
 
-static void knows_levels_by_name(void **state)
-{
-    enum log_level level = LOG_LEVEL_ERROR;
-
-    (void)state;
-    for (enum log_level each = LOG_LEVEL_ERROR; each <= LOG_LEVEL_DEBUG; each++) {
-        assert_int_equal(log_level_parse(log_level_name(each), &level), 0);
-        assert_int_equal(level, each);
-    }
-    level = LOG_LEVEL_WARNING;
-    assert_int_equal(log_level_parse("warn", &level), -1);
-    assert_int_equal(log_level_parse("", &level), -1);
-    assert_int_equal(log_level_parse("INFO", &level), -1);
-    assert_int_equal(level, LOG_LEVEL_WARNING);
-}
-
 static const struct {
     const char *text;
     const char *written;
@@ -583,7 +567,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(writes_logfmt, end_test),
         cmocka_unit_test_teardown(writes_only_what_is_enabled, end_test),
-        cmocka_unit_test_teardown(knows_levels_by_name, end_test),
         cmocka_unit_test_teardown(hostile_text_stays_in_its_field, end_test),
         cmocka_unit_test_teardown(writes_milliseconds, end_test),
         cmocka_unit_test_teardown(long_text_is_cut, end_test),
