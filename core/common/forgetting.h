@@ -3,8 +3,8 @@
  * what is put in its place. Pure; store_forget.c and deliveries_forget.c say where.
  *
  * A text is the number when it is it byte by byte; or when both are written as telephone numbers, of digits,
- * "+" and the separators space - . ( ), and are the same without the separators. A "+" counts, and no part of a
- * number is ever taken for it: nobody else is forgotten by mistake.
+ * "+" and the separators space - . ( ), and are the same without the separators. A "+" counts, and where a
+ * text is one number no part of it is ever taken for ours: nobody else is forgotten by mistake.
  */
 #ifndef PBXHOOK_FORGETTING_H
 #define PBXHOOK_FORGETTING_H
@@ -34,7 +34,8 @@ int forgetting_init(struct forgetting *forgetting, const char *number);
 int forgetting_is(const struct forgetting *forgetting, const char *text);
 /* Whether the text is somebody's token: its caller was forgotten before. */
 int forgetting_is_token(const char *text);
-/* Whether a text for people has it in it, no digit before or behind. */
+/* Whether a text for people has it in it, no digit right before or behind. A number in groups may be taken for it by
+ * one of its groups: such a text goes rather than stays. */
 int forgetting_is_in(const struct forgetting *forgetting, const char *text);
 
 /*

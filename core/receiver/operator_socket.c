@@ -61,7 +61,7 @@ static int listen_at(struct operator_socket *channel, const struct sockaddr_un *
     channel->listen_fd = fd;
     if (unlinkat(channel->directory_fd, OPERATOR_SOCKET_NAME, 0) < 0 && errno != ENOENT)
         return -errno;
-    /* The directory is this user's alone, so nobody is faster than the mode. */
+    /* By the server's umask it is this user's alone from the beginning, whatever the directory is. */
     if (bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 ||
         fchmodat(channel->directory_fd, OPERATOR_SOCKET_NAME, 0600, 0) < 0 ||
         listen(fd, BACKLOG) < 0)

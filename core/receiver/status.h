@@ -29,7 +29,8 @@ struct status_sources {
  *  "spool":{"events":0,"bytes":0,"oldest_ms":0,"failing":false},
  *  "events":{"received":0,"handled":0,"duplicate":0,"unknown":0,"rejected":0},
  *  "actions":{"delivered":0,...,"retries":0},
- *  "plugins":[{"name":"call_new","handled":0,"retried":0,"rejected":0}]}
+ *  "plugins":[{"name":"call_new","handled":0,"retried":0,"rejected":0}],
+ *  "targets":[{"name":"crm","waiting":0,"oldest_ms":0,"open":0,"delivered":0,...,"retries":0}]}
  * A new reference; NULL when out of memory. A worker's pid is 0 when it does not run.
  */
 json_t *status_make(const struct status_sources *sources);

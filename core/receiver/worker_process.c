@@ -58,7 +58,7 @@ void worker_process_clear(struct worker_process *worker)
     *worker = (struct worker_process){.control_fd = -1, .metrics_fd = -1};
 }
 
-/* The configuration in force, and the worker's number, as a file without a name. */
+/* The configuration in force, as a file without a name. */
 static int write_config(const struct config *config)
 {
     int made = memfd_create("pbxhook-config", MFD_CLOEXEC);
