@@ -130,6 +130,7 @@ static int queue_claim(struct pg_store *store, int64_t now_ms, int max, struct c
     pg_one_int8(params, max);
     pg_one_text(params, store->owner);
     pg_one_time(params, now_ms + store->lease_ms);
+    pg_one_time(params, now_ms + store->base.deadline_ms);
     return pg_queue(store, PG_ACTIONS_CLAIM, params, take_claimed, claim);
 }
 
@@ -242,27 +243,32 @@ int pg_actions_claim(struct store *base, int64_t now_ms, int max, struct store_a
     return 0;
 }
 
+struct next_due {
+    int64_t action_ms, lease_ms; /* INT64_MAX: there is none */
+};
+
 static int take_due(struct pg_store *store, const PGresult *result, void *arg)
 {
-    int64_t *due_ms = arg;
+    struct next_due *due = arg;
     (void)store;
-    *due_ms = PQgetisnull(result, 0, 0) ? INT64_MAX : pg_get_time(result, 0, 0);
+    due->action_ms = PQgetisnull(result, 0, 0) ? INT64_MAX : pg_get_time(result, 0, 0);
+    due->lease_ms = PQgetisnull(result, 0, 1) ? INT64_MAX : pg_get_time(result, 0, 1);
     return 0;
 }
 
 int pg_action_next_due(struct store *base, int64_t *due_ms)
 {
     struct pg_store *store = pg_of(base);
-    int64_t due = INT64_MAX;
+    struct next_due due;
     int result = pg_connect(store);
     if (result == 0)
         result = pg_flush(store);
     if (result == 0)
         result = pg_query(store, PG_ACTIONS_NEXT_DUE, NULL, take_due, &due);
-    if (result < 0 || due == INT64_MAX)
+    if (result < 0 || (due.action_ms == INT64_MAX && due.lease_ms == INT64_MAX))
         return result;
-    *due_ms = due;
-    return 1;
+    *due_ms = due.lease_ms < due.action_ms ? due.lease_ms : due.action_ms;
+    return due.lease_ms < due.action_ms ? STORE_DUE_LEASE : STORE_DUE_ACTION;
 }
 
 static int queue_forward(struct pg_store *store, enum pg_statement statement, int64_t time_ms,
@@ -274,15 +280,15 @@ static int queue_forward(struct pg_store *store, enum pg_statement statement, in
     return pg_queue(store, statement, &store->params, NULL, NULL);
 }
 
-int pg_actions_bring_forward(struct store *base, int64_t now_ms, int64_t longest_ms)
+int pg_actions_bring_forward(struct store *base, int64_t now_ms, int64_t longest_lease_ms)
 {
     struct pg_store *store = pg_of(base);
     int result = pg_flush(store);
     if (result == 0)
-        result = queue_forward(store, PG_ACTIONS_FORWARD, now_ms, now_ms + longest_ms);
+        result = queue_forward(store, PG_ACTIONS_FORWARD, now_ms, now_ms + base->deadline_ms);
     if (result == 0)
-        result =
-            queue_forward(store, PG_LEASES_FORWARD, now_ms + store->lease_ms, now_ms + longest_ms);
+        result = queue_forward(store, PG_LEASES_FORWARD, now_ms + store->lease_ms,
+                               now_ms + longest_lease_ms);
     if (result == 0)
         result = pg_run(store);
     store->has_no_backlog = 0; /* here it is */

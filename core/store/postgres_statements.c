@@ -246,6 +246,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "UPDATE pbxhook.actions a SET state = CASE WHEN NOT d.is_late THEN 'sending' "
         "WHEN a.doubtful THEN 'unknown' ELSE 'expired' END, state_at = $1::timestamptz, "
         "attempts = attempts + CASE WHEN d.is_late THEN 0 ELSE 1 END, "
+        "expires_at = least(expires_at, $5::timestamptz), "
         "owner = CASE WHEN NOT d.is_late THEN $3::text END, "
         "lease_until = CASE WHEN NOT d.is_late THEN $4::timestamptz END "
         "FROM (SELECT id, expires_at <= $1::timestamptz AS is_late FROM pbxhook.actions "
@@ -289,13 +290,13 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
                          "state_at = $1::timestamptz, due_at = least(due_at, $1::timestamptz), "
                          "detail = " ACTION_WAS_LEFT ", " ACTION_IS_FREE " "
                          "WHERE state = 'sending' AND owner = $2::text",
-    [PG_ACTIONS_NEXT_DUE] =
-        "SELECT least((SELECT due_at FROM pbxhook.actions WHERE state = 'pending' "
-        "ORDER BY due_at LIMIT 1), (SELECT lease_until FROM pbxhook.actions "
-        "WHERE state = 'sending' ORDER BY lease_until LIMIT 1))",
+    [PG_ACTIONS_NEXT_DUE] = "SELECT (SELECT due_at FROM pbxhook.actions WHERE state = 'pending' "
+                            "ORDER BY due_at LIMIT 1), (SELECT lease_until FROM pbxhook.actions "
+                            "WHERE state = 'sending' ORDER BY lease_until LIMIT 1)",
     /* Who has one in hand now sees to it himself. */
     [PG_ACTIONS_FORWARD] =
-        "UPDATE pbxhook.actions a SET due_at = least($1::timestamptz, expires_at) "
+        "UPDATE pbxhook.actions a SET due_at = least($1::timestamptz, expires_at), "
+        "expires_at = least(expires_at, $2::timestamptz) "
         "FROM (SELECT id FROM pbxhook.actions WHERE state = 'pending' AND due_at > $2::timestamptz "
         "FOR UPDATE SKIP LOCKED) AS d WHERE a.id = d.id",
     [PG_LEASES_FORWARD] =

@@ -57,7 +57,7 @@ static struct store_action *claim_slot(struct claim *claim)
 }
 
 /* The row of SQL_ACTION_DUE as one more action of the claim. */
-static int take_action(struct claim *claim, sqlite3_stmt *stmt)
+static int take_action(struct claim *claim, sqlite3_stmt *stmt, int64_t latest_ms)
 {
     struct store_action *action = claim_slot(claim);
     if (action == NULL)
@@ -69,6 +69,8 @@ static int take_action(struct claim *claim, sqlite3_stmt *stmt)
     action->body = strdup(sqlite_column_string(stmt, 3));
     action->received_ms = sqlite3_column_int64(stmt, 4);
     action->expires_ms = sqlite3_column_int64(stmt, 5);
+    if (action->expires_ms > latest_ms)
+        action->expires_ms = latest_ms;
     action->attempts = sqlite3_column_int(stmt, 6) + 1;
     return action->key == NULL || action->call_id == NULL || action->body == NULL ? -1 : 0;
 }
@@ -85,14 +87,18 @@ static int claim_first(struct sqlite_store *store, int64_t now_ms, struct claim 
     int64_t id = sqlite3_column_int64(stmt, 0);
     int is_expired = sqlite3_column_int64(stmt, 5) <= now_ms;
     int is_doubtful = sqlite3_column_int(stmt, 7);
-    int failed = is_expired ? 0 : take_action(claim, stmt);
+    int64_t latest_ms = now_ms + store->base.deadline_ms;
+    int failed = is_expired ? 0 : take_action(claim, stmt, latest_ms);
     sqlite3_reset(stmt);
     if (failed < 0)
         return sqlite_out_of_memory(store);
     claim->expired.expired += is_expired && !is_doubtful;
     claim->expired.unknown += is_expired && is_doubtful;
-    result = sqlite_run(store, is_expired ? SQL_ACTION_EXPIRE : SQL_ACTION_CLAIM,
-                        SQL_PARAMS(param_int(id), param_int(now_ms)));
+    if (is_expired)
+        result = sqlite_run(store, SQL_ACTION_EXPIRE, SQL_PARAMS(param_int(id), param_int(now_ms)));
+    else
+        result = sqlite_run(store, SQL_ACTION_CLAIM,
+                            SQL_PARAMS(param_int(id), param_int(now_ms), param_int(latest_ms)));
     return result < 0 ? result : 1;
 }
 
@@ -116,14 +122,16 @@ int sqlite_actions_claim(struct store *store, int64_t now_ms, int max, struct st
 
 int sqlite_action_next_due(struct store *store, int64_t *due_ms)
 {
-    return sqlite_query_int(sqlite_of(store), SQL_ACTION_NEXT_DUE, due_ms);
+    int result = sqlite_query_int(sqlite_of(store), SQL_ACTION_NEXT_DUE, due_ms);
+    return result == 1 ? STORE_DUE_ACTION : result;
 }
 
 /* There is nobody else: what is being sent is the caller's own. */
-int sqlite_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms)
+int sqlite_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_lease_ms)
 {
+    (void)longest_lease_ms;
     return sqlite_run(sqlite_of(store), SQL_ACTIONS_FORWARD,
-                      SQL_PARAMS(param_int(now_ms), param_int(now_ms + longest_ms)));
+                      SQL_PARAMS(param_int(now_ms), param_int(now_ms + store->deadline_ms)));
 }
 
 /* ---- Settling ------------------------------------------------------------------------------------ */

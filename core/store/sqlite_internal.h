@@ -315,7 +315,7 @@ int sqlite_action_add(struct store *store, const char *key, const char *call_id,
 int sqlite_actions_claim(struct store *store, int64_t now_ms, int max, struct store_action **out,
                          int *count, struct store_expired *expired);
 int sqlite_action_next_due(struct store *store, int64_t *due_ms);
-int sqlite_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms);
+int sqlite_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_lease_ms);
 int sqlite_actions_settle(struct store *store, const struct store_settlement *settlements,
                           int count, unsigned char *changed);
 int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);

@@ -134,12 +134,13 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
                        "FROM actions WHERE state = 'pending' AND due_ms <= ?1 "
                        "ORDER BY due_ms, id LIMIT 1",
     [SQL_ACTION_CLAIM] = "UPDATE actions SET state = 'sending', state_ms = ?2, "
-                         "attempts = attempts + 1 WHERE id = ?1",
+                         "attempts = attempts + 1, expires_ms = min(expires_ms, ?3) WHERE id = ?1",
     [SQL_ACTION_EXPIRE] = "UPDATE actions SET state = iif(doubtful = 1, 'unknown', 'expired'), "
                           "state_ms = ?2 WHERE id = ?1",
     [SQL_ACTION_NEXT_DUE] = "SELECT due_ms FROM actions WHERE state = 'pending' "
                             "ORDER BY due_ms LIMIT 1",
-    [SQL_ACTIONS_FORWARD] = "UPDATE actions SET due_ms = min(?1, expires_ms) "
+    [SQL_ACTIONS_FORWARD] = "UPDATE actions SET due_ms = min(?1, expires_ms), "
+                            "expires_ms = min(expires_ms, ?2) "
                             "WHERE state = 'pending' AND due_ms > ?2",
     [SQL_ACTION_SETTLE] = "UPDATE actions SET state_ms = ?3, "
                           "state = iif(?2 = 'expired' AND doubtful = 1, 'unknown', ?2), "

@@ -42,12 +42,15 @@ int store_open(const struct store_options *options, struct store **out, char *er
     *out = NULL;
     for (size_t i = 0; i < BACKEND_COUNT; i++) {
         size_t length = strlen(backends[i]->scheme);
-        if (strncmp(url, backends[i]->scheme, length) == 0) {
-            int code = backends[i]->open(url + length, options, out, error, error_size);
-            if (code == 0)
-                store_forks_watch(*out);
-            return code;
-        }
+        if (strncmp(url, backends[i]->scheme, length) != 0)
+            continue;
+        int result = backends[i]->open(url + length, options, out, error, error_size);
+        if (result < 0)
+            return result;
+        (*out)->deadline_ms =
+            options->deadline_ms > 0 ? options->deadline_ms : STORE_NO_DEADLINE_MS;
+        store_forks_watch(*out);
+        return result;
     }
     /* Only the scheme is shown: what follows may hold a password. */
     snprintf(error, error_size,
@@ -371,12 +374,13 @@ int store_action_next_due(struct store *store, int64_t *due_ms)
     return store_settle(store, store->backend->action_next_due(store, due_ms));
 }
 
-int store_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms)
+int store_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_lease_ms)
 {
     int result = store_check_writing(store);
     if (result < 0)
         return result;
-    return store_settle(store, store->backend->actions_bring_forward(store, now_ms, longest_ms));
+    return store_settle(store,
+                        store->backend->actions_bring_forward(store, now_ms, longest_lease_ms));
 }
 
 /* For the indicators: the PBX has answered. */

@@ -45,6 +45,7 @@ struct store_options {
     const char *spool;         /* the spool whose events these are: seq counts within it         */
     const char *owner;         /* who claims actions: the same for this worker's next life        */
     int64_t lease_ms;          /* a claim that is not settled for so long is nobody's any more    */
+    int64_t deadline_ms;       /* no action has longer than this from now; 0: however long       */
     int repeatable;            /* what is left so may be sent again: see store_actions_abandon() */
 };
 
@@ -198,7 +199,8 @@ int store_action_add(struct store *store, const char *key, const char *call_id, 
 
 /*
  * Claims up to max actions that are due at now_ms, oldest first, as SENDING, one attempt more. They
- * are the caller's to send once the transaction is committed. *out is an array of *count, freed with
+ * are the caller's to send once the transaction is committed. The deadline of one that was made before the wall clock
+ * was put back is no further away than the options' deadline_ms. *out is an array of *count, freed with
  * store_actions_free(). What is due and past its deadline is made EXPIRED, or UNKNOWN if it was DOUBTFUL,
  * on the way; *expired (not NULL) counts those. A long backlog expires in several calls:
  * store_action_next_due() tells.
@@ -211,13 +213,19 @@ int store_actions_claim(struct store *store, int64_t now_ms, int max, struct sto
                         int *count, struct store_expired *expired);
 void store_actions_free(struct store_action *actions, int count);
 
-/* When the next PENDING or DOUBTFUL action is due or expires: 1 and *due_ms, or 0 when there is none. */
+#define STORE_DUE_ACTION 1
+#define STORE_DUE_LEASE  2
+/*
+ * When the next PENDING or DOUBTFUL action is due or expires: STORE_DUE_ACTION and *due_ms; STORE_DUE_LEASE when
+ * it is the end of a lease that comes before, on a store that is shared; or 0 when there is neither.
+ */
 int store_action_next_due(struct store *store, int64_t *due_ms);
 /*
- * After the wall clock was put back: what is put off for longer than longest_ms was meant for now, and is due then.
- * What somebody else is sending stays his: he has a lease from now on.
+ * After the wall clock was put back: what is put off for longer than the options' deadline_ms was meant for now, and
+ * is due then; its own deadline is no further away either. What somebody else is sending stays his: if his lease is
+ * longer than longest_lease_ms, he has one from now on.
  */
-int store_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_ms);
+int store_actions_bring_forward(struct store *store, int64_t now_ms, int64_t longest_lease_ms);
 
 /*
  * Writes down how sent actions ended: DELIVERED, REJECTED, EXPIRED, UNKNOWN, or PENDING or DOUBTFUL with

@@ -10,7 +10,8 @@
 #include "store/kpi.h"
 #include "store/store.h"
 
-#define STORE_ERROR_SIZE 512
+#define STORE_ERROR_SIZE     512
+#define STORE_NO_DEADLINE_MS (INT64_C(100) * 365 * 24 * 3600 * 1000)
 
 enum store_transaction {
     STORE_IDLE,
@@ -25,8 +26,9 @@ struct store {
     enum store_transaction transaction;
     int failure; /* what lost this transaction, or the last one */
     int has_savepoint;
-    int owns_sql;   /* what sql() is asked now is pbxhook's own: it may write to every table */
-    int is_plugins; /* ... a plugin's: it may not write to those of pbxhook's services either */
+    int64_t deadline_ms; /* of the options; STORE_NO_DEADLINE_MS for 0 */
+    int owns_sql;        /* what sql() is asked now is pbxhook's own: it may write to every table */
+    int is_plugins;      /* ... a plugin's: it may not write to those of pbxhook's services either */
     struct store_counts delta;       /* of the open transaction, applied by commit() */
     struct store_counts delta_saved; /* as it was at the savepoint                   */
     struct kpi_changes kpi;          /* of the open transaction, applied by commit() */
@@ -78,7 +80,7 @@ struct store_backend {
     int (*actions_claim)(struct store *store, int64_t now_ms, int max, struct store_action **out,
                          int *count, struct store_expired *expired);
     int (*action_next_due)(struct store *store, int64_t *due_ms);
-    int (*actions_bring_forward)(struct store *store, int64_t now_ms, int64_t longest_ms);
+    int (*actions_bring_forward)(struct store *store, int64_t now_ms, int64_t longest_lease_ms);
     int (*actions_settle)(struct store *store, const struct store_settlement *settlements,
                           int count, unsigned char *changed); /* zeroed */
     int (*actions_confirm)(struct store *store, const char *call_id, int64_t now_ms);

@@ -264,8 +264,8 @@ static int bring_forward(const struct batch *batch, const struct batch_parts *pa
     if (batch->longest_retry_ms > 0)
         code = store_retries_bring_forward(parts->store, now_ms, batch->longest_retry_ms,
                                            dispatch_claim_ms(parts->dispatch));
-    if (code >= 0 && batch->longest_action_ms > 0)
-        code = store_actions_bring_forward(parts->store, now_ms, batch->longest_action_ms);
+    if (code >= 0 && batch->longest_lease_ms > 0)
+        code = store_actions_bring_forward(parts->store, now_ms, batch->longest_lease_ms);
     return code;
 }
 
@@ -491,7 +491,7 @@ int batch_run(struct batch *batch, const struct batch_parts *parts)
     }
     dispatch_committed(parts->dispatch);
     batch->has_lost &= !tally.has_found_lost;
-    batch->longest_retry_ms = batch->longest_action_ms = 0;
+    batch->longest_retry_ms = batch->longest_lease_ms = 0;
     if (tally.claimed_count > 0)
         outbox_submit(parts->outbox, tally.claimed, tally.claimed_count);
     store_actions_free(tally.claimed, tally.claimed_count);

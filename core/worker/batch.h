@@ -41,8 +41,8 @@ struct batch {
     int retry_unsure; /* they were run, and the commit failed: it may have happened all the same */
     /* What is put off for longer is due now: see worker.c; 0: nothing is. */
     int64_t longest_retry_ms;
-    int64_t longest_action_ms; /* the same for actions */
-    int has_lost;              /* a failed commit may have claimed handlings all the same */
+    int64_t longest_lease_ms; /* the same for actions; others' leases on them are no longer */
+    int has_lost;             /* a failed commit may have claimed handlings all the same */
     int is_last; /* claim nothing: nobody would run it                                   */
     int reach;   /* at most so many events a transaction; 0: BATCH_MAX_EVENTS */
     int apart; /* so many of the first events are run one by one: the store refuses one of them, or of what

@@ -181,6 +181,7 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
                                           .spool = spool,
                                           .owner = owner,
                                           .lease_ms = config->pbx.timeout_ms + LEASE_MARGIN_MS,
+                                          .deadline_ms = config->pbx.deadline_ms,
                                           .repeatable = config->pbx.idempotent};
     if (await_store(worker, &options, error, error_size) < 0)
         return -1;
@@ -313,12 +314,22 @@ static int64_t wait_until_due(int64_t due, int64_t now, int64_t longest_ms, int6
     return due - now < wait ? due - now : wait;
 }
 
-/* On a store that is shared the end of another worker's lease is due, too. */
-static int64_t longest_action_ms(const struct worker *worker)
+/* On a store that is shared the end of another worker's lease is due, too: one whose time-out may be longer. */
+static int64_t wait_for_action(struct worker *worker, int64_t now, int64_t wait)
 {
-    if (strcmp(store_dialect(worker->parts.store), "sqlite") == 0)
-        return worker->config->pbx.deadline_ms;
-    return worker->config->pbx.timeout_ms + LEASE_MARGIN_MS + LONGEST_DUE_MS;
+    const struct config *config = worker->config;
+    int64_t longest_lease_ms = config->pbx.timeout_ms + LEASE_MARGIN_MS + LONGEST_DUE_MS;
+    int64_t due = 0;
+    int64_t put_off_ms = 0;
+    int found = outbox_free_slots(worker->parts.outbox) > 0
+                    ? store_action_next_due(worker->parts.store, &due)
+                    : 0;
+    int64_t longest_ms = found == STORE_DUE_LEASE ? longest_lease_ms : config->pbx.deadline_ms;
+    if (found > 0)
+        wait = wait_until_due(due, now, longest_ms, wait, &put_off_ms);
+    if (put_off_ms > 0)
+        worker->batch.longest_lease_ms = longest_lease_ms;
+    return wait;
 }
 
 /* When the store has something due: milliseconds from now, 0 for now, at most IDLE_POLL_MS. */
@@ -326,11 +337,8 @@ static int next_due_ms(struct worker *worker)
 {
     struct store *store = worker->parts.store;
     int64_t due = 0;
-    int64_t wait = IDLE_POLL_MS;
     int64_t now = clock_wall_ms();
-    if (outbox_free_slots(worker->parts.outbox) > 0 && store_action_next_due(store, &due) == 1)
-        wait = wait_until_due(due, now, longest_action_ms(worker), wait,
-                              &worker->batch.longest_action_ms);
+    int64_t wait = wait_for_action(worker, now, IDLE_POLL_MS);
     if (store_retry_next_due(store, &due) == 1)
         wait = wait_until_due(due, now, LONGEST_DUE_MS, wait, &worker->batch.longest_retry_ms);
     return wait < 0 ? 0 : (int)wait;

@@ -177,6 +177,24 @@ static void test_back_while_a_post_waits(struct world *world)
     shift_end(&shift);
 }
 
+/* By half an hour, which is less than another worker's lease may be: the caller does not wait for that long. */
+static void test_back_while_an_action_waits(struct world *world)
+{
+    struct shift shift;
+    shift_prepare(world, &shift);
+    *shift.seconds = HOUR / 2;
+    world_give_actions_time(world);
+    fake_pbx_answer_next(world->pbx, (struct fake_pbx_answer){.status = 503, .retry_after_s = 599});
+    world_start(world);
+    world_post(world,
+               &(struct event_text){.type = "call.standby", .call_id = "c", .their_number = "1"});
+    await(store_int(world, "SELECT count(*) FROM actions WHERE state = 'pending' AND attempts = 1",
+                    NULL) == 1);
+    *shift.seconds = 0;
+    await(fake_pbx_count_of(world->pbx, "c") == 2);
+    shift_end(&shift);
+}
+
 static const struct {
     const char *call_id, *timestamp;
     int64_t ms;
@@ -225,7 +243,12 @@ int main(void)
         {"jumps under load", test_jumps_under_load},
         {"back while a retry waits", test_back_while_a_retry_waits},
         {"back while a post waits", test_back_while_a_post_waits},
+        {"back while an action waits", test_back_while_an_action_waits},
         {"odd times", test_odd_times},
     };
-    return WORLD_RUN("clock", tests);
+    static const struct world_test on_postgresql[] = {
+        {"back while an action waits", test_back_while_an_action_waits},
+    };
+    return WORLD_RUN("clock", tests) +
+           WORLD_RUN_ON("clock on PostgreSQL", WORLD_POSTGRESQL, on_postgresql);
 }

@@ -250,8 +250,9 @@ static void lease_that_ran_out_is_anybodys(void **state)
     int attempts = 0;
     add_action(fixture, "a", 1000);
     assert_int_equal(claim_in(other, 1000, &expired, &id, &attempts), 1);
-    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
-    assert_int_equal(due_ms, 6000);                                             /* a lease ends */
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)),
+                     STORE_DUE_LEASE);
+    assert_int_equal(due_ms, 6000);
     assert_int_equal(settle_in(fixture->store, id, STORE_ACTION_DELIVERED), 0); /* not its own */
     begin(fixture);
     assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000, 0)), 0);
@@ -284,7 +285,8 @@ static void lease_of_a_clock_put_back_begins_anew(void **state)
     assert_int_equal(expired.unknown, 0);
     assert_int_equal(settle_in(other, sent_after, STORE_ACTION_DELIVERED), 1);
     /* Nor is he waited for until the clock is there again: for a lease of the one who looked, an hour. */
-    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)),
+                     STORE_DUE_LEASE);
     assert_int_equal(due_ms, 1000 + 3600000);
     assert_int_equal(settle_in(other, sent_before, STORE_ACTION_DELIVERED), 1);
     store_close(other);

@@ -67,7 +67,8 @@ static inline struct store *fixture_open(const struct fixture *fixture, enum sto
                                               10000, /* a server lets go a little later */
                                           .spool = "spool",
                                           .owner = mode == STORE_WRITE ? "spool/0" : NULL,
-                                          .lease_ms = 3600000};
+                                          .lease_ms = 3600000,
+                                          .deadline_ms = 10000};
     if (store_open(&options, &store, error, sizeof(error)) < 0)
         fail_msg("%s", error);
     return store;

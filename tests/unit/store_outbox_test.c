@@ -173,7 +173,7 @@ static void long_backlog_expires_in_steps(void **state)
     for (int i = 0; i < many; i++)
         add(fixture, "old", "a", DELEGATE, 1000);
     commit(fixture);
-    while (check_ok(fixture, store_action_next_due(fixture->store, &due_ms)) == 1) {
+    while (check_ok(fixture, store_action_next_due(fixture->store, &due_ms)) == STORE_DUE_ACTION) {
         assert_int_equal(due_ms, 1000);
         assert_int_equal(claim(fixture, 20000, 10, &actions, &expired), 0);
         store_actions_free(actions, 0);
@@ -193,14 +193,25 @@ static void next_due_is_the_earliest(void **state)
     add(fixture, "b", "b", DELEGATE, 2000);
     add(fixture, "a", "a", DELEGATE, 1000);
     commit(fixture);
-    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)),
+                     STORE_DUE_ACTION);
     assert_int_equal(due_ms, 1000);
     int64_t id = claim_one(fixture, 1500);
-    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)),
+                     STORE_DUE_ACTION);
     assert_int_equal(due_ms, 2000);
     assert_int_equal(settle(fixture, id, STORE_ACTION_PENDING, 1700, 0, NULL), 1);
-    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)),
+                     STORE_DUE_ACTION);
     assert_int_equal(due_ms, 1700);
+}
+
+static int64_t add_and_claim(struct fixture *fixture, const char *call_id, int64_t received_ms)
+{
+    begin(fixture);
+    add(fixture, "key", call_id, DELEGATE, received_ms);
+    commit(fixture);
+    return claim_one(fixture, received_ms);
 }
 
 /* ---- Settling --------------------------------------------------------------------------------------- */
@@ -214,7 +225,7 @@ static void what_a_clock_put_back_puts_off_is_due_now(void **state)
     begin(fixture);
     add(fixture, "off", "a", DELEGATE, 90000);
     add(fixture, "near", "b", DELEGATE, 12000); /* no later than may be */
-    check_ok(fixture, store_actions_bring_forward(fixture->store, 2000, 10000));
+    check_ok(fixture, store_actions_bring_forward(fixture->store, 2000, 0));
     add(fixture, "fresh", "c", DELEGATE, 2001);
     commit(fixture);
     assert_int_equal(claim(fixture, 2000, 10, &actions, &expired), 1);
@@ -226,6 +237,43 @@ static void what_a_clock_put_back_puts_off_is_due_now(void **state)
     store_actions_free(actions, 1);
     assert_int_equal(expired.expired, 0);
     assert_int_equal(claim(fixture, 11999, 10, &actions, &expired), 0);
+    store_actions_free(actions, 0);
+}
+
+/* Its caller is not told where to go half an hour later. */
+static void deadline_of_a_clock_put_back_is_no_further_away(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    struct store_expired expired = {0};
+    begin(fixture);
+    add(fixture, "sent", "a", DELEGATE, 90000);
+    add(fixture, "left", "b", DELEGATE, 90000);
+    check_ok(fixture, store_actions_bring_forward(fixture->store, 2000, 0));
+    commit(fixture);
+    assert_int_equal(claim(fixture, 2000, 1, &actions, &expired), 1);
+    assert_string_equal(actions[0].key, "sent");
+    assert_int_equal(actions[0].expires_ms, 12000);
+    store_actions_free(actions, 1);
+    assert_int_equal(claim(fixture, 12000, 10, &actions, &expired), 0);
+    assert_int_equal(expired.expired, 1);
+    store_actions_free(actions, 0);
+}
+
+/* The clock was put back while it was being sent: the next try is within the deadline as it is now. */
+static void deadline_is_no_further_away_for_what_was_under_way(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    struct store_expired expired = {0};
+    int64_t id = add_and_claim(fixture, "a", 90000);
+    settle(fixture, id, STORE_ACTION_PENDING, 2100, 503, "busy");
+    assert_int_equal(claim(fixture, 2100, 10, &actions, &expired), 1);
+    assert_int_equal(actions[0].expires_ms, 12100);
+    store_actions_free(actions, 1);
+    settle(fixture, id, STORE_ACTION_PENDING, 13000, 503, "busy");
+    assert_int_equal(claim(fixture, 12100, 10, &actions, &expired), 0);
+    assert_int_equal(expired.expired, 1);
     store_actions_free(actions, 0);
 }
 
@@ -262,7 +310,8 @@ static void retry_beyond_the_deadline_is_due_at_the_deadline(void **state)
     add(fixture, "key", "a", DELEGATE, 1000);
     commit(fixture);
     settle(fixture, claim_one(fixture, 1000), STORE_ACTION_PENDING, 99000, 503, "busy");
-    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)),
+                     STORE_DUE_ACTION);
     assert_int_equal(due_ms, 11000);
     assert_int_equal(claim(fixture, 11000, 10, &actions, &expired), 0);
     assert_int_equal(expired.expired, 1);
@@ -431,14 +480,6 @@ static void what_a_worker_left_is_unknown(void **state)
 
 /* ---- What may have been received and is sent again --------------------------------------------------- */
 
-static int64_t add_and_claim(struct fixture *fixture, const char *call_id, int64_t received_ms)
-{
-    begin(fixture);
-    add(fixture, "key", call_id, DELEGATE, received_ms);
-    commit(fixture);
-    return claim_one(fixture, received_ms);
-}
-
 static int abandon(struct fixture *fixture, int64_t now_ms, int repeatable)
 {
     begin(fixture);
@@ -462,7 +503,8 @@ static void doubtful_is_sent_again(void **state)
     int64_t due_ms = 0;
     int64_t id = add_and_claim(fixture, "a", 1000);
     assert_int_equal(settle(fixture, id, STORE_ACTION_DOUBTFUL, 3000, 0, "timed out"), 1);
-    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)),
+                     STORE_DUE_ACTION);
     assert_int_equal(due_ms, 3000);
     assert_int_equal(claim(fixture, 2999, 10, &actions, &expired), 0);
     store_actions_free(actions, 0);
@@ -511,7 +553,8 @@ static void doubtful_past_its_deadline_is_unknown(void **state)
     begin(fixture);
     add(fixture, "never sent", "b", DELEGATE, 1000);
     commit(fixture);
-    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)), 1);
+    assert_int_equal(check_ok(fixture, store_action_next_due(fixture->store, &due_ms)),
+                     STORE_DUE_ACTION);
     assert_int_equal(due_ms, 1000);
     assert_int_equal(claim(fixture, 11000, 10, &actions, &expired), 0);
     store_actions_free(actions, 0);
@@ -573,6 +616,8 @@ int main(void)
         STORE_TEST(long_backlog_expires_in_steps),
         STORE_TEST(next_due_is_the_earliest),
         STORE_TEST(what_a_clock_put_back_puts_off_is_due_now),
+        STORE_TEST(deadline_of_a_clock_put_back_is_no_further_away),
+        STORE_TEST(deadline_is_no_further_away_for_what_was_under_way),
         STORE_TEST(action_that_is_tried_again_counts_its_attempts),
         STORE_TEST(retry_beyond_the_deadline_is_due_at_the_deadline),
         STORE_TEST(each_end_is_written_down),
