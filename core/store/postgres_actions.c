@@ -434,24 +434,41 @@ int pg_actions_confirm(struct store *base, const char *call_id, int64_t now_ms)
     return confirmed;
 }
 
-static int take_changed(struct pg_store *store, const PGresult *result, void *arg)
+struct abandoned {
+    struct store_action *actions;
+    int count;
+};
+
+static int take_abandoned(struct pg_store *store, const PGresult *result, void *arg)
 {
-    (void)store;
-    *(int *)arg = (int)strtol(PQcmdTuples((PGresult *)result), NULL, 10);
+    struct abandoned *unknown = arg;
+    int count = PQntuples(result);
+    unknown->actions = count == 0 ? NULL : calloc((size_t)count, sizeof(*unknown->actions));
+    if (count > 0 && unknown->actions == NULL)
+        return pg_no_memory(store);
+    for (; unknown->count < count; unknown->count++) {
+        struct store_action *action = &unknown->actions[unknown->count];
+        action->id = pg_get_int8(result, unknown->count, 0);
+        action->call_id = strdup(pg_get_text(result, unknown->count, 1));
+        action->attempts = pg_get_int4(result, unknown->count, 2);
+        if (action->call_id == NULL)
+            return pg_no_memory(store);
+    }
     return 0;
 }
 
-int pg_actions_abandon(struct store *base, int64_t now_ms, int repeatable)
+int pg_actions_abandon(struct store *base, int64_t now_ms, int repeatable,
+                       struct store_action **out)
 {
     struct pg_store *store = pg_of(base);
-    int unknown = 0;
+    struct abandoned unknown = {0};
     int result = pg_flush(store);
     pg_params_clear(&store->params);
     pg_one_time(&store->params, now_ms);
     pg_one_bool(&store->params, repeatable);
     pg_one_text(&store->params, store->owner);
     if (result == 0)
-        result = pg_queue(store, PG_ACTIONS_ABANDON, &store->params, take_changed, &unknown);
+        result = pg_queue(store, PG_ACTIONS_ABANDON, &store->params, take_abandoned, &unknown);
     if (result == 0 && repeatable) {
         pg_params_clear(&store->params);
         pg_one_time(&store->params, now_ms);
@@ -460,5 +477,10 @@ int pg_actions_abandon(struct store *base, int64_t now_ms, int repeatable)
     }
     if (result == 0)
         result = pg_run(store);
-    return result < 0 ? result : unknown;
+    if (result < 0) {
+        store_actions_free(unknown.actions, unknown.count);
+        return result;
+    }
+    *out = unknown.actions;
+    return unknown.count;
 }

@@ -511,7 +511,8 @@ int pg_actions_settle(struct store *store, const struct store_settlement *settle
  */
 int pg_lock_actions(struct pg_store *store, const struct store_settlement *settlements, int count);
 int pg_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
-int pg_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
+int pg_actions_abandon(struct store *store, int64_t now_ms, int repeatable,
+                       struct store_action **out);
 
 int pg_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts, int dead,
                  int64_t due_ms, int64_t now_ms, const char *error);

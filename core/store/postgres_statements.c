@@ -285,7 +285,7 @@ static const char *const statement_sql[PG_STATEMENT_COUNT] = {
         "detail = CASE WHEN state = 'sending' THEN " ACTION_WAS_LEFT
         " ELSE detail END, " ACTION_IS_FREE " WHERE " ACTION_IS_UNSETTLED " AND state <> 'unknown' "
         "AND (state = 'pending' OR owner = $3::text) "
-        "AND (NOT $2::bool OR expires_at <= $1::timestamptz)",
+        "AND (NOT $2::bool OR expires_at <= $1::timestamptz) RETURNING id, call_id, attempts",
     [PG_ACTIONS_DOUBT] = "UPDATE pbxhook.actions SET state = 'pending', doubtful = true, "
                          "state_at = $1::timestamptz, due_at = least(due_at, $1::timestamptz), "
                          "detail = " ACTION_WAS_LEFT ", " ACTION_IS_FREE " "

@@ -202,15 +202,39 @@ int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now
     return result < 0 ? result : confirmed;
 }
 
-int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable)
+/* A row of SQL_ACTION_ABANDON as one more action of the list. */
+static int take_abandoned(struct claim *unknown, sqlite3_stmt *stmt)
+{
+    struct store_action *action = claim_slot(unknown);
+    if (action == NULL)
+        return -1;
+    unknown->count++;
+    action->id = sqlite3_column_int64(stmt, 0);
+    action->call_id = strdup(sqlite_column_string(stmt, 1));
+    action->attempts = sqlite3_column_int(stmt, 2);
+    return action->call_id == NULL ? -1 : 0;
+}
+
+int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable,
+                           struct store_action **out)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
-    int result = sqlite_run(sqlite, SQL_ACTION_ABANDON,
-                            SQL_PARAMS(param_int(now_ms), param_int(repeatable != 0)));
-    if (result < 0)
-        return result;
-    int unknown = sqlite3_changes(sqlite->db);
-    if (repeatable)
+    struct claim unknown = {0};
+    sqlite3_stmt *stmt;
+    int result = sqlite_query(sqlite, SQL_ACTION_ABANDON,
+                              SQL_PARAMS(param_int(now_ms), param_int(repeatable != 0)), &stmt);
+    while (result >= 0 && (result = sqlite_next(sqlite, stmt)) == 1) {
+        if (take_abandoned(&unknown, stmt) < 0) {
+            sqlite3_reset(stmt);
+            result = sqlite_out_of_memory(sqlite);
+        }
+    }
+    if (result == 0 && repeatable)
         result = sqlite_run(sqlite, SQL_ACTION_DOUBT, SQL_PARAMS(param_int(now_ms)));
-    return result < 0 ? result : unknown;
+    if (result < 0) {
+        store_actions_free(unknown.actions, unknown.count);
+        return result;
+    }
+    *out = unknown.actions;
+    return unknown.count;
 }

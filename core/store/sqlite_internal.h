@@ -319,7 +319,8 @@ int sqlite_actions_bring_forward(struct store *store, int64_t now_ms, int64_t lo
 int sqlite_actions_settle(struct store *store, const struct store_settlement *settlements,
                           int count, unsigned char *changed);
 int sqlite_actions_confirm(struct store *store, const char *call_id, int64_t now_ms);
-int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
+int sqlite_actions_abandon(struct store *store, int64_t now_ms, int repeatable,
+                           struct store_action **out);
 
 int sqlite_retry_put(struct store *store, int64_t event_id, const char *plugin, int attempts,
                      int dead, int64_t due_ms, int64_t now_ms, const char *error);

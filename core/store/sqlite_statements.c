@@ -158,7 +158,7 @@ static const char *const statement_sql[SQL_STATEMENT_COUNT] = {
     [SQL_ACTION_ABANDON] = "UPDATE actions SET state = 'unknown', state_ms = ?1, "
                            "detail = iif(state = 'sending', " ACTION_WAS_LEFT ", detail) "
                            "WHERE " ACTION_IS_UNSETTLED " AND state <> 'unknown' "
-                           "AND (?2 = 0 OR expires_ms <= ?1)",
+                           "AND (?2 = 0 OR expires_ms <= ?1) RETURNING id, call_id, attempts",
     [SQL_ACTION_DOUBT] = "UPDATE actions SET state = 'pending', doubtful = 1, state_ms = ?1, "
                          "due_ms = min(due_ms, ?1), detail = " ACTION_WAS_LEFT " "
                          "WHERE " ACTION_IS_UNSETTLED " AND state = 'sending'",

@@ -431,12 +431,20 @@ int store_confirmed(const struct store *store)
     return store->confirmed;
 }
 
-int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable)
+int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable,
+                          struct store_action **out)
 {
+    struct store_action *unknown = NULL;
     int result = store_check_writing(store);
     if (result < 0)
         return result;
-    return store_settle(store, store->backend->actions_abandon(store, now_ms, repeatable));
+    result =
+        store_settle(store, store->backend->actions_abandon(store, now_ms, repeatable, &unknown));
+    if (result >= 0 && out != NULL)
+        *out = unknown;
+    else
+        store_actions_free(unknown, result);
+    return result;
 }
 
 /* ---- Handlings that failed ----------------------------------------------------------------------- */

@@ -257,9 +257,11 @@ int store_confirmed(const struct store *store);
 /*
  * At a worker's start: what this owner's former life left SENDING becomes UNKNOWN; with repeatable (pbx.idempotent)
  * DOUBTFUL and due at once, while its deadline has not passed. Without it, what was DOUBTFUL can't be sent
- * again and becomes UNKNOWN too. The number of those that became UNKNOWN.
+ * again and becomes UNKNOWN too. The number of those that became UNKNOWN; *out (out may be NULL) is an array of them
+ * with nothing but id, call_id and attempts, freed with store_actions_free().
  */
-int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable);
+int store_actions_abandon(struct store *store, int64_t now_ms, int repeatable,
+                          struct store_action **out);
 
 /* ---- Handlings that failed ---------------------------------------------------------------------- */
 

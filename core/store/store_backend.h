@@ -84,7 +84,8 @@ struct store_backend {
     int (*actions_settle)(struct store *store, const struct store_settlement *settlements,
                           int count, unsigned char *changed); /* zeroed */
     int (*actions_confirm)(struct store *store, const char *call_id, int64_t now_ms);
-    int (*actions_abandon)(struct store *store, int64_t now_ms, int repeatable);
+    int (*actions_abandon)(struct store *store, int64_t now_ms, int repeatable,
+                           struct store_action **out); /* not NULL */
 
     int (*retry_put)(struct store *store, int64_t event_id, const char *plugin, int attempts,
                      int dead, int64_t due_ms, int64_t now_ms, const char *error);

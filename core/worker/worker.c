@@ -168,6 +168,22 @@ static int await_store(struct worker *worker, const struct store_options *option
     return 0;
 }
 
+/* Who follows a call in the log finds how its action ended. */
+static void tell_abandoned(const struct worker *worker, const struct store_action *actions,
+                           int count)
+{
+    if (count == 0)
+        return;
+    metrics_add(&worker->parts.metrics->actions[METRICS_ACTION_UNKNOWN], (uint64_t)count);
+    log_warning("actions were on their way when the last worker ended; not sent again",
+                log_int("count", count));
+    for (int i = 0; i < count; i++)
+        log_warning("action", log_text("call_id", actions[i].call_id),
+                    log_int("action", actions[i].id), log_text("outcome", "unknown"),
+                    log_int("attempt", actions[i].attempts),
+                    log_text("detail", "its worker ended before it knew; not sent again"));
+}
+
 static int open_store(struct worker *worker, char *error, size_t error_size)
 {
     const struct config *config = worker->config;
@@ -186,22 +202,19 @@ static int open_store(struct worker *worker, char *error, size_t error_size)
     if (await_store(worker, &options, error, error_size) < 0)
         return -1;
     struct store *store = worker->parts.store;
+    struct store_action *actions = NULL;
     int abandoned = store_begin(store, NULL, 0);
     if (abandoned >= 0)
         abandoned = store_retries_release(store, clock_wall_ms(), 0);
     if (abandoned >= 0)
-        abandoned = store_actions_abandon(store, clock_wall_ms(), worker->config->pbx.idempotent);
-    if (abandoned < 0 || store_commit(store) < 0) {
-        /* It says where the store is; the URL may hold a password. */
+        abandoned = store_actions_abandon(store, clock_wall_ms(), config->pbx.idempotent, &actions);
+    int failed = abandoned < 0 || store_commit(store) < 0;
+    if (failed) /* It says where the store is; the URL may hold a password. */
         snprintf(error, error_size, "%s", store_error(store));
-        return -1;
-    }
-    if (abandoned > 0) {
-        metrics_add(&worker->parts.metrics->actions[METRICS_ACTION_UNKNOWN], (uint64_t)abandoned);
-        log_warning("actions were on their way when the last worker ended; not sent again",
-                    log_int("count", abandoned));
-    }
-    return 0;
+    else
+        tell_abandoned(worker, actions, abandoned);
+    store_actions_free(actions, abandoned);
+    return failed ? -1 : 0;
 }
 
 static int open_courier(struct worker *worker, char *error, size_t error_size)

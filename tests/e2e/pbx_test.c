@@ -4,6 +4,7 @@
  */
 #include "world.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -260,6 +261,20 @@ static void test_one_connection(struct world *world)
     assert_int_equal(fake_pbx_count(world->pbx), 20);
 }
 
+/* The worker is killed while the PBX is silent: the call's own lines tell how its action ended. */
+static void test_worker_ends_before_the_answer(struct world *world)
+{
+    fake_pbx_answer_next(world->pbx, (struct fake_pbx_answer){.conduct = FAKE_PBX_IS_SILENT});
+    world_give_actions_time(world);
+    world_start(world);
+    post_standby(world, "left");
+    await(fake_pbx_count_of(world->pbx, "left") == 1);
+    assert_int_equal(kill(server_worker_pid(&world->server), SIGKILL), 0);
+    await(server_log_count(&world->server, "msg=action call_id=left",
+                           "outcome=unknown attempt=1") == 1);
+    assert_int_equal(fake_pbx_count_of(world->pbx, "left"), 1);
+}
+
 int main(void)
 {
     static const struct world_test tests[] = {
@@ -277,6 +292,7 @@ int main(void)
         {"expired while the server was down", test_expired_while_the_server_was_down},
         {"call.waiting before the answer", test_waiting_before_the_answer},
         {"one connection", test_one_connection},
+        {"worker ends before the answer", test_worker_ends_before_the_answer},
     };
     return WORLD_RUN("pbx", tests);
 }

@@ -255,7 +255,7 @@ static void lease_that_ran_out_is_anybodys(void **state)
     assert_int_equal(due_ms, 6000);
     assert_int_equal(settle_in(fixture->store, id, STORE_ACTION_DELIVERED), 0); /* not its own */
     begin(fixture);
-    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000, 0)), 0);
+    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000, 0, NULL)), 0);
     commit(fixture);
     assert_int_equal(claim_in(fixture->store, 5999, &expired, &id, &attempts), 0);
     assert_int_equal(expired.unknown, 0);

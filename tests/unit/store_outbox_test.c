@@ -470,8 +470,8 @@ static void what_a_worker_left_is_unknown(void **state)
     commit(fixture);
     fixture_reopen(fixture);
     begin(fixture);
-    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000, 0)), 1);
-    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000, 0)), 0);
+    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000, 0, NULL)), 1);
+    assert_int_equal(check_ok(fixture, store_actions_abandon(fixture->store, 3000, 0, NULL)), 0);
     commit(fixture);
     assert_state(fixture, id, "unknown 0");
     assert_int_equal(confirm(fixture, "a"), 1);
@@ -483,7 +483,8 @@ static void what_a_worker_left_is_unknown(void **state)
 static int abandon(struct fixture *fixture, int64_t now_ms, int repeatable)
 {
     begin(fixture);
-    int unknown = check_ok(fixture, store_actions_abandon(fixture->store, now_ms, repeatable));
+    int unknown =
+        check_ok(fixture, store_actions_abandon(fixture->store, now_ms, repeatable, NULL));
     commit(fixture);
     return unknown;
 }
