@@ -69,7 +69,7 @@ void pg_image_open_savepoint(struct pg_image *image)
                                      .handlings = image->handlings.count};
 }
 
-/* Everything of an entry but its place in the table. */
+/* All of it: its links, to older entries, are the same in both, for none is ever taken out. */
 static void swap_entry(const struct pg_undo *undo)
 {
     char *entry = undo->entry;
