@@ -246,8 +246,12 @@ int dispatch_retry(struct dispatch *dispatch, const struct store_retry *retry)
 static int give_up(struct dispatch *dispatch, const char *plugin, struct metrics_plugin *metric,
                    const struct event *event, int64_t event_id, int attempt, const char *error)
 {
-    struct ledger_call call = {
-        .event = event, .plugin = plugin, .metric = metric, .attempt = attempt, .error = error};
+    struct ledger_call call = {.event = event,
+                               .plugin = plugin,
+                               .metric = metric,
+                               .took_us = LEDGER_NOT_CALLED,
+                               .attempt = attempt,
+                               .error = error};
 
     return dispatch_put_back(dispatch, event_id, 0, &call);
 }

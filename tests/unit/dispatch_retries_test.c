@@ -297,6 +297,25 @@ static void test_parked_plugin_is_left_alone(void **state)
     assert_failed(scene, "");
 }
 
+/* The store did not take what the plugins made of it: dead letters, and no call of theirs. */
+static void test_giving_up_is_no_call(void **state)
+{
+    struct scene *scene = *state;
+    struct event *event;
+    int64_t id;
+
+    open_dispatch(scene);
+    assert_int_equal(store_begin(scene->store, NULL, 0), 0);
+    event = add_event(scene, "call.new", "{}", &id);
+    assert_int_equal(dispatch_give_up(scene->dispatch, event, id, "refused"), 2);
+    commit(scene);
+    event_free(event);
+    assert_said(scene, "");
+    assert_failed(scene, "puppet_one dead 1 refused; puppet_two dead 1 refused; ");
+    assert_counted(scene, "puppet_one", 0, 0, 0);
+    assert_int_equal(metrics_get(&metrics_of(scene, "puppet_one")->dead), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +331,7 @@ int main(void)
         dispatch_case(test_three_strikes_without_a_reason),
         dispatch_case(test_coming_back_takes_the_strikes_away),
         dispatch_case(test_parked_plugin_is_left_alone),
+        dispatch_case(test_giving_up_is_no_call),
     };
 
     log_open("test", LOG_LEVEL_ERROR);
