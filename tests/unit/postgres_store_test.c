@@ -456,7 +456,7 @@ static void statements_go_by_their_indexes(void **state)
         {PG_CALL_FIND, "''", NULL},
         {PG_USERS_FIND, "'{}'::text[]", NULL},
         {PG_ACTIONS_UNSETTLED, "'{}'::text[]", "actions_unsettled"},
-        {PG_ACTIONS_CLAIM, "now(), 1, '', now()", "actions_pending"},
+        {PG_ACTIONS_CLAIM, "now(), 1, '', now(), now()", "actions_pending"},
         {PG_ACTIONS_LEASES, "now(), true", "actions_sending"},
         {PG_ACTIONS_NEXT_DUE, NULL, "actions_pending"},
         {PG_ACTIONS_SETTLE, "'{}'::int8[], '{}', '{}', '{}', '{}', '{}', '{}', ''", "actions_pkey"},
