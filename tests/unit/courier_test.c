@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "cut_proxy.h"
 #include "http/courier.h"
 #include "http/deliveries.h"
 #include "store/store_backend.h"
@@ -24,7 +25,8 @@ struct scene {
     struct config_target target;
     char downloads[256];
     char url[64];
-    int listener; /* 0: none */
+    int listener;            /* 0: none */
+    struct cut_proxy *proxy; /* before the store, or NULL */
     struct metrics_worker *metrics;
     struct dispatch *dispatch;
     struct courier *courier;
@@ -59,6 +61,7 @@ static int set_up_with(void **state, void (*configure)(struct scene *scene))
                                            .password_file = (char *)"",
                                            .token_file = (char *)"",
                                            .timeout_ms = 1000,
+                                           .deadline_ms = 600000,
                                            .connections = 2};
     scene->config.plugin_dir = (char *)PBXHOOK_BUILD_DIR "/plugins";
     scene->config.pbx.action_type = (char *)"call.waiting";
@@ -92,6 +95,8 @@ static int tear_down(void **state)
         close(scene->listener);
     free(scene->metrics);
     fixture_teardown((void **)&scene->fixture);
+    if (scene->proxy != NULL)
+        cut_proxy_stop(scene->proxy);
     free(scene);
     return 0;
 }
@@ -229,6 +234,49 @@ static void claim_of_a_commit_without_an_answer_is_sent(void **state)
     assert_int_equal(on_their_way(scene), 1);
     assert_int_equal(count(scene, "state = 'sending' AND attempts = 1"), 1);
     work_until_retry(scene);
+}
+
+static struct cut_proxy *proxy;
+
+static int cut_off_commit(struct store *store)
+{
+    cut_proxy_arm(proxy, CUT_AFTER);
+    return whole_backend->commit(store);
+}
+
+static void go_through_proxy(struct scene *scene)
+{
+    struct fixture *fixture = scene->fixture;
+    const char *name = strchr(fixture->url + strlen("postgresql://"), '/') + 1;
+    struct fixture through = {.store = NULL};
+    if (strcmp(current_backend->name, "postgresql") != 0)
+        return;
+    proxy = scene->proxy = cut_proxy_start(fixture->directory, database_socket_dir());
+    snprintf(through.url, sizeof through.url, "postgresql://pbxhook@/%.*s?host=%s",
+             (int)strcspn(name, "?"), name, fixture->directory);
+    store_close(fixture->store);
+    fixture->store = fixture_open(&through, STORE_WRITE);
+}
+
+static int set_up_proxy(void **state)
+{
+    return set_up_with(state, go_through_proxy);
+}
+
+/* The same, when it is the connection that was lost. */
+static void claim_of_a_connection_that_was_lost_is_sent(void **state)
+{
+    struct scene *scene = *state;
+
+    if (scene->proxy == NULL)
+        skip(); /* SQLite has none */
+    ask(scene);
+    assert_int_equal(work_with(scene, cut_off_commit), STORE_E_FAILED);
+    assert_int_equal(count(scene, "state = 'sending' AND attempts = 1"), 1);
+    assert_int_equal(courier_work(scene->courier, scene->dispatch), 1);
+    assert_int_equal(on_their_way(scene), 1);
+    work_until_retry(scene);
+    assert_int_equal(count(scene, "attempts = 1"), 1);
 }
 
 /* The first attempt has ended and is due again by now, so it is settled and claimed in one transaction. What
@@ -469,6 +517,8 @@ int main(void)
         SCENE(claimed_post_is_sent_behind_the_commit),
         SCENE(end_is_written_down_when_a_commit_failed_first),
         SCENE(claim_of_a_commit_without_an_answer_is_sent),
+        cmocka_unit_test_setup_teardown(claim_of_a_connection_that_was_lost_is_sent, set_up_proxy,
+                                        tear_down),
         SCENE(attempt_outlives_a_claim_that_failed),
         SCENE(attempt_outlives_a_claim_that_was_not_answered),
         cmocka_unit_test_setup_teardown(unsent_post_waits_for_the_next_worker, set_up_unshaken,
