@@ -8,6 +8,19 @@
 #include "worker/plugin_host.h"
 #include "worker/plugin_option.h"
 
+/* What a plugin says of itself, on one line: a terminal is not to obey it. */
+static void print_line(const char *text, FILE *out)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c < ' ' || c == 0x7f)
+            fprintf(out, "\\x%02x", c);
+        else
+            fputc(c, out);
+    }
+}
+
 /* The widest of a column of options, so that they line up. */
 struct widths {
     int name;
@@ -54,14 +67,14 @@ static void print_options(const struct plugin *plugin, FILE *out)
         const struct pbxhook_option *option = setting->option;
         int padding = widths.text - (int)strlen(setting->text);
 
-        fprintf(out, "    %-9s %-*s = \"%s\"%*s  %-7s  %-*s  %s", i == 0 ? "options" : "",
-                widths.name, option->name, setting->text, padding, "",
-                plugin_option_type_name(option->type), widths.origin, setting->origin,
-                option->help);
-        if (option->default_value == NULL)
-            fputs(" (no default)\n", out);
-        else
-            fprintf(out, " (default \"%s\")\n", option->default_value);
+        fprintf(out, "    %-9s %-*s = \"", i == 0 ? "options" : "", widths.name, option->name);
+        print_line(setting->text, out);
+        fprintf(out, "\"%*s  %-7s  %-*s  ", padding, "", plugin_option_type_name(option->type),
+                widths.origin, setting->origin);
+        print_line(option->help, out);
+        fputs(option->default_value == NULL ? " (no default" : " (default \"", out);
+        print_line(option->default_value == NULL ? "" : option->default_value, out);
+        fputs(option->default_value == NULL ? ")\n" : "\")\n", out);
     }
 }
 
@@ -73,8 +86,11 @@ int plugin_host_print(const struct plugin_host *host, FILE *out)
         const struct plugin *plugin = plugin_host_get(host, i);
         const struct pbxhook_plugin *descriptor = &plugin->descriptor;
 
-        fprintf(out, "%s%s %s: %s\n", i == 0 ? "" : "\n", descriptor->name, descriptor->version,
-                descriptor->summary);
+        fprintf(out, "%s%s ", i == 0 ? "" : "\n", descriptor->name);
+        print_line(descriptor->version, out);
+        fputs(": ", out);
+        print_line(descriptor->summary, out);
+        fputc('\n', out);
         fprintf(out, "    file      %s\n", plugin->path);
         fprintf(out, "    ABI       %u.%u\n", descriptor->abi_major, descriptor->needs_minor);
         print_events(descriptor, out);

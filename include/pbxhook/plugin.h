@@ -82,7 +82,7 @@ extern "C" {
 
 #define PBXHOOK_E_ARGUMENT                                                                         \
     (-1)                      /* a NULL, empty or malformed argument                             */
-#define PBXHOOK_E_STATE  (-2) /* called where it may not be: on another thread, or after close() */
+#define PBXHOOK_E_STATE  (-2) /* called outside open() and handle(), or on another thread        */
 #define PBXHOOK_E_MEMORY (-3) /* out of memory                                                   */
 #define PBXHOOK_E_STORE  (-4) /* the database failed: return PBXHOOK_RETRY                       */
 #define PBXHOOK_E_SQL    (-5) /* the database refused this statement: see the log                */
@@ -103,12 +103,12 @@ struct pbxhook_event;
  */
 struct pbxhook_event {
     uint32_t struct_size;
-    uint32_t attempt; /* 1 the first time, 2 and more after PBXHOOK_RETRY                   */
+    uint32_t attempt; /* 1 the first time, 2 and more after PBXHOOK_RETRY or a crash        */
     int64_t time;     /* when the PBX says it happened; its arrival when it does not say    */
     int64_t received; /* when it arrived here                                               */
     const char *type; /* "call.new", ...                                                    */
     const char *call_id;
-    const char *code;
+    const char *code;      /* as the PBX posts it, an integer as text; the PBX gives the meaning */
     const char *direction; /* "inbound", ...                                                     */
     const char *our_number;
     const char *their_number;
@@ -156,7 +156,8 @@ struct pbxhook_log_api {
     int32_t (*enabled)(const struct pbxhook_context *ctx, int32_t level);
     /*
      * Writes one line; plugin, event type and call_id are added by the host. Callers' numbers and
-     * payloads are personal data: log them at PBXHOOK_LOG_DEBUG only. [any thread]
+     * payloads are personal data: log them at PBXHOOK_LOG_DEBUG only. Of a text longer than 2047 bytes
+     * the rest is missing. [any thread]
      */
     void (*write)(const struct pbxhook_context *ctx, int32_t level, const char *format, ...)
         PBXHOOK_PRINTF(3, 4);
@@ -221,9 +222,9 @@ struct pbxhook_call {
     uint32_t struct_size;
     uint32_t reserved;
     int64_t created;     /* time of its first event known here */
-    int64_t status_time; /* time of the event in `status`      */
+    int64_t status_time; /* time of the event in `status`; 0: none */
     const char *call_id;
-    const char *status; /* "call.new" ... "call.finished"     */
+    const char *status; /* "call.new" ... "call.finished"; "" when none of those came yet */
     const char *code;
     const char *direction;
     const char *our_number;
@@ -314,6 +315,9 @@ struct pbxhook_db_api {
      * schema pbxhook_plugins, COPY, CALL, DO, LOCK, what changes the session (SET, set_config) and foreign
      * keys to pbxhook's tables, which would keep old records from being removed, are refused as well, and a
      * statement that fails leaves no trace.
+     *
+     * On SQLite, PRAGMA, ATTACH and DETACH are refused as well, and any statement with the word rollback in it,
+     * even in a text: bind such a text as a parameter.
      */
     int32_t (*execute)(const struct pbxhook_context *ctx, const char *sql,
                        const struct pbxhook_value *params, uint32_t count, int64_t *changed);
@@ -346,7 +350,8 @@ struct pbxhook_pbx_api {
     /* Tells the PBX to send the call to a destination, a queue's number: 0. */
     int32_t (*delegate)(const struct pbxhook_context *ctx, const char *call_id,
                         const char *destination);
-    /* Any other action: one JSON object, posted as it is: 0. call_id ties it to a call, or is "". */
+    /* Any other action: one JSON object without \u0000, posted as it is: 0. call_id ties it to a call, or is
+     * "". */
     int32_t (*action)(const struct pbxhook_context *ctx, const char *call_id, const char *json);
     /* end of 1.0 */
 };
@@ -378,7 +383,7 @@ struct pbxhook_http_api {
     /* 1 when there is a target of this name, else 0: for open(), to refuse early. [any thread] */
     int32_t (*has_target)(const struct pbxhook_context *ctx, const char *target);
 
-    /* Posts one JSON value: 0. How it ended is in the log. [handler thread] */
+    /* Posts one JSON value, without \u0000: 0. How it ended is in the log. [handler thread] */
     int32_t (*post)(const struct pbxhook_context *ctx, const char *target, const char *path,
                     const char *json);
 
@@ -413,7 +418,7 @@ struct pbxhook_context {
 
     /*
      * Why open() or handle() is about to return something else than PBXHOOK_OK, for the log and for
-     * people; copied, the last one counts. [handler thread]
+     * people; copied, at most 511 bytes of it, and the last one counts. [handler thread]
      */
     void (*set_error)(const struct pbxhook_context *ctx, const char *format, ...)
         PBXHOOK_PRINTF(2, 3);
@@ -459,7 +464,8 @@ struct pbxhook_plugin {
     /*
      * Called for each event of the types above, after its record was stored, in the order of the
      * call's events. Never concurrently for one state; several worker processes may each have one.
-     * Must return within `handler_timeout`.
+     * Must return within `handler_timeout`. The time for which `db` waits for PostgreSQL is not counted: one
+     * statement may take 30 s there.
      *
      * A child that handle() or open() forks may use nothing of the host's, and execs or ends with
      * _exit(): one that returns is ended.
@@ -473,7 +479,8 @@ struct pbxhook_plugin {
 };
 
 /* The first four members, filled in. A plugin that uses members of a later minor states that minor
- * itself instead of using this. */
+ * itself instead of using this. In C++ designated initialisers take C++20; compilers take them before that
+ * with a warning, or spell the members out in their order. */
 #define PBXHOOK_PLUGIN_HEADER                                                                      \
     .magic = PBXHOOK_PLUGIN_MAGIC, .abi_major = PBXHOOK_ABI_MAJOR, .needs_minor = 0,               \
     .struct_size = (uint32_t)sizeof(struct pbxhook_plugin), .flags = 0

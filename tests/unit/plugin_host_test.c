@@ -301,6 +301,32 @@ static void test_print(void **state)
     free(text);
 }
 
+/* Whatever a plugin says of itself: no line of its own, nothing that a terminal obeys. */
+static void test_print_rude(void **state)
+{
+    struct scene *scene = *state;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    plugin_dir_link(&scene->dir, "rude");
+    load(scene);
+    assert_errors(scene, "");
+    assert_non_null(out);
+    assert_int_equal(plugin_host_print(scene->host, out), 0);
+    assert_int_equal(fclose(out), 0);
+    char *wanted = plugin_dir_expand(
+        &scene->dir,
+        "rude 1\\x1b[2J: one line\\x0aand another\n"
+        "    file      %DIR%/rude.so\n"
+        "    ABI       1.0\n"
+        "    events    call.new\n"
+        "    options   tone = \"\\x07\"  string   default  a\\x0ahelp (default \"\\x07\")\n");
+    assert_string_equal(text, wanted);
+    free(wanted);
+    free(text);
+}
+
 static void test_print_nothing(void **state)
 {
     struct scene *scene = *state;
@@ -332,6 +358,7 @@ int main(void)
         TEST(test_unknown_options_are_refused),
         TEST(test_options_of_a_refused_plugin_are_no_mistake),
         TEST(test_print),
+        TEST(test_print_rude),
         TEST(test_print_nothing),
     };
 
