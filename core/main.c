@@ -247,8 +247,9 @@ static const struct command commands[] = {
      "its state directory and finds the PBX at localhost:3001.\n"},
     {"check", "validate the configuration and the plugins, print what is in force", check, 0, "q",
      " [--quiet]",
-     "Reads the configuration as `serve` would, loads every plugin and checks its options, and the\n"
-     "files of secrets; whether it may listen where it is told to. Prints\n"
+     "Reads the configuration as `serve` would, loads every plugin and checks its options, the files\n"
+     "of secrets, certificates and authorities, the PBX's and the targets' too, and whether its\n"
+     "directories can be there and it may listen where it is told to. Prints\n"
      "each key in force with where it comes from. Exits with 1 when anything is wrong; each thing\n"
      "that is wrong is told on stderr with its file and line, or the variable's name.\n"},
     {"plugins", "list the plugins with their events and options", plugins, 0, "j", " [--json]",

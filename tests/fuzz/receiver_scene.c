@@ -158,7 +158,7 @@ static struct MHD_Response *make_answer(const char *text)
 static void open_scene(void)
 {
     struct request_shared *shared = &scene.shared;
-    char error[256];
+    char error[256] = "";
 
     signal(SIGPIPE, SIG_IGN);
     log_open("receiver", LOG_LEVEL_ERROR);
