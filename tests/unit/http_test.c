@@ -4,6 +4,9 @@
  */
 #include "webhook_fixture.h"
 
+#include <sys/mman.h>
+#include <sys/resource.h>
+
 #include <curl/curl.h>
 
 static void post(struct http_server *server, const char *path, const char *fields, const char *body,
@@ -427,6 +430,34 @@ static void stops_while_requests_come(void **state)
     close(late);
 }
 
+/* Starts the server anew; what it logs meanwhile is in `out`. */
+static void restart_and_listen(struct http_server *server, char *out, size_t size)
+{
+    int log = memfd_create("log", MFD_CLOEXEC), usual = dup(STDERR_FILENO);
+    assert_true(log >= 0 && usual >= 0 && dup2(log, STDERR_FILENO) >= 0);
+    restart(server);
+    assert_true(dup2(usual, STDERR_FILENO) >= 0);
+    ssize_t got = pread(log, out, size - 1, 0);
+    out[got > 0 ? got : 0] = '\0';
+    close(usual);
+    close(log);
+}
+
+/* Each has two that are open as long as it lives. The last case: the limit stays. */
+static void keeps_descriptors_for_its_workers(void **state)
+{
+    const struct rlimit few = {.rlim_cur = 400, .rlim_max = 400};
+    struct http_server *server = *state;
+    char log[4096];
+
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    restart_and_listen(server, log, sizeof log);
+    assert_non_null(strstr(log, " connections=252 ")); /* and the stream's readers, and 64 */
+    server->config.workers = 64;
+    restart_and_listen(server, log, sizeof log);
+    assert_non_null(strstr(log, " connections=156 "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +476,7 @@ int main(void)
         http_case(leaves_the_connection_open_after_a_refusal),
         http_case(serves_libcurl),
         http_case(stops_while_requests_come),
+        http_case(keeps_descriptors_for_its_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
