@@ -266,6 +266,7 @@ static const struct command commands[] = {
      "The server checks them first, in a process of their own; when anything is wrong it says so and\n"
      "nothing changes. Then it replaces its workers, while events are received as ever. SIGHUP does\n"
      "the same without telling how it went. Files of secrets, certificates and keys are read anew, too.\n"
+     "Asked for while the server starts, it waits until that is done.\n"
      "It takes its environment as it was when it started. Some keys need a restart: listen, state_dir,\n"
      "workers, http, the store and the spool; it says which.\n"
      "Exits with 3 when no server is running.\n"},
