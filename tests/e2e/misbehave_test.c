@@ -202,6 +202,23 @@ static void test_parked(struct world *world)
                 BAD - 3);
 }
 
+/* Three events bring a plugin to that, the third at its first crash; after a reload it begins anew. */
+static void test_reload_ends_parking(struct world *world)
+{
+    start_with_wrecker(world);
+    post(world, "call.bad.segv", "bad-1");
+    await_for(2 * WAIT_LIMIT_MS,
+              store_int(world, "SELECT count(*) FROM handlings WHERE state = 'dead'", NULL) == 1);
+    post(world, "call.bad.segv", "bad-2");
+    await_for(2 * WAIT_LIMIT_MS,
+              store_int(world, "SELECT count(*) FROM handlings WHERE state = 'dead'", NULL) == 2);
+    metric_check(world, "pbxhook_plugin_parked{plugin=\"wrecker\"}", 0);
+    post(world, "call.bad.segv", "bad-3");
+    metric_await(world, "pbxhook_plugin_parked{plugin=\"wrecker\"}", 1);
+    world_reload(world);
+    metric_check(world, "pbxhook_plugin_parked{plugin=\"wrecker\"}", 0);
+}
+
 /* Its worker is replaced at its limit, and the next one begins with none used. */
 static void test_leak(struct world *world)
 {
@@ -299,6 +316,7 @@ int main(void)
         {"crash in a retry", test_crash_in_a_retry},
         {"the whole server dies", test_the_whole_server_dies},
         {"parked", test_parked},
+        {"reload ends parking", test_reload_ends_parking},
         {"leak", test_leak},
         {"transaction thrown away", test_transaction_thrown_away},
         {"nonsense", test_nonsense},

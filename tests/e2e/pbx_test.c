@@ -61,6 +61,16 @@ static void test_delivered(struct world *world)
     check_not_sent_again(world, "c", 1);
 }
 
+/* Callers' data goes to the PBX, whatever proxy the environment names. */
+static void test_proxy_of_the_environment(struct world *world)
+{
+    world_set(world, "http_proxy", "http://127.0.0.1:1"); /* where nobody is */
+    world_set(world, "all_proxy", "http://127.0.0.1:1");
+    world_start(world);
+    post_standby(world, "c");
+    check_end(world, "c", "delivered", 1, 200);
+}
+
 static void test_slow(struct world *world)
 {
     fake_pbx_answer_next(world->pbx, (struct fake_pbx_answer){.delay_ms = 700});
@@ -279,6 +289,7 @@ int main(void)
 {
     static const struct world_test tests[] = {
         {"delivered", test_delivered},
+        {"proxy of the environment", test_proxy_of_the_environment},
         {"slow", test_slow},
         {"unavailable for a while", test_unavailable_for_a_while},
         {"too many requests", test_too_many_requests},

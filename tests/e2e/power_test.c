@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "targets.h"
 
@@ -100,12 +101,34 @@ static void test_downloaded_is_on_the_disk(struct world *world)
     assert_true(synced < renamed && renamed < entered);
 }
 
+/* Of a directory of its own, where nobody else brings a name to the disk: before anything of the file itself. */
+static void test_new_store_is_in_its_directory(struct world *world)
+{
+    char directory[SCRATCH_PATH], url[SCRATCH_PATH + 32], entered[SCRATCH_PATH + 16],
+        written[SCRATCH_PATH + 16];
+    scratch_path(world->directory, "own", directory);
+    assert_int_equal(mkdir(directory, 0700), 0);
+    snprintf(url, sizeof url, "sqlite:%s/store.db", directory);
+    watch(world);
+    world_set(world, "PBXHOOK_STORE_URL", url);
+    world_start(world);
+    snprintf(entered, sizeof entered, "synced %s\n", directory);
+    snprintf(written, sizeof written, "synced %s/store.db", directory);
+    char *report = scratch_read(report_path);
+    const char *entered_at = strstr(report, entered), *written_at = strstr(report, written);
+    assert_non_null(entered_at);
+    assert_non_null(written_at);
+    assert_true(entered_at < written_at);
+    free(report);
+}
+
 int main(void)
 {
     static const struct world_test tests[] = {
         {"acknowledged is on the disk", test_acknowledged_is_on_the_disk},
         {"handled is on the disk", test_handled_is_on_the_disk},
         {"downloaded is on the disk", test_downloaded_is_on_the_disk},
+        {"new store is in its directory", test_new_store_is_in_its_directory},
     };
     return WORLD_RUN_ON("power", WORLD_SQLITE, tests);
 }

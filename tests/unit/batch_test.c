@@ -143,6 +143,8 @@ static void one_that_is_refused_costs_the_others_nothing(void **state)
                  "call_finished:dead call_new:dead");
     assert_asked(scene, "SELECT body::json ->> 'call_id' FROM pbxhook.handlings LIMIT 1", "bad");
     assert_asked(scene, "SELECT sum(n) FROM pbxhook.counts WHERE name = 'call.new'", "3");
+    /* What was rolled back is not counted. */
+    assert_int_equal(atomic_load(&metrics_plugin_slot(scene->metrics, "call_new")->handled), 3);
     assert_int_equal(scene->batch.apart, 0);
     /* The next one is a whole again, and so is what comes behind it. */
     add_event(scene, "call.standby", "a", "");

@@ -308,6 +308,18 @@ static void retention_is_done_at_once_and_then_waits(void **state)
     assert_true(chores_wait_ms(scene->chores, 4000000) > 3500000); /* an hour, or nearly */
 }
 
+static void retention_is_the_first_workers(void **state)
+{
+    struct scene *scene = *state;
+    chores_free(scene->chores);
+    scene->chores = chores_new(&scene->config, 1, &scene->parts, scene->worker);
+    assert_non_null(scene->chores);
+    add_old_events(scene, 10);
+    run_to_end(scene);
+    assert_int_equal(count_old_events(scene), 10);
+    assert_int_equal(chores_wait_ms(scene->chores, 4000000), 4000000);
+}
+
 /* The operator does not wait for it. */
 static void command_comes_before_retention(void **state)
 {
@@ -334,6 +346,7 @@ int main(void)
         TEST(reply_waits_for_room, set_up),
         TEST(reply_that_waits_is_not_replaced, set_up),
         TEST(retention_is_done_at_once_and_then_waits, set_up_retention),
+        TEST(retention_is_the_first_workers, set_up_retention),
         TEST(command_comes_before_retention, set_up_retention),
     };
     current_backend = &backends[0];

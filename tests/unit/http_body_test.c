@@ -97,6 +97,31 @@ static void refuses_chunks_that_grow_too_large(void **state)
     assert_int_equal(received(server), 0);
 }
 
+static void refuses_chunks_of_one_byte_too_many(void **state)
+{
+    struct http_server *server = *state;
+    struct client_answer answer;
+    size_t size = (size_t)server->config.webhook.max_body_bytes;
+    char *body = malloc(size);
+    char head[64];
+
+    assert_non_null(body);
+    memset(body, ' ', size);
+    memcpy(body, BODY, strlen(BODY));
+    int fd = client_connect(server->address);
+    snprintf(head, sizeof head, "%zx\r\n", size);
+    client_send_text(fd, HEAD "Transfer-Encoding: chunked\r\n\r\n");
+    client_send_text(fd, head);
+    client_send(fd, body, size);
+    client_send_text(fd, "\r\n1\r\n \r\n0\r\n\r\n");
+    client_read(fd, 0, &answer);
+    assert_int_equal(answer.status, 413);
+    client_answer_free(&answer);
+    close(fd);
+    free(body);
+    assert_int_equal(received(server), 0);
+}
+
 /* Waits until the server has so many connections besides the one that asks. */
 static void await_connections(struct http_server *server, int count)
 {
@@ -232,6 +257,7 @@ int main(void)
         http_case(takes_a_large_body_in_either_framing),
         http_case(refuses_a_length_that_is_too_large_at_once),
         http_case(refuses_chunks_that_grow_too_large),
+        http_case(refuses_chunks_of_one_byte_too_many),
         http_case(has_room_for_so_many_bodies_only),
         http_case(invites_only_a_body_that_it_wants),
         http_case(refuses_ambiguous_framing_and_closes),

@@ -165,6 +165,22 @@ static void test_done_is_removed_and_depth_follows(void **state)
     assert_int_equal(depth.oldest_received_ms, 0);
 }
 
+/* A peak that has drained leaves a large file, and room in it. */
+static void test_free_pages_are_not_depth(void **state)
+{
+    struct fixture *fixture = *state;
+    struct spool_depth peak, depth;
+    open_writer(fixture);
+    commit_events(fixture->writer, 0, 2000);
+    spool_writer_depth(fixture->writer, &peak);
+    const int64_t done[1] = {1900};
+    assert_int_equal(spool_writer_commit(fixture->writer, NULL, 0, done, 1), 0);
+    spool_writer_depth(fixture->writer, &depth);
+    assert_int_equal(depth.events, 100);
+    assert_true(depth.bytes > 0);
+    assert_true(depth.bytes < peak.bytes / 5);
+}
+
 static void test_survives_reopening(void **state)
 {
     struct fixture *fixture = *state;
@@ -238,6 +254,52 @@ static void test_workers_share_the_calls(void **state)
     struct spool_depth depth;
     spool_writer_depth(fixture->writer, &depth);
     assert_in_range(depth.events, 40, 90);
+}
+
+static sqlite3 *newest_connection; /* opened since remember_connection() was made known to SQLite */
+
+static int remember_connection(sqlite3 *db, char **error, const struct sqlite3_api_routines *api)
+{
+    (void)error;
+    (void)api;
+    newest_connection = db;
+    return SQLITE_OK;
+}
+
+static int take_integer(void *out, int columns, char **values, char **names)
+{
+    (void)columns;
+    (void)names;
+    *(int *)out = atoi(values[0]);
+    return 0;
+}
+
+static void test_reader_neither_writes_nor_checkpoints(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stat before, after;
+    char wal[128];
+    int every = -1;
+    open_writer(fixture);
+    assert_int_equal(sqlite3_auto_extension((void (*)(void))remember_connection), SQLITE_OK);
+    struct spool_reader *reader = open_reader(fixture, 0, 1);
+    sqlite3_cancel_auto_extension((void (*)(void))remember_connection);
+    assert_int_equal(sqlite3_exec(newest_connection, "DELETE FROM event", NULL, NULL, NULL),
+                     SQLITE_READONLY);
+    assert_int_equal(
+        sqlite3_exec(newest_connection, "PRAGMA wal_autocheckpoint", take_integer, &every, NULL),
+        SQLITE_OK);
+    assert_int_equal(every, 0);
+
+    commit_events(fixture->writer, 0, 3);
+    spool_writer_close(fixture->writer); /* not the last one, so it leaves the WAL */
+    fixture->writer = NULL;
+    snprintf(wal, sizeof wal, "%s/spool.db-wal", fixture->dir);
+    assert_int_equal(stat(wal, &before), 0);
+    assert_true(before.st_size > 0);
+    spool_reader_close(reader);
+    assert_int_equal(stat(wal, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
 }
 
 static void test_file_is_private(void **state)
@@ -475,6 +537,9 @@ static void test_runs_that_fail_are_counted(void **state)
     check_inherited(fixture, 4, 2);
     spool_writer_close(fixture->writer); /* in order */
     fixture->writer = NULL;
+    check_inherited(fixture, 4, 0);
+    spool_writer_close(fixture->writer);
+    fixture->writer = NULL;
     run_and_die(fixture, 4, 1, 0);
     run_and_die(fixture, 5, 2, 5); /* through, and two more came since */
     check_inherited(fixture, 7, 0);
@@ -487,10 +552,12 @@ int main(void)
         TEST(test_what_is_committed_is_read_in_order),
         TEST(test_bodies_bound_a_read),
         TEST(test_done_is_removed_and_depth_follows),
+        TEST(test_free_pages_are_not_depth),
         TEST(test_survives_reopening),
         TEST(test_instance_is_the_files_own),
         TEST(test_workers_share_the_calls),
         TEST(test_oldest_is_any_workers),
+        TEST(test_reader_neither_writes_nor_checkpoints),
         TEST(test_file_is_private),
         TEST(test_what_is_no_spool_is_refused_and_kept),
         TEST(test_other_programs_database_is_refused_and_kept),

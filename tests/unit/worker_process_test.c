@@ -60,6 +60,32 @@ static void once_is_chance_and_twice_is_suspicious(void **state)
     assert_int_equal(life->suspect_until, 9);
 }
 
+/* How long after its end it is to be started again: at least, and at most. */
+static int64_t least_wait_us, most_wait_us;
+
+static void die_young(void)
+{
+    int64_t before_us = clock_mono_us();
+    end_by(SIGSEGV, 0);
+    least_wait_us = worker.restart_us - clock_mono_us();
+    most_wait_us = worker.restart_us - before_us;
+}
+
+static void one_that_dies_young_waits_longer_each_time(void **state)
+{
+    (void)state;
+    die_young(); /* forgiven */
+    assert_true(least_wait_us <= 0);
+    die_young();
+    assert_true(most_wait_us >= 100000);
+    die_young();
+    assert_true(most_wait_us >= 200000);
+    for (int i = 0; i < 20; i++)
+        die_young();
+    assert_true(most_wait_us >= 5000000);
+    assert_true(least_wait_us <= 5000000);
+}
+
 static void idle_end_is_nobodys_fault(void **state)
 {
     const struct life *life = &worker.page->life;
@@ -186,9 +212,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(once_is_chance_and_twice_is_suspicious), TEST(idle_end_is_nobodys_fault),
-        TEST(sigkill_is_not_the_plugins_fault),       TEST(open_has_a_limit_of_its_own),
-        TEST(dismissed_and_refused_ones_do_not_die),  TEST(file_that_was_loaded_is_named),
+        TEST(once_is_chance_and_twice_is_suspicious),
+        TEST(one_that_dies_young_waits_longer_each_time),
+        TEST(idle_end_is_nobodys_fault),
+        TEST(sigkill_is_not_the_plugins_fault),
+        TEST(open_has_a_limit_of_its_own),
+        TEST(dismissed_and_refused_ones_do_not_die),
+        TEST(file_that_was_loaded_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
