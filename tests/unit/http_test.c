@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 
 #include <curl/curl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 static void post(struct http_server *server, const char *path, const char *fields, const char *body,
                  struct client_answer *out)
@@ -458,9 +460,45 @@ static void keeps_descriptors_for_its_workers(void **state)
     assert_non_null(strstr(log, " connections=156 "));
 }
 
+/* In a process of its own: whether others of its user may look into one that has opened this server. */
+static int is_open_to_others(const char *token_file)
+{
+    int status = -1;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        static struct http_server server;
+        char error[512];
+        http_server_prepare(&server);
+        server.config.webhook.token_file = (char *)token_file;
+        struct http_options options = {.config = &server.config, .metrics = &server.metrics};
+        _exit(http_open(&options, &server.http, error, sizeof error) < 0 ? 99
+                                                                         : prctl(PR_GET_DUMPABLE));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void with_secrets_nobody_looks_into_the_process(void **state)
+{
+    char path[] = "/tmp/pbxhook-http-XXXXXX";
+    int fd = mkstemp(path); /* 0600 */
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "one-token-000\n", 14), 14);
+    close(fd);
+    int before = prctl(PR_GET_DUMPABLE);
+    assert_int_not_equal(before, 0);
+    assert_int_equal(is_open_to_others(NULL), before);
+    assert_int_equal(is_open_to_others(path), 0);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(with_secrets_nobody_looks_into_the_process),
         http_case(test_alive_while_the_loop_goes_round),
         http_case(acknowledges_on_both_routes),
         http_case(acknowledges_only_what_is_safe),

@@ -140,6 +140,24 @@ static void oldest_are_claimed_first_up_to_max(void **state)
     store_actions_free(actions, 1);
 }
 
+static void older_one_is_claimed_before_a_new_one(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_action *actions = NULL;
+    struct store_expired expired = {0};
+    int count = 0;
+    begin(fixture);
+    add(fixture, "older", "a", DELEGATE, 1000);
+    commit(fixture);
+    begin(fixture);
+    add(fixture, "new", "b", DELEGATE, 1001);
+    check_ok(fixture, store_actions_claim(fixture->store, 1001, 1, &actions, &count, &expired));
+    commit(fixture);
+    assert_int_equal(count, 1);
+    assert_string_equal(actions[0].key, "older");
+    store_actions_free(actions, 1);
+}
+
 static void action_past_its_deadline_expires(void **state)
 {
     struct fixture *fixture = *state;
@@ -613,6 +631,7 @@ int main(void)
         STORE_TEST(action_is_claimed_whole_and_once),
         STORE_TEST(claim_that_was_rolled_back_is_made_again),
         STORE_TEST(oldest_are_claimed_first_up_to_max),
+        STORE_TEST(older_one_is_claimed_before_a_new_one),
         STORE_TEST(action_past_its_deadline_expires),
         STORE_TEST(long_backlog_expires_in_steps),
         STORE_TEST(next_due_is_the_earliest),
