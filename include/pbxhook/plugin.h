@@ -478,7 +478,7 @@ struct pbxhook_plugin {
     /* end of 1.0 */
 };
 
-/* The first four members, filled in. A plugin that uses members of a later minor states that minor
+/* The first five members, filled in. A plugin that uses members of a later minor states that minor
  * itself instead of using this. In C++ designated initialisers take C++20; compilers take them before that
  * with a warning, or spell the members out in their order. */
 #define PBXHOOK_PLUGIN_HEADER                                                                      \
