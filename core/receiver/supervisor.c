@@ -281,15 +281,15 @@ static void park_plugin(struct supervisor *supervisor, const struct worker_end *
 }
 
 static void note_crash(struct supervisor *supervisor, struct metrics_worker *page,
-                       const struct worker_end *end)
+                       const struct worker_end *end, int was_ready)
 {
     int64_t now_us = clock_mono_us();
     struct metrics_plugin *slot = metrics_plugin_named(page, end->plugin);
     if (!end->in_plugin || slot == NULL)
         return;
     metrics_add(&slot->crashes, 1);
-    if (end->event_seq == 0 && supervisor->starting)
-        return; /* in open(): the server does not start */
+    if (end->event_seq == 0 && (was_ready || supervisor->starting))
+        return; /* in a download's event, which has strikes of its own; in open() the server does not start */
     int64_t park_us =
         plugin_crashes_note(&supervisor->crashes, end->plugin, end->event_seq, now_us);
     if (park_us > 0)
@@ -327,7 +327,7 @@ static void reap_workers(struct supervisor *supervisor)
         pthread_mutex_lock(&supervisor->lock);
         worker_process_ended(worker, status, &end);
         pthread_mutex_unlock(&supervisor->lock);
-        note_crash(supervisor, worker->page, &end);
+        note_crash(supervisor, worker->page, &end, was_ready);
         if (supervisor->desk != NULL && worker->index == 0)
             operator_desk_worker_gone(supervisor->desk);
         if (supervisor->starting && !was_ready && worker->early_deaths >= START_DEATHS) {
