@@ -24,6 +24,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 export build work
+export UNDER_VALGRIND=1 # for a test of what it does not do as the kernel does
 one='
     valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
         --show-leak-kinds=definite --child-silent-after-fork=yes --log-file="$work/$1.log" \

@@ -87,6 +87,7 @@ static void test_unopened_is_parked(void **state)
     /* ... but then. */
     scene->set[2].value = (char *)"open";
     dispatch_close(scene->dispatch);
+    scene->dispatch = NULL;
     atomic_store(&metrics_of(scene, "puppet_two")->parked_until_us, clock_mono_us() + 60000000);
     open_dispatch(scene);
     dispatch_open_parked(scene->dispatch);
