@@ -19,6 +19,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static void close_connection(struct mute_peer_connection *connection)
+{
+    close(connection->fd);
+    *connection = (struct mute_peer_connection){.fd = -1, .request = connection->request};
+}
+
 static void hang_up(struct mute_peer *peer, struct mute_peer_connection *connection)
 {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -29,9 +35,7 @@ static void hang_up(struct mute_peer *peer, struct mute_peer_connection *connect
         close(peer->listener);
         peer->listener = -1;
     }
-    close(connection->fd);
-    free(connection->request);
-    *connection = (struct mute_peer_connection){.fd = -1};
+    close_connection(connection);
     peer->hung_up++;
 }
 
@@ -71,9 +75,7 @@ static void read_some(struct mute_peer *peer, struct mute_peer_connection *conne
     ssize_t got = recv(connection->fd, connection->request + connection->bytes,
                        MUTE_PEER_REQUEST_SIZE - connection->bytes - 1, 0);
     if (got <= 0) {
-        close(connection->fd);
-        free(connection->request);
-        *connection = (struct mute_peer_connection){.fd = -1};
+        close_connection(connection);
         return;
     }
     connection->bytes += (size_t)got;
@@ -97,10 +99,9 @@ static void take_connection(struct mute_peer *peer)
 
     while (i < MUTE_PEER_CONNECTIONS && peer->connection[i].fd >= 0)
         i++;
-    char *request = malloc(MUTE_PEER_REQUEST_SIZE);
-    if (fd < 0 || i == MUTE_PEER_CONNECTIONS || request == NULL)
+    if (fd < 0 || i == MUTE_PEER_CONNECTIONS)
         abort(); /* nothing of cmocka's in this thread */
-    peer->connection[i] = (struct mute_peer_connection){.fd = fd, .request = request};
+    peer->connection[i].fd = fd;
     peer->connections++;
 }
 
@@ -133,8 +134,11 @@ void mute_peer_start(struct mute_peer *peer, int answers, enum hanging_up manner
     socklen_t size = sizeof address;
 
     *peer = (struct mute_peer){.answers = answers, .manner = manner};
-    for (int i = 0; i < MUTE_PEER_CONNECTIONS; i++)
-        peer->connection[i].fd = -1;
+    for (int i = 0; i < MUTE_PEER_CONNECTIONS; i++) {
+        char *request = malloc(MUTE_PEER_REQUEST_SIZE);
+        assert_non_null(request);
+        peer->connection[i] = (struct mute_peer_connection){.fd = -1, .request = request};
+    }
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     peer->stop_fd = eventfd(0, EFD_CLOEXEC);
     peer->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -22,7 +22,7 @@ struct mute_peer_connection {
     int fd;         /* -1: none */
     int is_waiting; /* for an answer */
     size_t bytes;
-    char *request;
+    char *request; /* room for one, for as long as the peer is there */
 };
 
 struct mute_peer {

@@ -123,6 +123,9 @@ static void submit_post(struct scene *scene)
                                   .created_ms = now_ms,
                                   .expires_ms = now_ms + ATTEMPT_MS,
                                   .attempts = 1};
+    assert_true(delivery->id != NULL && delivery->target != NULL && delivery->plugin != NULL &&
+                delivery->call_id != NULL && delivery->path != NULL && delivery->body != NULL &&
+                delivery->file != NULL);
     sender_submit(scene->sender, delivery);
 }
 
