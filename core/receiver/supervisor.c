@@ -288,8 +288,9 @@ static void note_crash(struct supervisor *supervisor, struct metrics_worker *pag
     if (!end->in_plugin || slot == NULL)
         return;
     metrics_add(&slot->crashes, 1);
+    /* A download's event, which has strikes of its own; or its open(), and the server does not start. */
     if (end->event_seq == 0 && (was_ready || supervisor->starting))
-        return; /* in a download's event, which has strikes of its own; in open() the server does not start */
+        return;
     int64_t park_us =
         plugin_crashes_note(&supervisor->crashes, end->plugin, end->event_seq, now_us);
     if (park_us > 0)
